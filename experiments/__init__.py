@@ -1,0 +1,1 @@
+"""Programs that wire the library together; they own the configuration."""

@@ -1,0 +1,1 @@
+"""Datasets, batches as a function of (seed, step), and augmentation inside jit."""

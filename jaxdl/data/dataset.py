@@ -1,0 +1,100 @@
+"""Images with labels: splits, whole datasets, and what can be measured on them."""
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from jaxdl.errors import UserError
+
+
+@dataclass(frozen=True)
+class Split:
+    """images: uint8[N, H, W, C]; labels: int32[N]. Arrays may be memory-mapped and read-only."""
+
+    images: np.ndarray
+    labels: np.ndarray
+
+    def __len__(self) -> int:
+        return len(self.labels)
+
+    def take(self, rows: Sequence[int]) -> "Split":
+        """A copy of those rows."""
+        return Split(self.images[rows], self.labels[rows])
+
+
+@dataclass(frozen=True)
+class Dataset:
+    """Two splits and what a report must say of them.
+
+    source: where the pixels came from, in words.
+    fingerprint: SHA-256 over every image and label, the same wherever the same data is read.
+    mirrorable: whether a mirrored image keeps its class; no flip augmentation where it does not.
+    notice: set where this is not the data a person would expect; belongs in everything made from it.
+    """
+
+    name: str
+    train: Split
+    test: Split
+    classes: tuple[str, ...]
+    source: str
+    fingerprint: str
+    mirrorable: bool = True
+    notice: str | None = None
+
+    @classmethod
+    def of(cls, name: str, stored: dict[str, np.ndarray], **about) -> "Dataset":
+        """From arrays named ``train_images``, ``train_labels``, ``test_images`` and ``test_labels``."""
+        train = Split(stored["train_images"], stored["train_labels"])
+        test = Split(stored["test_images"], stored["test_labels"])
+        return cls(name=name, train=train, test=test, **about)
+
+
+def train_val_split(split: Split, *, val_size: int, seed: int) -> tuple[Split, Split | None]:
+    """``split`` in two, ``val_size`` examples in the second, classes in proportion, the same for the same seed.
+
+    With ``val_size`` 0 the second is None.
+    """
+    classes = len(np.unique(split.labels))
+    if val_size == 0:
+        return split, None
+    if not classes <= val_size <= len(split) - classes:
+        raise UserError(
+            f"val_size must be 0 or between {classes} and {len(split) - classes} "
+            f"(one example a class on each side), got {val_size}."
+        )
+    from sklearn.model_selection import train_test_split
+
+    try:
+        train_rows, val_rows = train_test_split(
+            np.arange(len(split)), test_size=val_size, stratify=split.labels, random_state=seed
+        )
+    except ValueError as error:
+        raise UserError(f"cannot hold out {val_size} examples for validation: {error}") from error
+    return split.take(np.sort(train_rows)), split.take(np.sort(val_rows))
+
+
+def channel_statistics(images: np.ndarray) -> tuple[tuple[float, ...], tuple[float, ...]]:
+    """Mean and standard deviation of each channel of uint8[N, H, W, C], in [0, 1], exactly, from counts."""
+    levels = np.arange(256) / 255.0
+    means, deviations = [], []
+    for channel in range(images.shape[-1]):
+        counts = sum(
+            np.bincount(images[start : start + 4096, ..., channel].ravel(), minlength=256)
+            for start in range(0, len(images), 4096)
+        )
+        share = counts / counts.sum()
+        mean = float(share @ levels)
+        means.append(mean)
+        deviations.append(max(float(share @ (levels - mean) ** 2) ** 0.5, 1e-6))
+    return tuple(means), tuple(deviations)
+
+
+def fingerprint_of(stored: dict[str, np.ndarray]) -> str:
+    """SHA-256 over the four arrays that ``Dataset.of`` takes, their names, dtypes and shapes."""
+    digest = hashlib.sha256()
+    for name in ("train_images", "train_labels", "test_images", "test_labels"):
+        digest.update(f"{name}{stored[name].dtype.str}{stored[name].shape}".encode())
+        digest.update(np.ascontiguousarray(stored[name]).data)
+    return digest.hexdigest()

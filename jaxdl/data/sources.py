@@ -1,0 +1,188 @@
+"""A name -> Dataset. The only file that imports TensorFlow Datasets, and only to prepare or first read CIFAR-10."""
+
+import os
+import threading
+import urllib.error
+import urllib.request
+from pathlib import Path
+
+import numpy as np
+from tqdm import tqdm
+
+from jaxdl.data import cache, folder
+from jaxdl.data.dataset import Dataset, Split, fingerprint_of, train_val_split
+from jaxdl.errors import UserError, unknown
+
+NAMES = ("auto", "cifar10", "digits", "folder")
+CIFAR10_CLASSES = ("airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck")
+CIFAR10_HOST = "https://www.cs.toronto.edu/~kriz/cifar.html"
+HOST_PATIENCE = 5.0  # seconds to wait for the host before giving up on a download
+
+
+class Unavailable(UserError):
+    """The data is not here and could not be fetched."""
+
+
+def load(
+    name: str = "auto",
+    data_dir: str | Path | None = None,
+    *,
+    offline: bool = False,
+    image_size: int = 32,
+    progress: bool = False,
+) -> Dataset:
+    """The dataset of that name.
+
+    ``cifar10``: through TFDS, from ``data_dir`` (default ``$TFDS_DATA_DIR``, else ~/tensorflow_datasets), downloaded there if
+    absent. ``digits``: scikit-learn's 1,797 handwritten digits, no network. ``folder``: pictures in
+    ``data_dir/train/<class>/`` and ``data_dir/test/<class>/``. ``auto``: CIFAR-10 if it is prepared or can be downloaded,
+    else digits, with ``notice`` set.
+
+    offline: never touch the network. image_size: pixels a side, for ``folder`` only.
+    Raises UserError for what its caller can mend; Unavailable if CIFAR-10 is not here and cannot be fetched.
+    """
+    if name == "auto":
+        try:
+            return _cifar10(data_dir, offline=offline, progress=progress)
+        except Unavailable as problem:
+            return _digits(notice=f"NOT CIFAR-10: trained on the digits dataset, because {problem}")
+    if name == "cifar10":
+        return _cifar10(data_dir, offline=offline, progress=progress)
+    if name == "digits":
+        return _digits()
+    if name == "folder":
+        return _folder(data_dir, image_size, progress)
+    raise unknown("dataset", name, NAMES)
+
+
+def _folder(data_dir: str | Path | None, size: int, progress: bool) -> Dataset:
+    if data_dir is None:
+        raise UserError("--dataset folder needs --data-dir: a folder with train/<class>/*.jpg and test/<class>/*.jpg.")
+    root = Path(data_dir).expanduser()
+    stored, about = folder.read(root, size=size, progress=progress)
+    return Dataset.of(
+        "folder",
+        stored,
+        classes=tuple(about["classes"]),
+        source=f"pictures in {root.resolve()}, resized to {size}x{size}",
+        fingerprint=fingerprint_of(stored),
+    )
+
+
+def _digits(notice: str | None = None) -> Dataset:
+    from sklearn.datasets import load_digits
+
+    bundle = load_digits()
+    small = np.rint(bundle.images * (255 / 16)).astype(np.uint8)
+    images = np.repeat(small.repeat(4, axis=1).repeat(4, axis=2)[..., None], 3, axis=-1)
+    whole = Split(images, bundle.target.astype(np.int32))
+    train, test = train_val_split(whole, val_size=360, seed=0)
+    stored = {
+        "train_images": train.images, "train_labels": train.labels,
+        "test_images": test.images, "test_labels": test.labels,
+    }
+    return Dataset.of(
+        "digits",
+        stored,
+        classes=tuple(str(digit) for digit in range(10)),
+        source="scikit-learn's bundled 8x8 digits, enlarged to 32x32x3; 1,437 to train, 360 to test",
+        fingerprint=fingerprint_of(stored),
+        mirrorable=False,
+        notice=notice,
+    )
+
+
+def _cifar10(data_dir: str | Path | None, *, offline: bool, progress: bool) -> Dataset:
+    given = data_dir is not None
+    root = Path(data_dir or os.environ.get("TFDS_DATA_DIR") or Path.home() / "tensorflow_datasets").expanduser()
+    prepared = _prepared(root)
+    if prepared is None:
+        if given and not root.is_dir():
+            raise UserError(f"--data-dir {root} is not a folder; it should hold CIFAR-10 as TFDS prepares it (cifar10/<version>/), or be empty to download into.")
+        if given and any(root.iterdir()):
+            raise UserError(f"--data-dir {root} holds no CIFAR-10 as TFDS prepares it (cifar10/<version>/dataset_info.json). "
+                            "Name the folder above cifar10/, or an empty folder to download into.")
+        _download(root, offline=offline)
+        prepared = _prepared(root)
+    files = sorted(prepared.iterdir())
+    stored, about = cache.arrays(cache.key_of("cifar10", files), lambda: _decode(prepared, progress))
+    return Dataset.of(
+        "cifar10",
+        stored,
+        classes=CIFAR10_CLASSES,
+        source=f"TFDS cifar10 {prepared.name}, {prepared.resolve()}",
+        fingerprint=about["fingerprint"],
+    )
+
+
+def _prepared(root: Path) -> Path | None:
+    """The newest version under ``root/cifar10`` that TFDS finished; its dataset_info.json is written last."""
+    found = [path.parent for path in (root / "cifar10").glob("*/dataset_info.json") if path.parent.name[0].isdigit()]
+    return max(found, key=lambda path: [int(part) for part in path.name.split(".")], default=None)
+
+
+def _download(root: Path, *, offline: bool) -> None:
+    ways = "Use --data-dir for data already prepared, --dataset folder for your own pictures, or --dataset digits, which needs no network."
+    if offline:
+        raise Unavailable(f"CIFAR-10 is not prepared in {root} and --offline forbids a download. {ways}")
+    if not _answers(CIFAR10_HOST, HOST_PATIENCE):
+        raise Unavailable(f"CIFAR-10 is not prepared in {root} and its host did not answer within {HOST_PATIENCE:.0f} s. {ways}")
+    import tensorflow_datasets as tfds
+
+    try:
+        tfds.builder("cifar10", data_dir=root).download_and_prepare()
+    except Exception as error:  # TFDS raises whatever its many layers do
+        raise Unavailable(f"the download of CIFAR-10 into {root} failed ({type(error).__name__}: {error}). {ways}") from error
+
+
+def _answers(url: str, patience: float) -> bool:
+    """Whether the host speaks HTTP within ``patience`` seconds; a thread, because name look-up obeys no timeout."""
+    answered = threading.Event()
+
+    def ask() -> None:
+        try:
+            urllib.request.urlopen(urllib.request.Request(url, method="HEAD"), timeout=patience).close()
+            answered.set()
+        except urllib.error.HTTPError as error:
+            if error.code < 500:
+                answered.set()
+        except OSError:
+            return
+
+    thread = threading.Thread(target=ask, daemon=True)
+    thread.start()
+    thread.join(patience)
+    return answered.is_set()
+
+
+def _decode(prepared: Path, progress: bool) -> tuple[dict[str, np.ndarray], dict]:
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    if progress:
+        print(f"Reading CIFAR-10 from {prepared}; later runs start from a cache.", flush=True)
+    import tensorflow_datasets as tfds
+
+    stored = {}
+    try:
+        builder = tfds.builder_from_directory(prepared)
+        for split in ("train", "test"):
+            total = builder.info.splits[split].num_examples
+            images = np.empty((total, 32, 32, 3), np.uint8)
+            labels = np.empty(total, np.int32)
+            rows = 0
+            batches = tfds.as_numpy(builder.as_dataset(split=split, shuffle_files=False).batch(1000))
+            with tqdm(total=total, desc=f"reading {split}", unit="img", disable=None if progress else True) as bar:
+                for batch in batches:
+                    count = len(batch["label"])
+                    images[rows : rows + count] = batch["image"]
+                    labels[rows : rows + count] = batch["label"]
+                    rows += count
+                    bar.update(count)
+            if rows != total:
+                raise ValueError(f"{split} holds {rows} examples, not {total}")
+            stored |= {f"{split}_images": images, f"{split}_labels": labels}
+    except Exception as error:  # TensorFlow's own error classes, whose import is the point of not naming them
+        raise UserError(
+            f"the prepared CIFAR-10 in {prepared} cannot be read ({type(error).__name__}: {str(error)[:200]}). "
+            "Remove it, or name another --data-dir."
+        ) from error
+    return stored, {"fingerprint": fingerprint_of(stored)}

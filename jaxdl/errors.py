@@ -1,0 +1,19 @@
+"""The one exception for mistakes that the person at the keyboard can mend."""
+
+import difflib
+from collections.abc import Iterable
+
+
+class UserError(ValueError):
+    """Says in a line or two what was wrong, what was expected and what to do.
+
+    Commands print it without a traceback and exit with status 2.
+    """
+
+
+def unknown(kind: str, name: str, known: Iterable[str]) -> UserError:
+    """The error for a name that is not one of ``known``, suggesting the nearest."""
+    known = sorted(known)
+    near = difflib.get_close_matches(name, known, n=1, cutoff=0.5)
+    hint = f" Did you mean {near[0]}?" if near else ""
+    return UserError(f"unknown {kind} {name!r}.{hint} Known: {', '.join(known)}.")

@@ -1,0 +1,40 @@
+"""The course's CIFAR-10 network: three 5x5 convolutions, two linear layers, no activation between them."""
+
+from functools import partial
+
+import flax.linen as nn
+import jax
+import jax.numpy as jnp
+from jax.typing import DTypeLike
+
+from jaxdl.nn.initializers import pytorch_bias, pytorch_kernel
+
+
+class CifarCNN(nn.Module):
+    """Convolution 3-32, 32-32, 32-64, each followed by 2x2 max pooling; linear 1024-64-classes. 145,578 parameters.
+
+    The same function as the course's ``Sequential``, initialised from the same distributions. PyTorch flattens [C, H, W] and
+    this [H, W, C], so its first linear layer's columns stand in another order here.
+    """
+
+    num_classes: int = 10
+    dtype: DTypeLike = jnp.float32
+
+    @nn.compact
+    def __call__(self, x: jax.Array, *, train: bool) -> jax.Array:
+        """x: float[B, 32, 32, 3]; returns float32[B, num_classes]. ``train`` changes nothing: no layer depends on it."""
+        for features in (32, 32, 64):
+            x = nn.Conv(
+                features,
+                (5, 5),
+                padding=2,
+                dtype=self.dtype,
+                kernel_init=pytorch_kernel,
+                bias_init=pytorch_bias(fan_in=25 * x.shape[-1]),
+            )(x)
+            x = nn.max_pool(x, (2, 2), strides=(2, 2))
+        x = x.reshape(x.shape[0], -1)
+        dense = partial(nn.Dense, dtype=self.dtype, kernel_init=pytorch_kernel)
+        x = dense(64, bias_init=pytorch_bias(fan_in=x.shape[-1]))(x)
+        x = dense(self.num_classes, bias_init=pytorch_bias(fan_in=64))(x)
+        return x.astype(jnp.float32)

@@ -1,0 +1,1 @@
+"""Layers that linen lacks or that need a faster form."""

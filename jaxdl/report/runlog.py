@@ -1,0 +1,49 @@
+"""What a run writes as it goes: a line of JSON a record, and the same numbers for TensorBoard."""
+
+import json
+import math
+from pathlib import Path
+
+from tensorboardX import SummaryWriter
+
+
+class RunLog:
+    """``metrics.jsonl`` and ``tensorboard/`` in ``folder``; a context.
+
+    resume_at: (bytes of metrics.jsonl, step) as they stood at the checkpoint that is resumed; what was written after it is
+    dropped, so that the file ends up as if the run had never stopped.
+    """
+
+    def __init__(self, folder: Path, *, resume_at: tuple[int, int] | None = None):
+        self._file = (folder / "metrics.jsonl").open("ab")
+        size, step = resume_at or (0, None)
+        self._file.truncate(size)
+        self._board = SummaryWriter(str(folder / "tensorboard"), purge_step=None if step is None else step + 1)
+
+    @property
+    def size(self) -> int:
+        """Bytes of metrics.jsonl so far."""
+        return self._file.tell()
+
+    def write(self, record: dict) -> None:
+        """Appends ``record``; its finite numbers also become TensorBoard scalars ``<kind>/<name>`` at its ``step``."""
+        self._file.write(json.dumps(record).encode() + b"\n")
+        self._file.flush()
+        for name, value in record.items():
+            if isinstance(value, int | float) and name not in ("step", "seconds") and math.isfinite(value):
+                self._board.add_scalar(f"{record['kind']}/{name}", value, record.get("step", 0))
+
+    def text(self, name: str, text: str) -> None:
+        """A passage on TensorBoard's text page."""
+        self._board.add_text(name, text, 0)
+
+    def close(self) -> None:
+        """Everything is on disk afterwards."""
+        self._file.close()
+        self._board.close()
+
+    def __enter__(self) -> "RunLog":
+        return self
+
+    def __exit__(self, *_) -> None:
+        self.close()

@@ -1,0 +1,1 @@
+"""State, pure steps and the training loop; the model, the loss and the optimizer are handed in."""

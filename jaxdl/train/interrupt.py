@@ -1,0 +1,55 @@
+"""Ctrl-C and SIGTERM, turned into a request that the training loop can honour between two steps."""
+
+import signal
+from types import FrameType
+
+
+class Interrupted(BaseException):
+    """A signal asked the program to end; ``status`` is what the shell expects: 130 for SIGINT, 143 for SIGTERM."""
+
+    def __init__(self, number: int):
+        super().__init__(signal.Signals(number).name)
+        self.status = 128 + number
+
+
+class Interruptible:
+    """While entered, SIGINT and SIGTERM raise Interrupted; inside ``deferred()``, the first one only sets ``requested``.
+
+    with Interruptible() as interrupt:      # raises at once
+        with interrupt.deferred():          # asks; a second signal raises
+            while not interrupt.requested: ...
+    """
+
+    SIGNALS = (signal.SIGINT, signal.SIGTERM)
+
+    def __init__(self) -> None:
+        self.requested: int | None = None
+        self._deferring = False
+
+    def __enter__(self) -> "Interruptible":
+        self._before = {number: signal.signal(number, self._receive) for number in self.SIGNALS}
+        return self
+
+    def __exit__(self, *_) -> None:
+        for number, handler in self._before.items():
+            signal.signal(number, handler)
+
+    def deferred(self) -> "_Deferred":
+        """A context in which the first signal waits for the loop."""
+        return _Deferred(self)
+
+    def _receive(self, number: int, frame: FrameType | None) -> None:
+        if not self._deferring or self.requested:
+            raise Interrupted(number)
+        self.requested = number
+
+
+class _Deferred:
+    def __init__(self, owner: Interruptible):
+        self._owner = owner
+
+    def __enter__(self) -> None:
+        self._owner._deferring = True
+
+    def __exit__(self, *_) -> None:
+        self._owner._deferring = False

@@ -1,0 +1,196 @@
+"""fit() and evaluate(): what happens, in order."""
+
+import math
+import time
+from collections import deque
+from collections.abc import Callable, Iterable
+from dataclasses import asdict, dataclass, field
+
+import jax
+import optax
+
+from jaxdl.errors import UserError
+from jaxdl.metrics import Mean, Totals
+from jaxdl.train.state import TrainState
+from jaxdl.train.step import Batch, EvalStep, TrainStep
+
+AHEAD = 4  # steps queued on the device before the host waits for a result: enough never to starve it
+
+
+class NotFiniteError(UserError):
+    """The loss or the gradient is no longer a number."""
+
+
+@dataclass
+class History:
+    """What a run must remember beside its state to go on as if it had never stopped; plain JSON.
+
+    window, epoch: training metrics since the last step record and since the last epoch record.
+    seconds: spent in ``fit``, compilation, validation and checkpoints included.
+    timed_images, timed_seconds: training alone, for images per second.
+    """
+
+    window: Totals = field(default_factory=Totals)
+    epoch: Totals = field(default_factory=Totals)
+    best_val_accuracy: float | None = None
+    seconds: float = 0.0
+    timed_images: int = 0
+    timed_seconds: float = 0.0
+
+    @classmethod
+    def from_json(cls, stored: dict) -> "History":
+        """The inverse of ``to_json``."""
+        return cls(**{**stored, "window": Totals(stored["window"]), "epoch": Totals(stored["epoch"])})
+
+    def to_json(self) -> dict:
+        """The fields as JSON knows them."""
+        return asdict(self)
+
+    @property
+    def images_per_second(self) -> float:
+        """Images trained on per second of training; 0 before two steps have run."""
+        return self.timed_images / self.timed_seconds if self.timed_seconds else 0.0
+
+
+def evaluate(eval_step: EvalStep, state: TrainState, batches: Iterable[Batch]) -> Totals:
+    """The metrics of ``eval_step`` summed over ``batches``, each example counted once."""
+    totals: Totals = Totals()
+    waiting: deque[dict[str, Mean]] = deque()
+    for batch in batches:
+        waiting.append(eval_step(state, batch))
+        if len(waiting) > AHEAD:
+            totals.add(jax.device_get(waiting.popleft()))
+    for metrics in waiting:
+        totals.add(jax.device_get(metrics))
+    return totals
+
+
+def fit(
+    state: TrainState,
+    train_step: TrainStep,
+    batch_at: Callable[[int], Batch],
+    *,
+    steps: int,
+    steps_per_epoch: int,
+    learning_rate: optax.Schedule,
+    validate: Callable[[TrainState], dict[str, float]] | None = None,
+    save: Callable[[TrainState, History, float | None], None] | None = None,
+    save_every: int | None = None,
+    log_every: int = 100,
+    on_step: Callable[[int, History], None] = lambda step, history: None,
+    on_record: Callable[[dict], None] = lambda record: None,
+    should_stop: Callable[[], bool] = lambda: False,
+    history: History | None = None,
+) -> TrainState:
+    """Trains from ``state.step`` to ``steps`` updates, or until ``should_stop()``; returns the state, which has been saved.
+
+    batch_at: the batch of a step, counted from 0; with ``state`` it determines everything that follows.
+    validate: called at the end of each epoch and of the run; returns at least ``accuracy`` and ``loss``.
+    save: called with (state, history, validation accuracy or None) at each epoch's end, or every ``save_every`` updates and at
+    each new best validation accuracy; and at the end.
+    on_step: for each finished step, in order. on_record: a dict for metrics.jsonl every ``log_every`` steps and each epoch.
+    Raises NotFiniteError, naming the step, before anything of that step is saved.
+    """
+    history = history or History()
+    before, began = history.seconds, time.perf_counter()
+    waiting: deque[tuple[int, dict[str, Mean]]] = deque()
+    last_tick: float | None = None
+    saved = -1
+
+    def settle(ahead: int) -> None:
+        nonlocal last_tick
+        while len(waiting) > ahead:
+            step, device_metrics = waiting.popleft()
+            metrics = jax.device_get(device_metrics)
+            now = time.perf_counter()
+            _check_finite(step, metrics)
+            history.window.add(metrics)
+            history.epoch.add(metrics)
+            if last_tick is not None:  # else this step waited for the compiler, for validation or for a checkpoint
+                history.timed_seconds += now - last_tick
+                history.timed_images += int(metrics["loss"].count)
+            last_tick = now
+            history.seconds = before + now - began
+            on_step(step, history)
+
+    step = int(state.step)
+    while step < steps and not should_stop():
+        state, metrics = train_step(state, batch_at(step))
+        step += 1
+        waiting.append((step, metrics))
+        settle(AHEAD)
+
+        epoch_ends, run_ends = step % steps_per_epoch == 0, step == steps
+        if step % log_every == 0:
+            settle(0)
+            on_record(_step_record(step, steps_per_epoch, history, float(learning_rate(step - 1))))
+            history.window = Totals()
+
+        val_accuracy, best = None, False
+        if epoch_ends or run_ends:
+            settle(0)
+            validation = validate(state) if validate else {}
+            val_accuracy = validation.get("accuracy")
+            best = val_accuracy is not None and val_accuracy > (history.best_val_accuracy or -1.0)
+            if best:
+                history.best_val_accuracy = val_accuracy
+            history.seconds = before + time.perf_counter() - began
+            on_record(_epoch_record(step, steps_per_epoch, history, validation))
+            if epoch_ends:
+                history.epoch = Totals()
+            last_tick = None
+
+        if save and (best or run_ends or (step % save_every == 0 if save_every else epoch_ends)):
+            settle(0)
+            _check_params(step, state)
+            save(state, history, val_accuracy)
+            saved, last_tick = step, None
+
+    settle(0)
+    if save and saved != step:
+        _check_params(step, state)
+        save(state, history, None)
+    return state
+
+
+def _step_record(step: int, steps_per_epoch: int, history: History, learning_rate: float) -> dict:
+    return {
+        "kind": "step",
+        "step": step,
+        "epoch": step / steps_per_epoch,
+        **history.window.means(),
+        "learning_rate": learning_rate,
+        "images_per_second": history.images_per_second,
+        "seconds": history.seconds,
+    }
+
+
+def _epoch_record(step: int, steps_per_epoch: int, history: History, validation: dict[str, float]) -> dict:
+    return {
+        "kind": "epoch",
+        "step": step,
+        "epoch": step / steps_per_epoch,
+        **{f"train_{name}": value for name, value in history.epoch.means().items()},
+        **{f"val_{name}": value for name, value in validation.items()},
+        "images_per_second": history.images_per_second,
+        "seconds": history.seconds,
+    }
+
+
+def _check_finite(step: int, metrics: dict[str, Mean]) -> None:
+    for name in ("loss", "grad_norm"):
+        value = float(metrics[name].value)
+        if not math.isfinite(value):
+            raise NotFiniteError(_advice(f"the {name} is {value}", step))
+
+
+def _check_params(step: int, state: TrainState) -> None:
+    if not math.isfinite(float(_norm(state.params))):
+        raise NotFiniteError(_advice("the parameters are not finite", step))
+
+
+def _advice(what: str, step: int) -> str:
+    return f"{what} at step {step}; training has stopped. Try a lower learning rate, or clip the gradients."
+
+
+_norm = jax.jit(optax.global_norm)
