@@ -2,10 +2,10 @@
 
 import argparse
 import dataclasses
+import math
 import types
 import typing
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 from jaxdl import models, optim
@@ -15,8 +15,16 @@ from jaxdl.errors import UserError, unknown
 PRECISIONS = ("f32", "bf16")
 
 
-def _flag(default: Any, text: str, *, least: float | None = None, above: float | None = None,
-          below: float | None = None, choices: tuple[str, ...] | None = None, unset: str = "none") -> Any:
+def _flag(
+    default: Any,
+    text: str,
+    *,
+    least: float | None = None,
+    above: float | None = None,
+    below: float | None = None,
+    choices: tuple[str, ...] | None = None,
+    unset: str = "none",
+) -> Any:
     metadata = {"help": text, "least": least, "above": above, "below": below, "choices": choices, "unset": unset}
     return dataclasses.field(default=default, metadata=metadata)
 
@@ -32,7 +40,9 @@ class Config:
     val_size: int | None = _flag(None, "training examples held out for validation", least=0, unset="a tenth")
     model: str = _flag("quick_cnn", "network", choices=tuple(models.names()))
     epochs: int = _flag(10, "passes over the training split; the schedule's length", least=1)
-    steps: int | None = _flag(None, "end after this many updates, wherever the schedule stands", least=1, unset="no limit")
+    steps: int | None = _flag(
+        None, "end after this many updates, wherever the schedule stands", least=1, unset="no limit"
+    )
     batch_size: int = _flag(256, "images an update", least=1)
     optimizer: str = _flag("sgd", "optimizer", choices=optim.OPTIMIZERS)
     lr: float = _flag(0.1, "peak learning rate", above=0)
@@ -87,7 +97,7 @@ def parse(argv: list[str], recipes: typing.Mapping[str, Config], command: str) -
     for word in rest:
         if word.startswith("-"):
             flags = [option for action in parser._actions for option in action.option_strings]
-            raise unknown("flag", word.split("=")[0], flags)
+            raise unknown("flag", word.split("=")[0], flags, listed=False)
         raise UserError(f"unexpected argument {word!r}; every setting is a flag, see --help.")
     given = vars(values)
     return dataclasses.replace(base, **given), frozenset(given)
@@ -135,13 +145,8 @@ def _check(field: dataclasses.Field, value: Any) -> None:
         (about["above"], lambda limit: value > limit, "greater than"),
         (about["below"], lambda limit: value < limit, "less than"),
     ]
-    if _type(field) is float and value in (float("inf"), float("-inf")) or value != value:
+    if _type(field) is float and not math.isfinite(value):
         raise UserError(f"{flag} must be a finite number, got {value}.")
     for limit, holds, words in limits:
         if limit is not None and not holds(limit):
             raise UserError(f"{flag} must be {words} {limit}, got {value}.")
-
-
-def stored_path(path: str | None) -> str | None:
-    """A path that means the same from any working directory."""
-    return None if path is None else str(Path(path).expanduser().resolve())

@@ -63,8 +63,9 @@ FEWEST_STEPS = 40  # an epoch of a small dataset
 def adapt(config: Config, dataset: Dataset, given: frozenset[str]) -> Config:
     """``config`` with what depends on the data settled; flags in ``given`` stay as they are.
 
-    Images that change class when mirrored are not mirrored. A dataset too small for the recipe's batches gets smaller ones,
-    so that an epoch still makes some forty updates. Without ``val_size`` a tenth of the training split validates.
+    Images that change class when mirrored are not mirrored. A dataset too small for the recipe's batches gets smaller
+    ones, so that an epoch still makes some forty updates. Without ``val_size`` a tenth of the training split
+    validates.
     """
     val_size = len(dataset.train) // 10 if config.val_size is None else config.val_size
     changes: dict[str, object] = {"val_size": val_size}

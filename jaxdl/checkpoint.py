@@ -11,29 +11,33 @@ from orbax.checkpoint import checkpoint_managers
 from jaxdl.errors import UserError
 from jaxdl.train.state import TrainState
 
+NOT_MEASURED = -1.0  # ranks below every accuracy
+
 
 class Checkpoints:
     """The checkpoints of one run: the last two, and the best by validation accuracy.
 
-    Saving is asynchronous: ``save`` returns once the state is copied, and the files appear in one rename. Beside the state lie
-    the caller's own notes, any JSON. Use it as a context, or call ``close``, which waits for what is being written.
+    Saving is asynchronous: ``save`` returns once the state is copied, and the files appear in one rename. Beside the
+    state lie the caller's own notes, any JSON. Use it as a context, or call ``close``, which waits for what is being
+    written.
     """
 
     def __init__(self, directory: str | Path, *, keep_last: int = 2):
         policy = checkpoint_managers
+
+        def ranking(measured: dict) -> float:
+            return measured["val_accuracy"]
+
         self._manager = ocp.CheckpointManager(
             Path(directory).resolve(),
             options=ocp.CheckpointManagerOptions(
                 preservation_policy=policy.AnyPreservationPolicy(
                     [
                         policy.LatestN(keep_last),
-                        policy.BestN(
-                            get_metric_fn=lambda metrics: metrics["val_accuracy"],
-                            n=1,
-                            keep_checkpoints_without_metrics=False,
-                        ),
+                        policy.BestN(get_metric_fn=ranking, n=1, keep_checkpoints_without_metrics=False),
                     ]
                 ),
+                best_fn=ranking,  # has the ranking stored, so that it outlives the process
             ),
         )
 
@@ -49,7 +53,7 @@ class Checkpoints:
         self._manager.save(
             step,
             args=ocp.args.Composite(state=ocp.args.StandardSave(copied), notes=ocp.args.JsonSave(notes)),
-            metrics=None if val_accuracy is None else {"val_accuracy": val_accuracy},
+            metrics={"val_accuracy": NOT_MEASURED if val_accuracy is None else val_accuracy},
         )
 
     @property
@@ -57,11 +61,18 @@ class Checkpoints:
         """The complete checkpoints there are, oldest first."""
         return sorted(self._manager.all_steps())
 
+    @property
+    def best_step(self) -> int | None:
+        """The checkpoint of the highest validation accuracy; None where none was measured."""
+        step = self._manager.best_step()
+        measured = step is not None and self._manager.metrics(step)["val_accuracy"] > NOT_MEASURED
+        return step if measured else None
+
     def restore(self, like: TrainState, *, step: int | None = None) -> tuple[TrainState, dict]:
         """The state and notes of ``step``, by default the newest.
 
-        like: a state of the same structure; its arrays say shape, dtype and device. Raises UserError if there is nothing to
-        restore, or if it is of another structure.
+        like: a state of the same structure; its arrays say shape, dtype and device. Raises UserError if there is
+        nothing to restore, or if it is of another structure.
         """
         step = self._manager.latest_step() if step is None else step
         if step is None:

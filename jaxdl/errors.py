@@ -11,9 +11,10 @@ class UserError(ValueError):
     """
 
 
-def unknown(kind: str, name: str, known: Iterable[str]) -> UserError:
-    """The error for a name that is not one of ``known``, suggesting the nearest."""
+def unknown(kind: str, name: str, known: Iterable[str], *, listed: bool = True) -> UserError:
+    """The error for a name that is not one of ``known``: suggests the nearest and, if ``listed``, names them all."""
     known = sorted(known)
     near = difflib.get_close_matches(name, known, n=1, cutoff=0.5)
     hint = f" Did you mean {near[0]}?" if near else ""
-    return UserError(f"unknown {kind} {name!r}.{hint} Known: {', '.join(known)}.")
+    choice = f" Known: {', '.join(known)}." if listed else ""
+    return UserError(f"unknown {kind} {name!r}.{hint}{choice}")

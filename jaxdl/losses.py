@@ -5,9 +5,7 @@ import jax.numpy as jnp
 import optax
 
 
-def cross_entropy(
-    logits: jax.Array, labels: jax.Array, *, label_smoothing: float = 0.0
-) -> jax.Array:
+def cross_entropy(logits: jax.Array, labels: jax.Array, *, label_smoothing: float = 0.0) -> jax.Array:
     """Softmax cross entropy in float32, as ``torch.nn.CrossEntropyLoss(reduction="none")``.
 
     logits: float[B, classes]; labels: int32[B]; returns float32[B] in nats.

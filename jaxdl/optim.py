@@ -9,9 +9,7 @@ OPTIMIZERS = ("sgd", "adamw")
 SCHEDULES = ("constant", "cosine")
 
 
-def schedule(
-    name: str, *, learning_rate: float, steps: int, warmup_steps: int = 0
-) -> optax.Schedule:
+def schedule(name: str, *, learning_rate: float, steps: int, warmup_steps: int = 0) -> optax.Schedule:
     """A learning rate as a function of the update count.
 
     Both rise linearly from 0 over ``warmup_steps``. ``constant`` then stays at ``learning_rate``; ``cosine`` falls to 0
@@ -49,9 +47,10 @@ def create(
 ) -> optax.GradientTransformation:
     """The optimizer of that name, with clipping before it and decoupled weight decay after it.
 
-    The update is ``-lr * (direction + weight_decay * param)``, the decay only where ``decay_mask`` says so (Loshchilov and
-    Hutter 2019). ``torch.optim.SGD`` instead adds its decay to the gradient, where momentum m multiplies it by about
-    1 / (1 - m): its 5e-4 at momentum 0.9 is about 5e-3 here. ``adamw`` is ``torch.optim.AdamW``.
+    The update is ``-lr * (direction + weight_decay * param)``, the decay only where ``decay_mask`` says so
+    (Loshchilov and Hutter 2019). ``torch.optim.SGD`` instead adds its decay to the gradient, where momentum m
+    multiplies it by about 1 / (1 - m): its 5e-4 at momentum 0.9 is about 5e-3 here. ``adamw`` is
+    ``torch.optim.AdamW``.
 
     momentum, nesterov: for ``sgd`` only; ``torch.optim.SGD``'s meaning, no dampening.
     clip_norm: gradients whose global L2 norm exceeds it are scaled down to it; None leaves them.

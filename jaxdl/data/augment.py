@@ -39,22 +39,21 @@ def crop(key: jax.Array, images: jax.Array, padding: int = 4) -> jax.Array:
 def cutout(key: jax.Array, images: jax.Array, size: int = 8) -> jax.Array:
     """A square of ``size`` pixels set to 0 in each image (DeVries and Taylor 2017).
 
-    Its centre is anywhere in the image, so that the square may reach over the border. Apply it after ``normalize``, where 0
-    is the mean.
+    Its centre is anywhere in the image, so that the square may reach over the border. Apply it after ``normalize``,
+    where 0 is the mean.
     """
     count, height, width, _ = images.shape
     y_key, x_key = jax.random.split(key)
     top = jax.random.randint(y_key, (count, 1), 0, height) - size // 2
     left = jax.random.randint(x_key, (count, 1), 0, width) - size // 2
-    rows = (jnp.arange(height) >= top) & (jnp.arange(height) < top + size)
-    columns = (jnp.arange(width) >= left) & (jnp.arange(width) < left + size)
+    y, x = jnp.arange(height)[None], jnp.arange(width)[None]
+    rows = (y >= top) & (y < top + size)
+    columns = (x >= left) & (x < left + size)
     hole = rows[:, :, None, None] & columns[:, None, :, None]
     return jnp.where(hole, jnp.zeros((), images.dtype), images)
 
 
-def normalize(
-    images: jax.Array, mean: Sequence[float] = (0.0,), std: Sequence[float] = (1.0,)
-) -> jax.Array:
+def normalize(images: jax.Array, mean: Sequence[float] = (0.0,), std: Sequence[float] = (1.0,)) -> jax.Array:
     """uint8 in [0, 255] to float32: scaled to [0, 1], less ``mean``, over ``std``.
 
     As torchvision's ``ToTensor`` followed by ``Normalize(mean, std)``. mean, std: one value a channel, or one for all.
@@ -72,7 +71,10 @@ def pipeline(
     crop_padding: int = 0,
     cutout_size: int = 0,
 ) -> Callable[[jax.Array, jax.Array], jax.Array]:
-    """The usual training transform, ``(key, images: uint8) -> float32``: flip, crop, normalise, cutout; each can be left out."""
+    """The usual training transform, ``(key, images: uint8) -> float32``: flip, crop, normalise, cutout.
+
+    Each but normalising is left out unless asked for.
+    """
 
     def transform(key: jax.Array, images: jax.Array) -> jax.Array:
         flip_key, crop_key, cutout_key = jax.random.split(key, 3)

@@ -31,13 +31,11 @@ def key_of(name: str, files: Iterable[Path], *settings: object) -> str:
     return f"{name}-{digest.hexdigest()[:16]}"
 
 
-def arrays(
-    key: str, read: Callable[[], tuple[dict[str, np.ndarray], dict]]
-) -> tuple[dict[str, np.ndarray], dict]:
+def arrays(key: str, read: Callable[[], tuple[dict[str, np.ndarray], dict]]) -> tuple[dict[str, np.ndarray], dict]:
     """What ``read()`` returns, arrays by name and a JSON-able description, from the cache if it is there.
 
-    Arrays come back memory-mapped and read-only. The folder appears in one rename, so that a stopped or a second process
-    never leaves or sees half of it. A cache that cannot be written costs time, not the run.
+    Arrays come back memory-mapped and read-only. The folder appears in one rename, so that a stopped or a second
+    process never leaves or sees half of it. A cache that cannot be written costs time, not the run.
     """
     folder = directory() / key
     found = _open(folder)
@@ -65,10 +63,7 @@ def _store(folder: Path, stored: dict[str, np.ndarray], about: dict) -> None:
 def _open(folder: Path) -> tuple[dict[str, np.ndarray], dict] | None:
     try:
         record = json.loads((folder / "about.json").read_text())
-        stored = {
-            name: np.load(folder / f"{name}.npy", mmap_mode="r", allow_pickle=False)
-            for name in record["arrays"]
-        }
+        stored = {name: np.load(folder / f"{name}.npy", mmap_mode="r", allow_pickle=False) for name in record["arrays"]}
         return stored, record["about"]
     except (OSError, ValueError, KeyError):
         return None

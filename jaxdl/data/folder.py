@@ -1,4 +1,4 @@
-"""A dataset from folders of pictures: ``root/train/<class>/*.jpg`` and ``root/test/<class>/*.jpg``; Pillow, no TensorFlow."""
+"""A dataset from folders of pictures, ``root/train/<class>/*.jpg`` and ``root/test/<class>/*.jpg``, by Pillow alone."""
 
 import os
 from concurrent.futures import ThreadPoolExecutor
@@ -18,15 +18,13 @@ MOST_PIXELS = 100_000_000  # a picture that claims more is refused before it is 
 def read(root: Path, *, size: int, progress: bool = False) -> tuple[dict[str, np.ndarray], dict]:
     """Both splits as arrays, ``train_images``: uint8[N, size, size, 3], ``train_labels``: int32[N], and so for test.
 
-    Classes are the folder names in sorted order. Pictures are turned upright by their EXIF tag, brought to RGB and resized
-    (bilinear) without keeping their aspect. Raises UserError for a missing or an empty folder and for a picture that cannot
-    be read.
+    Classes are the folder names in sorted order. Pictures are turned upright by their EXIF tag, brought to RGB and
+    resized (bilinear) without keeping their aspect. Raises UserError for a missing or an empty folder and for a
+    picture that cannot be read.
     """
     classes = _classes(root / "train")
     if _classes(root / "test") != classes:
-        raise UserError(
-            f"{root / 'test'} must hold the same class folders as {root / 'train'}: {', '.join(classes)}."
-        )
+        raise UserError(f"{root / 'test'} must hold the same class folders as {root / 'train'}: {', '.join(classes)}.")
     files = {
         split: [(path, label) for label, name in enumerate(classes) for path in _pictures(root / split / name)]
         for split in ("train", "test")
@@ -61,15 +59,14 @@ def open_picture(path: Path, size: int) -> np.ndarray:
     except UserError:
         raise
     except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
-        raise UserError(
-            f"cannot read the picture {path} ({error}). Replace or remove it."
-        ) from error
+        raise UserError(f"cannot read the picture {path} ({error}). Replace or remove it.") from error
 
 
 def _classes(split: Path) -> list[str]:
     if not split.is_dir():
         raise UserError(
-            f"{split} is not a folder. Expected pictures in ROOT/train/<class>/ and ROOT/test/<class>/; --data-dir names ROOT."
+            f"{split} is not a folder. --data-dir must name a folder that holds "
+            "pictures in train/<class>/ and test/<class>/."
         )
     found = sorted(entry.name for entry in split.iterdir() if entry.is_dir() and not entry.name.startswith("."))
     if len(found) < 2:
@@ -79,7 +76,8 @@ def _classes(split: Path) -> list[str]:
 
 def _pictures(folder: Path) -> list[Path]:
     found = sorted(
-        path for path in folder.iterdir()
+        path
+        for path in folder.iterdir()
         if path.suffix.lower() in SUFFIXES and path.is_file() and not path.name.startswith(".")
     )
     if not found:

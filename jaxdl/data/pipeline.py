@@ -14,9 +14,7 @@ Batch = dict[str, np.ndarray]
 def steps_per_epoch(examples: int, batch_size: int) -> int:
     """Full batches in one pass; the remainder waits for the next epoch's order, as with PyTorch's ``drop_last``."""
     if not 0 < batch_size <= examples:
-        raise UserError(
-            f"batch_size must be between 1 and the {examples} training examples, got {batch_size}."
-        )
+        raise UserError(f"batch_size must be between 1 and the {examples} training examples, got {batch_size}.")
     return examples // batch_size
 
 

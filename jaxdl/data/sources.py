@@ -16,10 +16,11 @@ from jaxdl.errors import UserError, unknown
 NAMES = ("auto", "cifar10", "digits", "folder")
 CIFAR10_CLASSES = ("airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck")
 CIFAR10_HOST = "https://www.cs.toronto.edu/~kriz/cifar.html"
+EXPECTED = "Name the folder in which TFDS prepared cifar10/<version>/, or an empty one to download into."
 HOST_PATIENCE = 5.0  # seconds to wait for the host before giving up on a download
 
 
-class Unavailable(UserError):
+class UnavailableError(UserError):
     """The data is not here and could not be fetched."""
 
 
@@ -33,18 +34,18 @@ def load(
 ) -> Dataset:
     """The dataset of that name.
 
-    ``cifar10``: through TFDS, from ``data_dir`` (default ``$TFDS_DATA_DIR``, else ~/tensorflow_datasets), downloaded there if
-    absent. ``digits``: scikit-learn's 1,797 handwritten digits, no network. ``folder``: pictures in
-    ``data_dir/train/<class>/`` and ``data_dir/test/<class>/``. ``auto``: CIFAR-10 if it is prepared or can be downloaded,
-    else digits, with ``notice`` set.
+    ``cifar10``: through TFDS, from ``data_dir`` (default ``$TFDS_DATA_DIR``, else ~/tensorflow_datasets), downloaded
+    there if absent. ``digits``: scikit-learn's 1,797 handwritten digits, no network. ``folder``: pictures in
+    ``data_dir/train/<class>/`` and ``data_dir/test/<class>/``. ``auto``: CIFAR-10 if it is prepared or can be
+    downloaded, else digits, with ``notice`` set.
 
     offline: never touch the network. image_size: pixels a side, for ``folder`` only.
-    Raises UserError for what its caller can mend; Unavailable if CIFAR-10 is not here and cannot be fetched.
+    Raises UserError for what its caller can mend; UnavailableError if CIFAR-10 is not here and cannot be fetched.
     """
     if name == "auto":
         try:
             return _cifar10(data_dir, offline=offline, progress=progress)
-        except Unavailable as problem:
+        except UnavailableError as problem:
             return _digits(notice=f"NOT CIFAR-10: trained on the digits dataset, because {problem}")
     if name == "cifar10":
         return _cifar10(data_dir, offline=offline, progress=progress)
@@ -78,8 +79,10 @@ def _digits(notice: str | None = None) -> Dataset:
     whole = Split(images, bundle.target.astype(np.int32))
     train, test = train_val_split(whole, val_size=360, seed=0)
     stored = {
-        "train_images": train.images, "train_labels": train.labels,
-        "test_images": test.images, "test_labels": test.labels,
+        "train_images": train.images,
+        "train_labels": train.labels,
+        "test_images": test.images,
+        "test_labels": test.labels,
     }
     return Dataset.of(
         "digits",
@@ -98,10 +101,9 @@ def _cifar10(data_dir: str | Path | None, *, offline: bool, progress: bool) -> D
     prepared = _prepared(root)
     if prepared is None:
         if given and not root.is_dir():
-            raise UserError(f"--data-dir {root} is not a folder; it should hold CIFAR-10 as TFDS prepares it (cifar10/<version>/), or be empty to download into.")
+            raise UserError(f"--data-dir {root} is not a folder. {EXPECTED}")
         if given and any(root.iterdir()):
-            raise UserError(f"--data-dir {root} holds no CIFAR-10 as TFDS prepares it (cifar10/<version>/dataset_info.json). "
-                            "Name the folder above cifar10/, or an empty folder to download into.")
+            raise UserError(f"--data-dir {root} holds no prepared CIFAR-10. {EXPECTED}")
         _download(root, offline=offline)
         prepared = _prepared(root)
     files = sorted(prepared.iterdir())
@@ -122,17 +124,24 @@ def _prepared(root: Path) -> Path | None:
 
 
 def _download(root: Path, *, offline: bool) -> None:
-    ways = "Use --data-dir for data already prepared, --dataset folder for your own pictures, or --dataset digits, which needs no network."
+    ways = (
+        "Use --data-dir for data already prepared, --dataset folder for your own pictures, "
+        "or --dataset digits, which needs no network."
+    )
     if offline:
-        raise Unavailable(f"CIFAR-10 is not prepared in {root} and --offline forbids a download. {ways}")
+        raise UnavailableError(f"CIFAR-10 is not prepared in {root} and --offline forbids a download. {ways}")
     if not _answers(CIFAR10_HOST, HOST_PATIENCE):
-        raise Unavailable(f"CIFAR-10 is not prepared in {root} and its host did not answer within {HOST_PATIENCE:.0f} s. {ways}")
+        raise UnavailableError(
+            f"CIFAR-10 is not prepared in {root} and its host did not answer within {HOST_PATIENCE:.0f} s. {ways}"
+        )
     import tensorflow_datasets as tfds
 
     try:
         tfds.builder("cifar10", data_dir=root).download_and_prepare()
     except Exception as error:  # TFDS raises whatever its many layers do
-        raise Unavailable(f"the download of CIFAR-10 into {root} failed ({type(error).__name__}: {error}). {ways}") from error
+        raise UnavailableError(
+            f"the download of CIFAR-10 into {root} failed ({type(error).__name__}: {error}). {ways}"
+        ) from error
 
 
 def _answers(url: str, patience: float) -> bool:
@@ -157,6 +166,7 @@ def _answers(url: str, patience: float) -> bool:
 
 def _decode(prepared: Path, progress: bool) -> tuple[dict[str, np.ndarray], dict]:
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "0")  # also silences its notice; only pictures are decoded
     if progress:
         print(f"Reading CIFAR-10 from {prepared}; later runs start from a cache.", flush=True)
     import tensorflow_datasets as tfds

@@ -13,8 +13,8 @@ from jaxdl.nn.initializers import pytorch_bias, pytorch_kernel
 class CifarCNN(nn.Module):
     """Convolution 3-32, 32-32, 32-64, each followed by 2x2 max pooling; linear 1024-64-classes. 145,578 parameters.
 
-    The same function as the course's ``Sequential``, initialised from the same distributions. PyTorch flattens [C, H, W] and
-    this [H, W, C], so its first linear layer's columns stand in another order here.
+    The same function as the course's ``Sequential``, initialised from the same distributions. PyTorch flattens [C, H,
+    W] and this [H, W, C], so its first linear layer's columns stand in another order here.
     """
 
     num_classes: int = 10
@@ -22,7 +22,7 @@ class CifarCNN(nn.Module):
 
     @nn.compact
     def __call__(self, x: jax.Array, *, train: bool) -> jax.Array:
-        """x: float[B, 32, 32, 3]; returns float32[B, num_classes]. ``train`` changes nothing: no layer depends on it."""
+        """x: float[B, 32, 32, 3]; returns float32[B, num_classes]. No layer depends on ``train``."""
         for features in (32, 32, 64):
             x = nn.Conv(
                 features,

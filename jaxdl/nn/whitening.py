@@ -7,11 +7,12 @@ from jax.typing import DTypeLike
 
 
 class Whiten(nn.Module):
-    """Patches of ``size`` x ``size`` pixels projected on their principal axes, each scaled to unit variance, with both signs.
+    """Patches of ``size`` x ``size`` pixels projected on their principal axes, each scaled to unit variance, with
+    both signs.
 
-    The kernel is found at initialisation from the images that ``init`` is given (some hundreds of training images, as the model
-    will see them) and kept in ``batch_stats``, so that nothing trains or decays it. Stride 1, no padding. Follows Page (2018)
-    and Jordan (2024), "94% on CIFAR-10 in 3.29 Seconds on a Single GPU".
+    The kernel is found at initialisation from the images that ``init`` is given (some hundreds of training images, as
+    the model will see them) and kept in ``batch_stats``, so that nothing trains or decays it. Stride 1, no padding.
+    Follows Page (2018) and Jordan (2024), "94% on CIFAR-10 in 3.29 Seconds on a Single GPU".
     """
 
     size: int = 2
@@ -36,7 +37,7 @@ def whitening_kernel(images: jax.Array, size: int, epsilon: float) -> jax.Array:
 
     epsilon: added to each variance, so that directions without signal are not blown up.
     """
-    count, height, width, channels = images.shape
+    _, height, width, channels = images.shape
     images = images.astype(jnp.float32)
     rows, columns = height - size + 1, width - size + 1
     patches = jnp.stack(
@@ -45,5 +46,5 @@ def whitening_kernel(images: jax.Array, size: int, epsilon: float) -> jax.Array:
     patches = patches.reshape(-1, size * size * channels)
     covariance = patches.T @ patches / len(patches)
     variances, axes = jnp.linalg.eigh(covariance)
-    scaled = axes / jnp.sqrt(variances + epsilon)
+    scaled = axes / jnp.sqrt(variances + epsilon)[None]
     return jnp.concatenate([scaled, -scaled], axis=1).reshape(size, size, channels, -1)

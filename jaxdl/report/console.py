@@ -16,7 +16,12 @@ class Console:
         self._steps = steps
         self._epochs = steps / steps_per_epoch
         self._bar = tqdm(
-            total=steps, initial=step, bar_format=BAR, dynamic_ncols=True, leave=False, disable=not sys.stdout.isatty(),
+            total=steps,
+            initial=step,
+            bar_format=BAR,
+            dynamic_ncols=True,
+            leave=False,
+            disable=not sys.stdout.isatty(),
             file=sys.stdout,
         )
 

@@ -10,15 +10,15 @@ from tensorboardX import SummaryWriter
 class RunLog:
     """``metrics.jsonl`` and ``tensorboard/`` in ``folder``; a context.
 
-    resume_at: (bytes of metrics.jsonl, step) as they stood at the checkpoint that is resumed; what was written after it is
-    dropped, so that the file ends up as if the run had never stopped.
+    resume_at: (bytes of metrics.jsonl, step) as they stood at the checkpoint that is resumed; what was written after
+    it is dropped, so that the file ends up as if the run had never stopped.
     """
 
-    def __init__(self, folder: Path, *, resume_at: tuple[int, int] | None = None):
-        self._file = (folder / "metrics.jsonl").open("ab")
+    def __init__(self, folder: str | Path, *, resume_at: tuple[int, int] | None = None):
+        self._file = Path(folder, "metrics.jsonl").open("ab")  # noqa: SIM115, closed by close()
         size, step = resume_at or (0, None)
         self._file.truncate(size)
-        self._board = SummaryWriter(str(folder / "tensorboard"), purge_step=None if step is None else step + 1)
+        self._board = SummaryWriter(str(Path(folder, "tensorboard")), purge_step=None if step is None else step + 1)
 
     @property
     def size(self) -> int:

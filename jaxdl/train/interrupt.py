@@ -13,7 +13,7 @@ class Interrupted(BaseException):
 
 
 class Interruptible:
-    """While entered, SIGINT and SIGTERM raise Interrupted; inside ``deferred()``, the first one only sets ``requested``.
+    """While entered, SIGINT and SIGTERM raise Interrupted; inside ``deferred()`` the first only sets ``requested``.
 
     with Interruptible() as interrupt:      # raises at once
         with interrupt.deferred():          # asks; a second signal raises

@@ -82,14 +82,15 @@ def fit(
     should_stop: Callable[[], bool] = lambda: False,
     history: History | None = None,
 ) -> TrainState:
-    """Trains from ``state.step`` to ``steps`` updates, or until ``should_stop()``; returns the state, which has been saved.
+    """Trains from ``state.step`` to ``steps`` updates, or until ``should_stop()``; returns the state, which has been
+    saved.
 
     batch_at: the batch of a step, counted from 0; with ``state`` it determines everything that follows.
     validate: called at the end of each epoch and of the run; returns at least ``accuracy`` and ``loss``.
-    save: called with (state, history, validation accuracy or None) at each epoch's end, or every ``save_every`` updates and at
-    each new best validation accuracy; and at the end.
-    on_step: for each finished step, in order. on_record: a dict for metrics.jsonl every ``log_every`` steps and each epoch.
-    Raises NotFiniteError, naming the step, before anything of that step is saved.
+    save: called with (state, history, validation accuracy or None) at each epoch's end, or every ``save_every``
+    updates and at each new best validation accuracy; and at the end.
+    on_step: for each finished step, in order. on_record: a dict for metrics.jsonl every ``log_every`` steps and each
+    epoch. Raises NotFiniteError, naming the step, before anything of that step is saved.
     """
     history = history or History()
     before, began = history.seconds, time.perf_counter()

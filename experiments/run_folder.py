@@ -1,0 +1,111 @@
+"""A run's folder: its name, what its JSON files say, and whether it can be resumed."""
+
+import dataclasses
+import json
+import shlex
+import sys
+import time
+from importlib.metadata import version
+from pathlib import Path
+
+from experiments.config import RESUMABLE, Config, flag_name
+from jaxdl.data.dataset import Dataset
+from jaxdl.errors import UserError
+
+PACKAGES = ("jax", "jaxlib", "flax", "optax", "orbax-checkpoint", "numpy")
+
+
+def about(dataset: Dataset) -> dict:
+    """What everything made from a dataset says of it."""
+    return {
+        "dataset": dataset.name,
+        "dataset_source": dataset.source,
+        "dataset_fingerprint": dataset.fingerprint,
+        "notice": dataset.notice,
+    }
+
+
+def refuse_existing(config: Config) -> None:
+    """Raises UserError if ``--out`` is there already: nothing is ever overwritten."""
+    if config.out and Path(config.out).exists():
+        raise UserError(f"--out {config.out} exists. Name another folder, or add --resume to continue the run in it.")
+
+
+def create(config: Config, dataset: Dataset, command: str) -> Path:
+    """Makes the folder with its ``config.json``: all that ``--resume`` needs besides a checkpoint."""
+    out = Path(config.out) if config.out else _new_name(config, dataset)
+    try:
+        out.mkdir(parents=True)
+    except OSError as error:
+        raise UserError(f"cannot make the run's folder {out} ({error.strerror}). Name another with --out.") from error
+    paths = {
+        name: None if path is None else str(Path(path).expanduser().resolve())
+        for name, path in (("data_dir", config.data_dir), ("out", str(out)))
+    }
+    stored = dataclasses.replace(config, dataset=dataset.name, **paths)
+    content = {
+        "command": shlex.join(["python", "-m", command, *sys.argv[1:]]),
+        **about(dataset),
+        "dataset_requested": config.dataset,
+        "config": dataclasses.asdict(stored),
+        "versions": {name: version(name) for name in PACKAGES},
+    }
+    _write_json(out / "config.json", content)
+    return out
+
+
+def write_summary(out: str, summary: dict) -> None:
+    """``summary.json``: what the finished run reached."""
+    _write_json(Path(out) / "summary.json", summary)
+
+
+def read(config: Config) -> dict:
+    """The ``config.json`` of the run in ``--out``; raises UserError if there is none."""
+    if not config.out:
+        raise UserError("--resume needs --out: the folder of the run to continue.")
+    path = Path(config.out) / "config.json"
+    try:
+        return json.loads(path.read_text())
+    except FileNotFoundError:
+        raise UserError(f"there is no run to resume in {config.out}: no {path.name}. Leave out --resume.") from None
+    except (OSError, ValueError) as error:
+        raise UserError(f"cannot read {path} ({error}).") from error
+
+
+def resumed(record: dict, config: Config, given: frozenset[str]) -> Config:
+    """The configuration in ``record``, with those ``given`` flags of ``config`` that a resumed run may change."""
+    try:
+        stored = Config(**record["config"])
+    except (KeyError, TypeError) as error:
+        raise UserError(f"{config.out}/config.json is not of this version of the program ({error}).") from error
+    for name in sorted(given - set(RESUMABLE)):
+        before, now = getattr(stored, name), getattr(config, name)
+        if now != before and (name, now) != ("dataset", "auto"):
+            raise UserError(
+                f"the run in {config.out} was made with {flag_name(name)} {before}, not {now}. "
+                "Leave the flag out to continue it, or start a new run in another --out."
+            )
+    return dataclasses.replace(stored, **{name: getattr(config, name) for name in given & set(RESUMABLE)})
+
+
+def check_same_data(record: dict, dataset: Dataset) -> None:
+    """Raises UserError if ``dataset`` is not the one that the run in ``record`` began with."""
+    if record["dataset_fingerprint"] != dataset.fingerprint:
+        raise UserError(
+            f"the run was made on {record['dataset_source']}; what is there now ({dataset.source}) holds other images. "
+            "Name the first with --data-dir."
+        )
+
+
+def _write_json(path: Path, content: dict) -> None:
+    """Writes the file in one rename: whole or not at all."""
+    draft = path.with_suffix(".draft")
+    draft.write_text(json.dumps(content, indent=2) + "\n")
+    draft.replace(path)
+
+
+def _new_name(config: Config, dataset: Dataset) -> Path:
+    """``runs/<dataset>-<recipe>-<time>``, with a number behind it if two runs start in one second."""
+    name = f"{dataset.name}-{config.recipe}-{time.strftime('%Y%m%d-%H%M%S')}"
+    candidates = [Path("runs", name), *(Path("runs", f"{name}-{number}") for number in range(2, 100))]
+    return next(path for path in candidates if not path.exists())

@@ -1,0 +1,50 @@
+"""Eight simulated devices, strict shapes, a cache of the tests' own, and no network."""
+
+import os
+import socket
+
+os.environ["XLA_FLAGS"] = f"{os.environ.get('XLA_FLAGS', '')} --xla_force_host_platform_device_count=8"
+os.environ["JAX_PLATFORMS"] = "cpu"
+
+import jax
+import numpy as np
+import pytest
+from PIL import Image
+
+jax.config.update("jax_numpy_rank_promotion", "raise")
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _own_cache(tmp_path_factory):
+    os.environ["JAXDL_CACHE"] = str(tmp_path_factory.mktemp("cache"))
+
+
+@pytest.fixture(autouse=True)
+def _no_network(monkeypatch):
+    connect = socket.socket.connect
+
+    def guarded(self, address):
+        if self.family != socket.AF_UNIX and address[0] not in ("127.0.0.1", "::1", "localhost"):
+            raise OSError(f"the tests may not reach {address}")
+        return connect(self, address)
+
+    monkeypatch.setattr(socket.socket, "connect", guarded)
+
+
+@pytest.fixture
+def rng():
+    return np.random.default_rng(0)
+
+
+@pytest.fixture
+def picture_folder(tmp_path, rng):
+    """``train`` and ``test``, each with ``ants`` and ``bees`` of three 40x30 pictures: PNG, JPEG, one with alpha."""
+    for split in ("train", "test"):
+        for name in ("ants", "bees"):
+            folder = tmp_path / "pictures" / split / name
+            folder.mkdir(parents=True)
+            pixels = rng.integers(0, 256, (30, 40, 4), np.uint8)
+            Image.fromarray(pixels[..., :3]).save(folder / "a.png")
+            Image.fromarray(pixels[..., :3]).save(folder / "b.JPG", quality=90)
+            Image.fromarray(pixels).save(folder / "c.png")
+    return tmp_path / "pictures"

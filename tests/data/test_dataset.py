@@ -1,0 +1,55 @@
+import numpy as np
+import pytest
+
+from jaxdl.data.dataset import Split, channel_statistics, fingerprint_of, train_val_split
+from jaxdl.errors import UserError
+
+
+@pytest.fixture
+def split(rng):
+    labels = np.repeat(np.arange(4, dtype=np.int32), [40, 80, 20, 60])
+    return Split(rng.integers(0, 256, (200, 3, 3, 3), np.uint8), labels)
+
+
+def test_train_val_split_is_a_stratified_partition(split):
+    train, val = train_val_split(split, val_size=50, seed=0)
+    assert np.bincount(val.labels).tolist() == [10, 20, 5, 15]
+    rows = {image.tobytes() for image in train.images} | {image.tobytes() for image in val.images}
+    assert len(train) + len(val) == len(rows) == 200
+
+
+def test_train_val_split_is_fixed_by_the_seed(split):
+    first, again, other = (train_val_split(split, val_size=50, seed=seed)[1].images for seed in (0, 0, 1))
+    np.testing.assert_array_equal(first, again)
+    assert not np.array_equal(first, other)
+
+
+def test_train_val_split_of_none_keeps_everything(split):
+    assert train_val_split(split, val_size=0, seed=0) == (split, None)
+
+
+@pytest.mark.parametrize("val_size", [3, 197, -1])
+def test_train_val_split_refuses_sizes_that_leave_a_class_out(split, val_size):
+    with pytest.raises(UserError, match=f"got {val_size}"):
+        train_val_split(split, val_size=val_size, seed=0)
+
+
+def test_channel_statistics_equal_numpys(rng):
+    images = rng.integers(0, 256, (5000, 3, 4, 3), np.uint8)
+    mean, std = channel_statistics(images)
+    np.testing.assert_allclose(mean, (images / 255.0).mean((0, 1, 2)), rtol=1e-12)
+    np.testing.assert_allclose(std, (images / 255.0).std((0, 1, 2)), rtol=1e-12)
+
+
+def test_fingerprint_changes_with_one_pixel_one_label_and_a_swap_of_splits(split):
+    stored = {
+        "train_images": split.images,
+        "train_labels": split.labels,
+        "test_images": split.images[:9],
+        "test_labels": split.labels[:9],
+    }
+    pixel = {**stored, "train_images": split.images.copy()}
+    pixel["train_images"][7, 1, 1, 1] ^= 1
+    label = {**stored, "test_labels": split.labels[:9] + 1}
+    assert len({fingerprint_of(each) for each in (stored, pixel, label)}) == 3
+    assert fingerprint_of(stored) == fingerprint_of({name: array.copy() for name, array in stored.items()})

@@ -1,0 +1,66 @@
+"""Imports go one way; heavy packages stay behind one door each."""
+
+import ast
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[1]
+SHARED = {"errors"}  # a leaf that everything may use
+MAY_IMPORT = {
+    "errors": set(),
+    "data": SHARED,
+    "nn": SHARED,
+    "losses": SHARED,
+    "metrics": SHARED,
+    "optim": SHARED,
+    "models": SHARED | {"nn"},
+    "train": SHARED | {"metrics"},
+    "checkpoint": SHARED | {"train"},
+    "report": SHARED | {"metrics", "train"},
+    "__init__": set(),
+}
+DOORS = {
+    "tensorflow": {"data/sources.py"},
+    "tensorflow_datasets": {"data/sources.py"},
+    "orbax": {"checkpoint.py"},
+    "tensorboardX": {"report/runlog.py"},
+    "PIL": {"data/folder.py"},
+    "torch": set(),
+    "experiments": set(),
+}
+FILES = sorted((ROOT / "jaxdl").rglob("*.py"))
+
+
+def imports(path):
+    """The dotted names a file imports, anywhere in it."""
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"{path}: relative import"
+            yield from (f"{node.module}.{alias.name}" for alias in node.names)
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda path: str(path.relative_to(ROOT)))
+def test_imports_go_one_way(path):
+    inside = path.relative_to(ROOT / "jaxdl")
+    part = inside.parts[0].removesuffix(".py")
+    for name in imports(path):
+        package, *rest = name.split(".")
+        if package == "jaxdl" and rest:
+            assert rest[0] == part or rest[0] in MAY_IMPORT[part], f"{inside} imports {name}"
+        if package in DOORS:
+            assert inside.as_posix() in DOORS[package], f"{inside} imports {name}"
+
+
+def test_importing_the_library_touches_no_heavy_package():
+    program = (
+        "import sys, jaxdl, jaxdl.models, jaxdl.optim, jaxdl.losses, jaxdl.train.step, jaxdl.data.sources; "
+        "print(sorted({'tensorflow', 'tensorflow_datasets', 'orbax', 'sklearn', 'matplotlib', 'tensorboardX'} "
+        "& set(sys.modules)))"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True, cwd=ROOT)
+    assert done.stdout.strip() == "[]"

@@ -1,0 +1,181 @@
+import flax.linen as nn
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from jaxdl import losses, metrics, models, optim
+from jaxdl.data import augment
+from jaxdl.train.state import create_state
+from jaxdl.train.step import make_eval_step, make_train_step
+from tests.models.test_models import course_network, course_params
+
+
+class OneBlock(nn.Module):
+    """The smallest network that has everything a step must handle: a norm, dropout, biases."""
+
+    num_classes: int = 10
+
+    @nn.compact
+    def __call__(self, x, *, train):
+        x = nn.Conv(8, (3, 3), strides=2, padding=1)(x)
+        x = nn.relu(nn.BatchNorm(not train, momentum=0.9)(x))
+        x = nn.Dropout(0.3, deterministic=not train)(x)
+        return nn.Dense(self.num_classes)(x.mean((1, 2)))
+
+
+def batch_of(rng, size=12, side=8):
+    images = rng.integers(0, 256, (size, side, side, 3), np.uint8)
+    return {"images": images, "labels": rng.integers(0, 10, size).astype(np.int32)}
+
+
+@pytest.fixture
+def setting(rng):
+    model = OneBlock()
+    optimizer = optim.create("sgd", learning_rate=0.1)
+    step = make_train_step(
+        model,
+        optimizer,
+        losses.cross_entropy,
+        augment=augment.pipeline(flip_images=True, crop_padding=2),
+        metrics={"accuracy": metrics.correct},
+    )
+    return model, step, lambda: create_state(model, optimizer, jax.random.key(0), jnp.zeros((1, 8, 8, 3)))
+
+
+def test_train_step_learns_a_batch_by_heart(rng, setting):
+    _, step, create = setting
+    state, batch = create(), batch_of(rng)
+    seen = []
+    for _ in range(150):
+        state, measured = step(state, batch)
+        seen.append(float(measured["loss"].value))
+    assert seen[0] > 2.0
+    assert np.mean(seen[-10:]) < 1.0
+    assert int(state.step) == 150
+    assert measured["accuracy"].count == 12
+
+
+def test_train_step_is_a_function_of_state_and_batch(rng, setting):
+    _, step, create = setting
+    batch = batch_of(rng)
+    first, second = (step(step(create(), batch)[0], batch)[0] for _ in range(2))
+    jax.tree.map(np.testing.assert_array_equal, first.params, second.params)
+    jax.tree.map(np.testing.assert_array_equal, first.batch_stats, second.batch_stats)
+
+
+def test_train_step_donates_the_state(rng, setting):
+    _, step, create = setting
+    state = create()
+    step(state, batch_of(rng))
+    assert all(leaf.is_deleted() for leaf in jax.tree.leaves(state.params))
+
+
+def test_train_step_draws_new_randomness_each_step(rng):
+    drawn = []
+
+    def record(key, images):
+        jax.debug.callback(lambda data: drawn.append(tuple(data.tolist())), jax.random.key_data(key))
+        return augment.normalize(images)
+
+    model, optimizer = OneBlock(), optim.create("sgd", learning_rate=0.0)
+    step = make_train_step(model, optimizer, losses.cross_entropy, augment=record)
+    state = create_state(model, optimizer, jax.random.key(0), jnp.zeros((1, 8, 8, 3)))
+    for _ in range(4):
+        state, _ = step(state, batch_of(rng))
+    jax.effects_barrier()
+    assert len(set(drawn)) == 4
+
+
+def test_masked_rows_change_neither_loss_nor_gradient(rng):
+    model = models.create("cifar_cnn")  # no batch norm, so that rows are independent
+    optimizer = optim.create("sgd", learning_rate=0.1, momentum=0.0)
+    step = make_train_step(
+        model, optimizer, losses.cross_entropy, augment=lambda key, x: augment.normalize(x),
+        metrics={"accuracy": metrics.correct},
+    )  # fmt: skip
+    batch = batch_of(rng, side=32)
+    padded = {
+        "images": np.concatenate([batch["images"], batch["images"][:4]]),
+        "labels": np.concatenate([batch["labels"], batch["labels"][:4] + 1]),
+        "mask": np.arange(16) < 12,
+    }
+    plain, masked = (
+        step(create_state(model, optimizer, jax.random.key(0), jnp.zeros((1, 32, 32, 3))), each)
+        for each in (batch, padded)
+    )
+    close = lambda a, b: np.testing.assert_allclose(a, b, rtol=1e-5, atol=1e-7)  # noqa: E731
+    jax.tree.map(close, plain[0].params, masked[0].params)
+    jax.tree.map(close, plain[1], masked[1])
+
+
+def test_twenty_steps_of_the_course_network_equal_pytorchs(rng):
+    torch = pytest.importorskip("torch")
+    reference = course_network(torch)
+    model, optimizer = models.create("cifar_cnn"), optim.create("sgd", learning_rate=0.01, momentum=0.0)
+    step = make_train_step(
+        model, optimizer, losses.cross_entropy, augment=lambda key, images: augment.normalize(images)
+    )
+    state = create_state(model, optimizer, jax.random.key(0), jnp.zeros((1, 32, 32, 3)))
+    state = state.replace(params=jax.tree.map(jnp.asarray, course_params(reference)))
+    theirs = torch.optim.SGD(reference.parameters(), 0.01)
+    for _ in range(20):
+        batch = batch_of(rng, size=16, side=32)
+        pixels = torch.tensor(batch["images"]).permute(0, 3, 1, 2) / 255
+        loss = torch.nn.functional.cross_entropy(reference(pixels), torch.tensor(batch["labels"], dtype=torch.long))
+        theirs.zero_grad()
+        loss.backward()
+        theirs.step()
+        state, measured = step(state, batch)
+        np.testing.assert_allclose(measured["loss"].value, loss.item(), rtol=1e-5)
+    close = lambda a, b: np.testing.assert_allclose(a, b, rtol=1e-4, atol=1e-6)  # noqa: E731
+    jax.tree.map(close, state.params, course_params(reference))
+
+
+def test_grad_norm_is_the_gradients_before_clipping(rng):
+    model = OneBlock()
+    batch = batch_of(rng)
+    measured = [
+        make_train_step(
+            model, optim.create("sgd", learning_rate=0.1, clip_norm=clip), losses.cross_entropy,
+            augment=lambda key, x: augment.normalize(x),
+        )(create_state(model, optim.create("sgd", learning_rate=0.1, clip_norm=clip), jax.random.key(0),
+                       jnp.zeros((1, 8, 8, 3))), batch)[1]["grad_norm"].value
+        for clip in (None, 1e-3)
+    ]  # fmt: skip
+    assert measured[0] == measured[1] > 1e-3
+
+
+def test_eval_step_uses_running_statistics_and_no_dropout(rng, setting):
+    model, step, create = setting
+    state, batch = step(create(), batch_of(rng))[0], batch_of(rng)
+    eval_step = make_eval_step(model, losses.cross_entropy, prepare=augment.normalize)
+    whole = eval_step(state, batch)["loss"]
+    halves = [
+        eval_step(state, {name: array[rows] for name, array in batch.items()})["loss"]
+        for rows in (slice(0, 6), slice(6, 12))
+    ]
+    np.testing.assert_allclose(whole.total, halves[0].total + halves[1].total, rtol=1e-5)
+    assert not state.params["Dense_0"]["bias"].is_deleted()
+
+
+def test_eval_views_average_the_logits(rng, setting):
+    model, _, create = setting
+    state, batch = create(), batch_of(rng)
+    once = make_eval_step(model, lambda logits, _: logits[:, 0], prepare=augment.normalize)
+    both = make_eval_step(model, lambda logits, _: logits[:, 0], prepare=augment.normalize, views=(augment.mirror,))
+    mirrored = {**batch, "images": batch["images"][:, :, ::-1]}
+    expected = (once(state, batch)["loss"].value + once(state, mirrored)["loss"].value) / 2
+    np.testing.assert_allclose(both(state, batch)["loss"].value, expected, rtol=1e-5)
+    assert once(state, batch)["loss"].value != once(state, mirrored)["loss"].value
+
+
+def test_create_state_shows_the_images_to_a_layer_that_learns_from_them(rng):
+    optimizer = optim.create("sgd", learning_rate=0.1)
+    kernels = [
+        create_state(
+            models.create("quick_cnn"), optimizer, jax.random.key(0), jnp.asarray(rng.random((8, 32, 32, 3)) * scale)
+        ).batch_stats["Whiten_0"]["kernel"]
+        for scale in (1.0, 2.0)
+    ]
+    assert np.abs(kernels[0]).max() > 1.5 * np.abs(kernels[1]).max()
