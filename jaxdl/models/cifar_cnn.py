@@ -8,6 +8,7 @@ import jax.numpy as jnp
 from jax.typing import DTypeLike
 
 from jaxdl.nn.initializers import pytorch_bias, pytorch_kernel
+from jaxdl.nn.pool import max_pool_2x2
 
 
 class CifarCNN(nn.Module):
@@ -32,7 +33,7 @@ class CifarCNN(nn.Module):
                 kernel_init=pytorch_kernel,
                 bias_init=pytorch_bias(fan_in=25 * x.shape[-1]),
             )(x)
-            x = nn.max_pool(x, (2, 2), strides=(2, 2))
+            x = max_pool_2x2(x)
         x = x.reshape(x.shape[0], -1)
         dense = partial(nn.Dense, dtype=self.dtype, kernel_init=pytorch_kernel)
         x = dense(64, bias_init=pytorch_bias(fan_in=x.shape[-1]))(x)

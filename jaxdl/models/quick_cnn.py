@@ -7,6 +7,7 @@ import jax
 import jax.numpy as jnp
 from jax.typing import DTypeLike
 
+from jaxdl.nn.pool import max_pool_2x2
 from jaxdl.nn.whitening import Whiten
 
 
@@ -26,7 +27,7 @@ class QuickCNN(nn.Module):
         x = nn.gelu(Whiten(dtype=self.dtype)(x))
         for features in self.widths:
             x = nn.Conv(features, (3, 3), padding=1, use_bias=False, dtype=self.dtype)(x)
-            x = nn.max_pool(x, (2, 2), strides=(2, 2))
+            x = max_pool_2x2(x)
             x = nn.gelu(nn.BatchNorm(not train, momentum=0.9, dtype=self.dtype)(x))
             x = nn.Conv(features, (3, 3), padding=1, use_bias=False, dtype=self.dtype)(x)
             x = nn.gelu(nn.BatchNorm(not train, momentum=0.9, dtype=self.dtype)(x))

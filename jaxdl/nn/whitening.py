@@ -46,5 +46,6 @@ def whitening_kernel(images: jax.Array, size: int, epsilon: float) -> jax.Array:
     patches = patches.reshape(-1, size * size * channels)
     covariance = patches.T @ patches / len(patches)
     variances, axes = jnp.linalg.eigh(covariance)
+    variances = jnp.maximum(variances, 0.0)  # rounding can leave a small negative one
     scaled = axes / jnp.sqrt(variances + epsilon)[None]
     return jnp.concatenate([scaled, -scaled], axis=1).reshape(size, size, channels, -1)

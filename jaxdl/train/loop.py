@@ -136,7 +136,7 @@ def fit(
             if best:
                 history.best_val_accuracy = val_accuracy
             history.seconds = before + time.perf_counter() - began
-            on_record(_epoch_record(step, steps_per_epoch, history, validation))
+            on_record(_epoch_record(step, steps_per_epoch, history, float(learning_rate(step - 1)), validation))
             if epoch_ends:
                 history.epoch = Totals()
             last_tick = None
@@ -166,13 +166,16 @@ def _step_record(step: int, steps_per_epoch: int, history: History, learning_rat
     }
 
 
-def _epoch_record(step: int, steps_per_epoch: int, history: History, validation: dict[str, float]) -> dict:
+def _epoch_record(
+    step: int, steps_per_epoch: int, history: History, learning_rate: float, validation: dict[str, float]
+) -> dict:
     return {
         "kind": "epoch",
         "step": step,
         "epoch": step / steps_per_epoch,
         **{f"train_{name}": value for name, value in history.epoch.means().items()},
         **{f"val_{name}": value for name, value in validation.items()},
+        "learning_rate": learning_rate,
         "images_per_second": history.images_per_second,
         "seconds": history.seconds,
     }
@@ -194,4 +197,4 @@ def _advice(what: str, step: int) -> str:
     return f"{what} at step {step}; training has stopped. Try a lower learning rate, or clip the gradients."
 
 
-_norm = jax.jit(optax.global_norm)
+_norm = jax.jit(optax.tree.norm)

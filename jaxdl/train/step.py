@@ -8,6 +8,7 @@ import jax.numpy as jnp
 import optax
 
 from jaxdl.metrics import Mean
+from jaxdl.train import compiler
 from jaxdl.train.state import TrainState
 
 Batch = Mapping[str, jax.Array]
@@ -25,6 +26,8 @@ def make_train_step(
     metrics: Mapping[str, PerExample] | None = None,
 ) -> TrainStep:
     """``step(state, batch) -> (state, metrics)``, jitted; the state passed in is donated and must not be used again.
+
+    The pure function itself, to be compiled by an outer ``pmap``, ``vmap`` or ``scan``, is ``step.__wrapped__``.
 
     batch: ``images`` [B, H, W, C], ``labels`` [B, ...], and optionally ``mask: bool[B]``, False for padding.
     loss, metrics: (logits, labels) -> float32[B], one value per example.
@@ -54,7 +57,7 @@ def make_train_step(
         updates, opt_state = optimizer.update(gradients, state.opt_state, state.params)
         sums = {
             "loss": mean,
-            "grad_norm": Mean(optax.global_norm(gradients), jnp.ones(())),
+            "grad_norm": Mean(optax.tree.norm(gradients), jnp.ones(())),
             **{name: Mean.of(of(logits, labels), mask) for name, of in measured.items()},
         }
         state = state.replace(
@@ -65,7 +68,7 @@ def make_train_step(
         )
         return state, sums
 
-    return jax.jit(step, donate_argnums=0)
+    return jax.jit(step, donate_argnums=0, compiler_options=compiler.options())
 
 
 def make_eval_step(
@@ -76,7 +79,7 @@ def make_eval_step(
     views: Sequence[Callable[[jax.Array], jax.Array]] = (),
     metrics: Mapping[str, PerExample] | None = None,
 ) -> EvalStep:
-    """``step(state, batch) -> metrics``, jitted; nothing is donated.
+    """``step(state, batch) -> metrics``, jitted; nothing is donated. ``step.__wrapped__`` is the pure function.
 
     prepare: images -> float images, inside the compiled step.
     views: each makes another version of the prepared images (a mirror image, say); logits are averaged over the images
@@ -93,7 +96,7 @@ def make_eval_step(
         logits = sum(model.apply(variables, version, train=False) for version in seen) / len(seen)
         return {name: Mean.of(of(logits, labels), mask) for name, of in measured.items()}
 
-    return jax.jit(step)
+    return jax.jit(step, compiler_options=compiler.options())
 
 
 def _unpack(batch: Batch) -> tuple[jax.Array, jax.Array, jax.Array]:

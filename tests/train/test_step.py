@@ -71,6 +71,18 @@ def test_train_step_donates_the_state(rng, setting):
     assert all(leaf.is_deleted() for leaf in jax.tree.leaves(state.params))
 
 
+def test_the_pure_step_can_be_compiled_by_an_outer_transformation(rng, setting):
+    _, step, create = setting
+    batches = [batch_of(rng) for _ in range(3)]
+    stacked = jax.tree.map(lambda *leaves: np.stack(leaves), *batches)
+    scanned, _ = jax.jit(lambda state: jax.lax.scan(step.__wrapped__, state, stacked))(create())
+    state = create()
+    for batch in batches:
+        state, _ = step(state, batch)
+    close = lambda a, b: np.testing.assert_allclose(a, b, rtol=1e-4, atol=1e-5)  # noqa: E731
+    jax.tree.map(close, scanned.params, state.params)
+
+
 def test_train_step_draws_new_randomness_each_step(rng):
     drawn = []
 

@@ -1,0 +1,24 @@
+"""The compiler settings that training steps want."""
+
+from functools import cache
+
+import jax
+
+# On CPU, XLA hands float32 convolutions to a library that runs each on one core and is slow for three input channels;
+# without it they run on all cores, to the same result. The course's network trains three times as fast.
+CPU_OPTIONS = {"xla_cpu_experimental_ynn_fusion_type": "LIBRARY_FUSION_TYPE_INDIVIDUAL_DOT,LIBRARY_FUSION_TYPE_REDUCE"}
+
+
+@cache
+def options() -> dict[str, str] | None:
+    """What to pass to ``jax.jit(compiler_options=...)`` for the default backend; None where nothing is to be set.
+
+    The option is an experimental one of XLA's, so a jaxlib that does not know it is left alone.
+    """
+    if jax.default_backend() != "cpu":
+        return None
+    try:
+        jax.jit(lambda x: x, compiler_options=CPU_OPTIONS).lower(0.0).compile()
+    except jax.errors.JaxRuntimeError:
+        return None
+    return CPU_OPTIONS
