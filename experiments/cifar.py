@@ -9,6 +9,7 @@ from functools import partial
 
 import jax
 import jax.numpy as jnp
+from tqdm import tqdm
 
 from experiments import run_folder
 from experiments.config import Config, parse
@@ -87,8 +88,11 @@ def run(config: Config, given: frozenset[str], interrupt: Interruptible) -> int:
         metrics={"accuracy": metrics.correct},
     )
 
-    def measure(state: TrainState, split: Split) -> metrics.Totals:
-        return evaluate(eval_step, state, pipeline.eval_batches(split, batch_size=min(EVAL_BATCH, len(split))))
+    def measure(state: TrainState, split: Split, doing: str) -> metrics.Totals:
+        batch_size = min(EVAL_BATCH, len(split))
+        batches = pipeline.eval_batches(split, batch_size=batch_size)
+        shown = tqdm(batches, doing, -(-len(split) // batch_size), leave=False, disable=None, file=sys.stdout)
+        return evaluate(eval_step, state, shown)
 
     # ---- the run's folder ------------------------------------------------------------------------------------------
     if not config.resume:
@@ -126,7 +130,7 @@ def run(config: Config, given: frozenset[str], interrupt: Interruptible) -> int:
                         steps=steps,
                         steps_per_epoch=steps_per_epoch,
                         learning_rate=learning_rate,
-                        validate=(lambda state: measure(state, val).means()) if val else None,
+                        validate=(lambda state: measure(state, val, "validating").means()) if val else None,
                         save=save,
                         save_every=config.checkpoint_every,
                         on_step=console.step,
@@ -144,8 +148,9 @@ def run(config: Config, given: frozenset[str], interrupt: Interruptible) -> int:
                 return Interrupted(interrupt.requested).status
 
             # ---- the test split, once --------------------------------------------------------------------------
+            print(f"testing on {len(dataset.test):,} images", flush=True)
             try:
-                test = measure(state, dataset.test)
+                test = measure(state, dataset.test, "testing")
             except Interrupted as stopped:
                 print(f"Stopped during the test; all training is saved. Finish with:\n  {resume_command}")
                 return stopped.status

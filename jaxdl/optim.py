@@ -6,20 +6,22 @@ import optax
 from jaxdl.errors import UserError, unknown
 
 OPTIMIZERS = ("sgd", "adamw")
-SCHEDULES = ("constant", "cosine")
+SCHEDULES = ("constant", "cosine", "linear")
 
 
 def schedule(name: str, *, learning_rate: float, steps: int, warmup_steps: int = 0) -> optax.Schedule:
     """A learning rate as a function of the update count.
 
-    Both rise linearly from 0 over ``warmup_steps``. ``constant`` then stays at ``learning_rate``; ``cosine`` falls to 0
-    at ``steps`` (Loshchilov and Hutter 2017).
+    All rise linearly from 0 over ``warmup_steps``. ``constant`` then stays at ``learning_rate``; ``cosine``
+    (Loshchilov and Hutter 2017) and ``linear`` fall to 0 at ``steps``.
     """
     warmup_steps = min(warmup_steps, max(steps - 1, 0))
     if name == "constant":
         after = optax.constant_schedule(learning_rate)
     elif name == "cosine":
         after = optax.cosine_decay_schedule(learning_rate, max(steps - warmup_steps, 1))
+    elif name == "linear":
+        after = optax.linear_schedule(learning_rate, 0.0, max(steps - warmup_steps, 1))
     else:
         raise unknown("schedule", name, SCHEDULES)
     if not warmup_steps:

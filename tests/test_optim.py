@@ -90,6 +90,13 @@ def test_cosine_rises_linearly_then_falls_to_zero():
     np.testing.assert_allclose([rate(0), rate(10), rate(20), rate(60), rate(100)], [0, 0.2, 0.4, 0.2, 0], atol=1e-6)
 
 
+def test_linear_rises_then_falls_in_a_line():
+    rate = optim.schedule("linear", learning_rate=0.4, steps=100, warmup_steps=20)
+    np.testing.assert_allclose([rate(0), rate(10), rate(20), rate(60), rate(100)], [0, 0.2, 0.4, 0.2, 0], atol=1e-6)
+    assert rate(80) == pytest.approx(0.1)
+    assert optim.schedule("cosine", learning_rate=0.4, steps=100, warmup_steps=20)(80) < 0.07
+
+
 def test_cosine_without_warmup_equals_pytorchs():
     torch = pytest.importorskip("torch")
     optimizer = torch.optim.SGD([torch.zeros(1, requires_grad=True)], 0.3)

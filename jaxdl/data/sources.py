@@ -1,6 +1,7 @@
 """A name -> Dataset. The only file that imports TensorFlow Datasets, and only to prepare or first read CIFAR-10."""
 
 import os
+import re
 import threading
 import urllib.error
 import urllib.request
@@ -119,8 +120,12 @@ def _cifar10(data_dir: str | Path | None, *, offline: bool, progress: bool) -> D
 
 def _prepared(root: Path) -> Path | None:
     """The newest version under ``root/cifar10`` that TFDS finished; its dataset_info.json is written last."""
-    found = [path.parent for path in (root / "cifar10").glob("*/dataset_info.json") if path.parent.name[0].isdigit()]
-    return max(found, key=lambda path: [int(part) for part in path.name.split(".")], default=None)
+    found = {
+        tuple(map(int, path.parent.name.split("."))): path.parent
+        for path in (root / "cifar10").glob("*/dataset_info.json")
+        if re.fullmatch(r"\d+\.\d+\.\d+", path.parent.name)
+    }
+    return found[max(found)] if found else None
 
 
 def _download(root: Path, *, offline: bool) -> None:

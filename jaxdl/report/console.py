@@ -1,11 +1,13 @@
 """What a person sees while a run goes on: a progress bar on a terminal, plain lines elsewhere."""
 
 import sys
+import time
 
 from tqdm import tqdm
 
 from jaxdl.train.loop import History
 
+LONGEST_SILENCE = 20.0  # seconds between two plain lines
 BAR = "{percentage:3.0f}%|{bar}| {n_fmt}/{total_fmt} steps, {elapsed}, {remaining} left{postfix}"
 
 
@@ -13,7 +15,8 @@ class Console:
     """Progress from ``step`` to ``steps``; a context."""
 
     def __init__(self, *, step: int, steps: int, steps_per_epoch: int):
-        self._steps = steps
+        self._first, self._steps = step, steps
+        self._began = self._spoke = time.monotonic()
         self._epochs = steps / steps_per_epoch
         self._bar = tqdm(
             total=steps,
@@ -26,30 +29,33 @@ class Console:
         )
 
     def step(self, step: int, history: History) -> None:
-        """Moves the bar to ``step``."""
-        if self._bar.disable:
-            return
-        means = history.window.means() or history.epoch.means()
-        self._bar.set_postfix_str(
-            f"loss {means['loss']:.3f}, accuracy {means['accuracy']:.1%}, {history.images_per_second:,.0f} images/s",
-            refresh=False,
-        )
-        self._bar.update(step - self._bar.n)
+        """Moves the bar to ``step``; without a bar, a line when there has been none for a while."""
+        means = history.window.means()
+        speed = f"{history.images_per_second:,.0f} images/s"
+        if not self._bar.disable:
+            text = f"loss {means['loss']:.3f}, accuracy {means['accuracy']:.1%}, {speed}"
+            self._bar.set_postfix_str(text, refresh=False)
+            self._bar.update(step - self._bar.n)
+        elif time.monotonic() - self._spoke > LONGEST_SILENCE:
+            self._plain_line(step, means, history.images_per_second)
 
     def record(self, record: dict) -> None:
         """A line for each epoch; for each step record too where there is no bar."""
         if record["kind"] == "epoch":
             self._bar.write(self._epoch_line(record), file=sys.stdout)
+            self._spoke = time.monotonic()
         elif record["kind"] == "step" and self._bar.disable:
-            print(self._step_line(record), flush=True)
+            self._plain_line(record["step"], record, record["images_per_second"])
 
-    def _step_line(self, record: dict) -> str:
-        speed = record["images_per_second"]
-        left = (self._steps - record["step"]) * record["seconds"] / record["step"]
-        return (
-            f"  step {record['step']}/{self._steps}  loss {record['loss']:.4f}  accuracy {record['accuracy']:.2%}"
-            f"  {speed:,.0f} images/s  {tqdm.format_interval(left)} left"
+    def _plain_line(self, step: int, means: dict, images_per_second: float) -> None:
+        now = time.monotonic()
+        left = (self._steps - step) * (now - self._began) / max(step - self._first, 1)
+        print(
+            f"  step {step}/{self._steps}  loss {means['loss']:.4f}  accuracy {means['accuracy']:.2%}"
+            f"  {images_per_second:,.0f} images/s  {tqdm.format_interval(left)} left",
+            flush=True,
         )
+        self._spoke = now
 
     def _epoch_line(self, record: dict) -> str:
         line = (

@@ -18,6 +18,7 @@ class RunLog:
         self._file = Path(folder, "metrics.jsonl").open("ab")  # noqa: SIM115, closed by close()
         size, step = resume_at or (0, None)
         self._file.truncate(size)
+        self._file.seek(size)  # truncating moves nothing
         self._board = SummaryWriter(str(Path(folder, "tensorboard")), purge_step=None if step is None else step + 1)
 
     @property

@@ -1,0 +1,39 @@
+import pytest
+
+from jaxdl.metrics import Totals
+from jaxdl.report import console
+from jaxdl.train.loop import History
+
+HISTORY = History(window=Totals(loss=[3.0, 2.0], accuracy=[1.0, 2.0]), timed_images=600, timed_seconds=2.0)
+EPOCH = {"kind": "epoch", "step": 50, "epoch": 1.0, "train_loss": 1.5, "train_accuracy": 0.25, "val_loss": 1.25,
+         "val_accuracy": 0.5, "images_per_second": 300.0, "seconds": 65.0}  # fmt: skip
+STEP = {"kind": "step", "step": 20, "loss": 1.5, "accuracy": 0.25, "images_per_second": 300.0, "seconds": 2.0}
+
+
+@pytest.fixture
+def plain():
+    with console.Console(step=0, steps=100, steps_per_epoch=50) as shown:
+        yield shown
+
+
+def test_plain_lines_tell_steps_and_epochs(plain, capsys):
+    plain.step(1, HISTORY)
+    assert capsys.readouterr().out == ""
+    plain.record(STEP)
+    plain.record(EPOCH)
+    step, epoch = capsys.readouterr().out.splitlines()
+    assert step.startswith("  step 20/100  loss 1.5000  accuracy 25.00%  300 images/s")
+    assert epoch == (
+        "epoch 1/2  train loss 1.5000  accuracy 25.00%  |  val loss 1.2500  accuracy 50.00%  |  300 images/s  01:05"
+    )
+
+
+def test_slow_steps_do_not_keep_silent(plain, capsys, monkeypatch):
+    monkeypatch.setattr(console, "LONGEST_SILENCE", -1.0)
+    plain.step(3, HISTORY)
+    assert capsys.readouterr().out.startswith("  step 3/100  loss 1.5000  accuracy 50.00%  300 images/s")
+
+
+def test_an_epoch_without_validation_has_none(plain, capsys):
+    plain.record({name: value for name, value in EPOCH.items() if not name.startswith("val_")})
+    assert "val" not in capsys.readouterr().out
