@@ -18,6 +18,7 @@ NAMES = ("auto", "cifar10", "digits", "folder")
 CIFAR10_CLASSES = ("airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck")
 CIFAR10_HOST = "https://www.cs.toronto.edu/~kriz/cifar.html"
 EXPECTED = "Name the folder in which TFDS prepared cifar10/<version>/, or an empty one to download into."
+TFDS_LEAVES = {"cifar10", "downloads"}  # what an unfinished download leaves, to go on from
 HOST_PATIENCE = 5.0  # seconds to wait for the host before giving up on a download
 
 
@@ -103,7 +104,7 @@ def _cifar10(data_dir: str | Path | None, *, offline: bool, progress: bool) -> D
     if prepared is None:
         if given and not root.is_dir():
             raise UserError(f"--data-dir {root} is not a folder. {EXPECTED}")
-        if given and any(root.iterdir()):
+        if given and {path.name for path in root.iterdir()} - TFDS_LEAVES:
             raise UserError(f"--data-dir {root} holds no prepared CIFAR-10. {EXPECTED}")
         _download(root, offline=offline)
         prepared = _prepared(root)

@@ -81,6 +81,13 @@ def test_a_data_dir_without_the_data_is_the_users_mistake(tmp_path, name):
         sources.load(name, tmp_path)
 
 
+def test_an_unfinished_download_may_be_tried_again(tmp_path):
+    (tmp_path / "cifar10" / "incomplete.ABC_3.0.2").mkdir(parents=True)
+    (tmp_path / "downloads").mkdir()
+    with pytest.raises(sources.UnavailableError):  # the download is tried, and here forbidden
+        sources.load("cifar10", tmp_path, offline=True)
+
+
 def test_folder_needs_a_data_dir():
     with pytest.raises(UserError, match="needs --data-dir"):
         sources.load("folder")

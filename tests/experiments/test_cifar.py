@@ -18,6 +18,7 @@ from experiments.config import Config
 from jaxdl import models, optim
 from jaxdl.checkpoint import Checkpoints
 from jaxdl.train.state import create_state
+from tests.data.test_sources import PREPARED, real_cifar10
 from tests.experiments.tensorboard_events import scalars
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -187,6 +188,22 @@ def test_a_fallback_is_said_in_every_file(tmp_path, capsys):
     assert all(notice in path.read_text() for path in notes)
     assert any(notice.encode() in path.read_bytes() for path in (out / "tensorboard").iterdir())
     assert main(["--resume", "--out", str(out), "--steps", "3"]) == 0  # the same data is found again
+
+
+@real_cifar10
+def test_the_second_start_trains_on_cifar10_without_tensorflow(tmp_path):
+    program = (
+        "import sys; from experiments.cifar import main; status = main(sys.argv[1:]); "
+        "print(status, [name for name in sys.modules if name.startswith('tensorflow')])"
+    )
+    for start in ("first", "second"):
+        flags = ["--data-dir", str(PREPARED), "--steps", "2", "--out", str(tmp_path / start)]
+        done = subprocess.run([sys.executable, "-c", program, *flags], cwd=ROOT, capture_output=True, text=True)
+        assert done.returncode == 0, done.stderr
+    assert done.stdout.splitlines()[-1] == "0 []"
+    summary = json.loads((tmp_path / "second" / "summary.json").read_text())
+    assert (summary["dataset"], summary["test_examples"]) == ("cifar10", 10_000)
+    assert records(tmp_path / "first") == records(tmp_path / "second")
 
 
 def test_a_folder_of_pictures_trains(picture_folder, tmp_path):

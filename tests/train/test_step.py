@@ -83,6 +83,16 @@ def test_the_pure_step_can_be_compiled_by_an_outer_transformation(rng, setting):
     jax.tree.map(close, scanned.params, state.params)
 
 
+def test_nothing_compiles_twice(rng, setting):
+    model, step, create = setting
+    eval_step = make_eval_step(model, losses.cross_entropy, prepare=augment.normalize)
+    state = create()
+    for _ in range(3):
+        state, _ = step(state, batch_of(rng))
+        eval_step(state, batch_of(rng))
+    assert step._cache_size() == eval_step._cache_size() == 1
+
+
 def test_train_step_draws_new_randomness_each_step(rng):
     drawn = []
 
