@@ -107,6 +107,7 @@ def run(config: Config, given: frozenset[str], interrupt: Interruptible) -> int:
             state, notes = checkpoints.restore(state)
             history = History.from_json(notes["history"])
             log_position = (notes["log_size"], int(state.step))
+            run_folder.note_resumption(record, config, COMMAND)
             print(f"resuming at step {int(state.step):,} of {steps:,}", flush=True)
         with RunLog(config.out, resume_at=log_position) as log:
             if not config.resume:
@@ -117,6 +118,10 @@ def run(config: Config, given: frozenset[str], interrupt: Interruptible) -> int:
             def save(state: TrainState, history: History, val_accuracy: float | None) -> None:
                 notes = {"history": history.to_json(), "log_size": log.size, "config": dataclasses.asdict(config)}
                 checkpoints.save(state, notes | run_folder.about(dataset), val_accuracy=val_accuracy)
+
+            def on_record(record: dict) -> None:
+                log.write(record)
+                console.record(record)
 
             with (
                 Console(step=int(state.step), steps=steps, steps_per_epoch=steps_per_epoch) as console,
@@ -134,7 +139,7 @@ def run(config: Config, given: frozenset[str], interrupt: Interruptible) -> int:
                         save=save,
                         save_every=config.checkpoint_every,
                         on_step=console.step,
-                        on_record=lambda record: (log.write(record), console.record(record)),
+                        on_record=on_record,
                         should_stop=lambda: interrupt.requested is not None,
                         history=history,
                     )

@@ -38,16 +38,11 @@ def create(config: Config, dataset: Dataset, command: str) -> Path:
         out.mkdir(parents=True)
     except OSError as error:
         raise UserError(f"cannot make the run's folder {out} ({error.strerror}). Name another with --out.") from error
-    paths = {
-        name: None if path is None else str(Path(path).expanduser().resolve())
-        for name, path in (("data_dir", config.data_dir), ("out", str(out)))
-    }
-    stored = dataclasses.replace(config, dataset=dataset.name, **paths)
     content = {
-        "command": shlex.join(["python", "-m", command, *sys.argv[1:]]),
+        "command": _typed(command),
         **about(dataset),
         "dataset_requested": config.dataset,
-        "config": dataclasses.asdict(stored),
+        "config": _stored(dataclasses.replace(config, dataset=dataset.name, out=str(out))),
         "versions": {name: version(name) for name in PACKAGES},
     }
     _write_json(out / "config.json", content)
@@ -88,6 +83,12 @@ def resumed(record: dict, config: Config, given: frozenset[str]) -> Config:
     return dataclasses.replace(stored, **{name: getattr(config, name) for name in given & set(RESUMABLE)})
 
 
+def note_resumption(record: dict, config: Config, command: str) -> None:
+    """Adds to ``config.json`` what this resumption changed, so that the next one needs no flags."""
+    resumptions = [*record.get("resumed_by", []), _typed(command)]
+    _write_json(Path(config.out) / "config.json", {**record, "config": _stored(config), "resumed_by": resumptions})
+
+
 def check_same_data(record: dict, dataset: Dataset) -> None:
     """Raises UserError if ``dataset`` is not the one that the run in ``record`` began with."""
     if record["dataset_fingerprint"] != dataset.fingerprint:
@@ -95,6 +96,19 @@ def check_same_data(record: dict, dataset: Dataset) -> None:
             f"the run was made on {record['dataset_source']}; what is there now ({dataset.source}) holds other images. "
             "Name the first with --data-dir."
         )
+
+
+def _typed(command: str) -> str:
+    return shlex.join(["python", "-m", command, *sys.argv[1:]])
+
+
+def _stored(config: Config) -> dict:
+    """The fields of ``config``, with paths that mean the same from any working directory."""
+    paths = {
+        name: None if path is None else str(Path(path).expanduser().resolve())
+        for name, path in (("data_dir", config.data_dir), ("out", config.out))
+    }
+    return dataclasses.asdict(dataclasses.replace(config, resume=False, **paths))
 
 
 def _write_json(path: Path, content: dict) -> None:

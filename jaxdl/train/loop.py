@@ -82,15 +82,16 @@ def fit(
     should_stop: Callable[[], bool] = lambda: False,
     history: History | None = None,
 ) -> TrainState:
-    """Trains from ``state.step`` to ``steps`` updates, or until ``should_stop()``; returns the state, which has been
-    saved.
+    """Trains from ``state.step`` to ``steps`` updates, or until ``should_stop()``; the state returned has been saved.
 
     batch_at: the batch of a step, counted from 0; with ``state`` it determines everything that follows.
     validate: called at the end of each epoch and of the run; returns at least ``accuracy`` and ``loss``.
     save: called with (state, history, validation accuracy or None) at each epoch's end, or every ``save_every``
     updates and at each new best validation accuracy; and at the end.
-    on_step: for each finished step, in order. on_record: a dict for metrics.jsonl every ``log_every`` steps and each
-    epoch. Raises NotFiniteError, naming the step, before anything of that step is saved.
+    on_step: called for each finished step, in order.
+    on_record: called with a flat dict of metrics every ``log_every`` steps and at each epoch's end.
+    history: what the checkpoint that ``state`` comes from noted; a new one if None. It is updated in place.
+    Raises NotFiniteError, naming the step, before anything of that step is saved.
     """
     history = history or History()
     before, began = history.seconds, time.perf_counter()
@@ -132,8 +133,10 @@ def fit(
             settle(0)
             validation = validate(state) if validate else {}
             val_accuracy = validation.get("accuracy")
-            best = val_accuracy is not None and val_accuracy > (history.best_val_accuracy or -1.0)
-            if best:
+            if val_accuracy is not None and (
+                history.best_val_accuracy is None or val_accuracy > history.best_val_accuracy
+            ):
+                best = True
                 history.best_val_accuracy = val_accuracy
             history.seconds = before + time.perf_counter() - began
             on_record(_epoch_record(step, steps_per_epoch, history, float(learning_rate(step - 1)), validation))

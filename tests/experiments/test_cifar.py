@@ -121,6 +121,9 @@ def test_ended_by_steps_and_resumed_is_never_ended(finished, tmp_path, stop):
     assert main(["--resume", "--out", str(out), "--steps", str(STEPS)]) == 0
     ours, theirs = final_state(out), final_state(reference)
     jax.tree.map(np.testing.assert_array_equal, ours.params, theirs.params)
+    config = json.loads((out / "config.json").read_text())
+    assert config["config"]["steps"] == STEPS  # what the next resumption goes by
+    assert len(config["resumed_by"]) == 1
 
 
 @pytest.mark.parametrize(

@@ -47,12 +47,12 @@ def test_train_step_learns_a_batch_by_heart(rng, setting):
     _, step, create = setting
     state, batch = create(), batch_of(rng)
     seen = []
-    for _ in range(150):
+    for _ in range(200):
         state, measured = step(state, batch)
         seen.append(float(measured["loss"].value))
     assert seen[0] > 2.0
-    assert np.mean(seen[-10:]) < 1.0
-    assert int(state.step) == 150
+    assert np.mean(seen[-10:]) < 1.5  # dropout and augmentation keep it from 0
+    assert int(state.step) == 200
     assert measured["accuracy"].count == 12
 
 
