@@ -22,7 +22,7 @@ from jaxdl.data.dataset import Dataset, Split, channel_statistics, train_val_spl
 from jaxdl.errors import UserError
 from jaxdl.report.console import Console
 from jaxdl.report.runlog import RunLog
-from jaxdl.train.interrupt import Interrupted, Interruptible
+from jaxdl.train.interrupt import Interrupted, Interruptible, leave
 from jaxdl.train.loop import History, NotFiniteError, evaluate, fit
 from jaxdl.train.state import TrainState, create_state, parameter_count
 from jaxdl.train.step import make_eval_step, make_train_step
@@ -193,7 +193,7 @@ def main(argv: list[str] | None = None) -> int:
         print(f"error: {error}", file=sys.stderr)
         return 2
     except Interrupted as stopped:
-        print(f"\nStopped by {stopped}; what came after the last checkpoint is not saved.", file=sys.stderr)
+        print(f"\nStopped by {stopped}; training after the last checkpoint, if any, is not saved.", file=sys.stderr)
         return stopped.status
 
 
@@ -232,4 +232,4 @@ def _print_result(summary: dict, out: str) -> None:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    leave(main())

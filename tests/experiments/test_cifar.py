@@ -140,7 +140,7 @@ def test_stopped_by_a_signal_and_resumed_is_never_stopped(finished, tmp_path, nu
         "        on_step(step, history); print('at', step, flush=True); time.sleep(0.05)\n"
         "    return fit(*args, on_step=told, **options)\n"
         "cifar.fit = slow\n"
-        "sys.exit(cifar.main(sys.argv[1:]))\n"
+        "cifar.leave(cifar.main(sys.argv[1:]))\n"
     )
     flags = [*SHORT, "--checkpoint-every", "2", "--out", str(out)]
     run = subprocess.Popen(
@@ -158,6 +158,37 @@ def test_stopped_by_a_signal_and_resumed_is_never_stopped(finished, tmp_path, nu
         assert not (out / "summary.json").exists()
     assert main(["--resume", "--out", str(out)]) == 0
     assert_same_run(out, reference)
+
+
+@pytest.mark.parametrize("place", ["create_state", "channel_statistics", "measure"])
+def test_a_signal_outside_the_steps_ends_cleanly(tmp_path, place):
+    # "measure" stands for the test at the end: there the training is saved already
+    target = "evaluate" if place == "measure" else place
+    program = (
+        f"import sys; import experiments.cifar as cifar; real = cifar.{target}\n"
+        "def told(*args, **options):\n"
+        "    print('here', flush=True); return real(*args, **options)\n"
+        f"cifar.{target} = told\n"
+        "cifar.leave(cifar.main(sys.argv[1:]))\n"
+    )
+    out = tmp_path / "run"
+    flags = ["--dataset", "digits", "--steps", "2", "--val-size", "0", "--out", str(out)]
+    run = subprocess.Popen(
+        [sys.executable, "-c", program, *flags], cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    )
+    for line in run.stdout:
+        if line.strip() == "here":
+            run.send_signal(signal.SIGTERM)
+            break
+    printed, errors = run.communicate(timeout=60)
+    assert run.returncode == 143, errors
+    assert "Traceback" not in errors
+    if place == "measure":
+        assert "all training is saved" in printed
+        assert main(["--resume", "--out", str(out)]) == 0
+    else:
+        assert "Stopped by SIGTERM" in errors
+        assert not out.exists()
 
 
 def test_resuming_a_finished_run_only_tests_again(finished, tmp_path, capsys):

@@ -83,6 +83,18 @@ def test_the_pure_step_can_be_compiled_by_an_outer_transformation(rng, setting):
     jax.tree.map(close, scanned.params, state.params)
 
 
+def test_train_step_keeps_the_running_statistics_of_the_batch(rng, setting):
+    model, step, create = setting
+    plain = make_train_step(model, optim.create("sgd", learning_rate=0.1), losses.cross_entropy)
+    images = rng.normal(size=(12, 8, 8, 3)).astype(np.float32)
+    state = create()
+    seen = nn.Conv(8, (3, 3), strides=2, padding=1).apply({"params": state.params["Conv_0"]}, images)
+    after, _ = plain(state, {"images": images, "labels": np.zeros(12, np.int32)})
+    running = after.batch_stats["BatchNorm_0"]
+    np.testing.assert_allclose(running["mean"], 0.1 * seen.mean((0, 1, 2)), rtol=1e-4, atol=1e-6)
+    np.testing.assert_allclose(running["var"], 0.9 + 0.1 * seen.var((0, 1, 2)), rtol=1e-4)
+
+
 def test_nothing_compiles_twice(rng, setting):
     model, step, create = setting
     eval_step = make_eval_step(model, losses.cross_entropy, prepare=augment.normalize)
