@@ -7,7 +7,9 @@ from types import MappingProxyType
 from experiments.config import Config
 from jaxdl.data.dataset import Dataset
 
-# The best test accuracy that about five minutes on two CPU cores can buy.
+# python -m experiments.cifar --data-dir DIR
+# The best test accuracy that about five minutes on two CPU cores can buy: 86.39 % (seed 0) in 276 s on two Zen 5 cores,
+# on CIFAR-10 whose pixels went through JPEG. On scikit-learn's digits 100 % of 360 in 22 s.
 QUICK = Config(
     recipe="quick",
     model="quick_cnn",
@@ -25,7 +27,9 @@ QUICK = Config(
     test_flip=True,
 )
 
-# The course's own program: its network on pixels in [0, 1], plain SGD, nothing else.
+# python -m experiments.cifar --recipe course --data-dir DIR
+# The course's own program: its network on pixels in [0, 1], plain SGD, nothing else. 66.71 % (seed 0) in 433 s on two
+# Zen 5 cores, on the same JPEG pixels, where the course's published weights reach 61.2 %.
 COURSE = Config(
     recipe="course",
     model="cifar_cnn",
@@ -41,7 +45,9 @@ COURSE = Config(
     normalize=False,
 )
 
-# The standard 200-epoch recipe; PyTorch's weight decay of 5e-4 under momentum 0.9 is 5e-3 decoupled. For a GPU or TPU.
+# python -m experiments.cifar --recipe resnet18 --precision bf16 --data-dir DIR
+# The standard 200-epoch recipe, for a GPU or TPU; not yet run to its end. PyTorch's weight decay of 5e-4 under momentum
+# 0.9 is 5e-3 decoupled.
 RESNET18 = Config(
     recipe="resnet18",
     model="resnet18",

@@ -27,6 +27,7 @@ DOORS = {
     "tensorflow_datasets": {"data/sources.py"},
     "orbax": {"checkpoint.py"},
     "tensorboardX": {"report/runlog.py"},
+    "tensorboard": set(),
     "PIL": {"data/folder.py"},
     "torch": set(),
     "experiments": set(),

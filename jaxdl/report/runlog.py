@@ -16,10 +16,14 @@ class RunLog:
 
     def __init__(self, folder: str | Path, *, resume_at: tuple[int, int] | None = None):
         self._file = Path(folder, "metrics.jsonl").open("ab")  # noqa: SIM115, closed by close()
-        size, step = resume_at or (0, None)
+        size, step = resume_at or (0, -1)
         self._file.truncate(size)
         self._file.seek(size)  # truncating moves nothing
-        self._board = SummaryWriter(str(Path(folder, "tensorboard")), purge_step=None if step is None else step + 1)
+        self._board = SummaryWriter(
+            str(Path(folder, "tensorboard")),
+            purge_step=step + 1,  # TensorBoard drops what earlier files hold from there on
+            filename_suffix=f".from{step + 1}",  # names differ even within one second
+        )
 
     @property
     def size(self) -> int:

@@ -19,7 +19,7 @@ from jaxdl import models, optim
 from jaxdl.checkpoint import Checkpoints
 from jaxdl.train.state import create_state
 from tests.data.test_sources import PREPARED, real_cifar10
-from tests.experiments.tensorboard_events import scalars
+from tests.report.tensorboard_events import scalars
 
 ROOT = Path(__file__).resolve().parents[2]
 SHORT = ["--dataset", "digits", "--model", "cifar_cnn", "--recipe", "course", "--lr", "0.05", "--batch-size", "100",

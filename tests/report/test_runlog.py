@@ -3,7 +3,7 @@ import json
 import pytest
 
 from jaxdl.report.runlog import RunLog
-from tests.experiments.tensorboard_events import scalars
+from tests.report.tensorboard_events import scalars
 
 RECORD = {"kind": "epoch", "step": 8, "epoch": 2.0, "val_loss": 0.5, "seconds": 3.0, "note": "x", "bad": float("inf")}
 
@@ -33,3 +33,4 @@ def test_resuming_drops_what_came_after_the_checkpoint(tmp_path, tail):
         assert log.size == size
         log.write({**RECORD, "step": 10})
     assert [line["step"] for line in lines(tmp_path)] == [8, 10]
+    assert set(scalars(tmp_path / "tensorboard")["epoch/val_loss"]) == {8, 10}

@@ -84,7 +84,7 @@ def test_the_pure_step_can_be_compiled_by_an_outer_transformation(rng, setting):
 
 
 def test_train_step_keeps_the_running_statistics_of_the_batch(rng, setting):
-    _, _, create = setting
+    model, _, create = setting
     plain = make_train_step(model, optim.create("sgd", learning_rate=0.1), losses.cross_entropy)
     images = rng.normal(size=(12, 8, 8, 3)).astype(np.float32)
     state = create()
