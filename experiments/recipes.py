@@ -71,14 +71,18 @@ def adapt(config: Config, dataset: Dataset, given: frozenset[str]) -> Config:
     """``config`` with what depends on the data settled; flags in ``given`` stay as they are.
 
     Images that change class when mirrored are not mirrored. A dataset too small for the recipe's batches gets smaller
-    ones, so that an epoch still makes some forty updates. Without ``val_size`` a tenth of the training split
-    validates.
+    ones, so that an epoch still makes some forty updates. Without ``val_size`` a tenth of the training split validates,
+    at least one image a class, or none where that would leave a class without.
     """
-    val_size = len(dataset.train) // 10 if config.val_size is None else config.val_size
+    examples, classes = len(dataset.train), len(dataset.classes)
+    val_size = config.val_size
+    if val_size is None:
+        val_size = max(examples // 10, classes)
+        val_size = val_size if val_size <= examples - classes else 0
     changes: dict[str, object] = {"val_size": val_size}
     if not dataset.mirrorable:
         changes |= {name: False for name in ("flip", "test_flip") if name not in given}
     if "batch_size" not in given:
-        examples = len(dataset.train) - val_size
-        changes["batch_size"] = min(config.batch_size, max(8, examples // FEWEST_STEPS))
+        left = examples - val_size
+        changes["batch_size"] = min(config.batch_size, max(8, left // FEWEST_STEPS), left)
     return dataclasses.replace(config, **changes)

@@ -71,7 +71,9 @@ def train_val_split(split: Split, *, val_size: int, seed: int) -> tuple[Split, S
             np.arange(len(split)), test_size=val_size, stratify=split.labels, random_state=seed
         )
     except ValueError as error:
-        raise UserError(f"cannot hold out {val_size} examples for validation: {error}") from error
+        raise UserError(
+            f"cannot hold out {val_size} examples for validation: {error} val_size 0 holds out none."
+        ) from error
     return split.take(np.sort(train_rows)), split.take(np.sort(val_rows))
 
 

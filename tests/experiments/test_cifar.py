@@ -242,8 +242,8 @@ def test_the_second_start_trains_on_cifar10_without_tensorflow(tmp_path):
 
 def test_a_folder_of_pictures_trains(picture_folder, tmp_path):
     out = tmp_path / "run"
-    flags = ["--dataset", "folder", "--data-dir", str(picture_folder), "--model", "cifar_cnn", "--val-size", "2"]
-    assert main([*flags, "--batch-size", "2", "--steps", "3", "--out", str(out)]) == 0
+    flags = ["--dataset", "folder", "--data-dir", str(picture_folder), "--model", "cifar_cnn"]
+    assert main([*flags, "--steps", "3", "--out", str(out)]) == 0
     summary = json.loads((out / "summary.json").read_text())
     assert (summary["dataset"], summary["test_examples"]) == ("folder", 6)
 

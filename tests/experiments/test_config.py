@@ -82,3 +82,14 @@ def test_adapt_leaves_what_was_given():
     config, given = parsed("--flip", "--batch-size", "200", "--val-size", "100")
     adapted = adapt(config, sources.load("digits"), given)
     assert (adapted.flip, adapted.batch_size, adapted.val_size) == (True, 200, 100)
+
+
+def test_adapt_makes_do_with_a_handful_of_pictures(picture_folder):
+    dataset = sources.load("folder", picture_folder)  # two classes of three
+    config = adapt(RECIPES["quick"], dataset, frozenset())
+    assert (config.val_size, config.batch_size) == (2, 4)
+    for name in ("ants", "bees"):
+        for file in list((picture_folder / "train" / name).iterdir())[1:]:
+            file.unlink()
+    config = adapt(RECIPES["quick"], sources.load("folder", picture_folder), frozenset())
+    assert (config.val_size, config.batch_size) == (0, 2)
