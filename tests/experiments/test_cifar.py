@@ -1,75 +1,23 @@
-"""The command, run as its users run it: in this process, in processes of its own, and stopped by real signals."""
+"""The command, run as its users run it: what it prints, what it leaves, what it trains on."""
 
 import json
 import os
-import signal
 import subprocess
 import sys
 import time
-from pathlib import Path
 
-import jax
-import jax.numpy as jnp
-import numpy as np
 import pytest
 
 from experiments.cifar import main
-from experiments.config import Config
-from jaxdl import models, optim
-from jaxdl.checkpoint import Checkpoints
-from jaxdl.train.state import create_state
 from tests.data.test_sources import PREPARED, real_cifar10
+from tests.experiments.short_run import ROOT, SHORT, STEPS, assert_same_run, command, records
 from tests.report.tensorboard_events import scalars
 
-ROOT = Path(__file__).resolve().parents[2]
-SHORT = ["--dataset", "digits", "--model", "cifar_cnn", "--recipe", "course", "--lr", "0.05", "--batch-size", "100",
-         "--epochs", "3", "--crop-padding", "2"]  # 12 steps an epoch  # fmt: skip
-STEPS = 36
 SUMMARY = {
     "dataset", "dataset_source", "dataset_fingerprint", "model", "recipe", "parameters", "epochs", "steps",
     "test_examples", "test_accuracy", "test_loss", "best_val_accuracy", "train_seconds", "images_per_second",
     "device", "seed", "finished",
 }  # fmt: skip
-
-
-def command(*flags, out):
-    return [sys.executable, "-m", "experiments.cifar", *flags, "--out", str(out)]
-
-
-def records(out):
-    """metrics.jsonl without what time changes."""
-    lines = [json.loads(line) for line in (out / "metrics.jsonl").read_text().splitlines()]
-    return [{k: v for k, v in line.items() if k not in ("seconds", "images_per_second")} for line in lines]
-
-
-def final_state(out):
-    config = Config(**json.loads((out / "config.json").read_text())["config"])
-    optimizer = optim.create(
-        config.optimizer,
-        learning_rate=optim.schedule("constant", learning_rate=config.lr, steps=1),
-        momentum=config.momentum,
-        weight_decay=config.weight_decay,
-    )
-    like = create_state(models.create(config.model), optimizer, jax.random.key(9), jnp.zeros((4, 32, 32, 3)))
-    with Checkpoints(out / "checkpoints") as checkpoints:
-        return checkpoints.restore(like)[0]
-
-
-def assert_same_run(out, reference):
-    ours, theirs = final_state(out), final_state(reference)
-    assert int(ours.step) == int(theirs.step)
-    for a, b in ((ours.params, theirs.params), (ours.opt_state, theirs.opt_state)):
-        jax.tree.map(np.testing.assert_array_equal, a, b)
-    assert records(out) == records(reference)
-
-
-@pytest.fixture(scope="module")
-def finished(tmp_path_factory):
-    """A short run that nothing disturbed, made by a process of its own."""
-    out = tmp_path_factory.mktemp("runs") / "finished"
-    done = subprocess.run(command(*SHORT, out=out), cwd=ROOT, capture_output=True, text=True)
-    assert done.returncode == 0, done.stderr
-    return out, done
 
 
 def test_a_run_prints_a_header_lines_and_its_result(finished):
@@ -110,93 +58,6 @@ def test_the_same_seed_gives_the_same_run_and_another_seed_another(finished, tmp
     assert_same_run(tmp_path / "again", reference)
     assert main([*SHORT, "--seed", "1", "--steps", "12", "--out", str(tmp_path / "other")]) == 0
     assert records(tmp_path / "other")[1] != records(reference)[1]
-
-
-@pytest.mark.parametrize("stop", [5, 12, 19])
-def test_ended_by_steps_and_resumed_is_never_ended(finished, tmp_path, stop):
-    reference, _ = finished
-    out = tmp_path / "run"
-    assert main([*SHORT, "--steps", str(stop), "--out", str(out)]) == 0
-    assert int(final_state(out).step) == stop
-    assert main(["--resume", "--out", str(out), "--steps", str(STEPS)]) == 0
-    ours, theirs = final_state(out), final_state(reference)
-    jax.tree.map(np.testing.assert_array_equal, ours.params, theirs.params)
-    config = json.loads((out / "config.json").read_text())
-    assert config["config"]["steps"] == STEPS  # what the next resumption goes by
-    assert len(config["resumed_by"]) == 1
-
-
-@pytest.mark.parametrize(
-    ("number", "status", "after"), [(signal.SIGINT, 130, 3), (signal.SIGTERM, 143, 14), (signal.SIGKILL, -9, 20)]
-)
-def test_stopped_by_a_signal_and_resumed_is_never_stopped(finished, tmp_path, number, status, after):
-    reference, _ = finished
-    out = tmp_path / "run"
-    # a step record appears at every checkpoint of one update; wait for it, then strike
-    program = (
-        "import sys, time; import experiments.cifar as cifar; fit = cifar.fit\n"
-        "def slow(*args, on_step, **options):\n"
-        "    def told(step, history):\n"
-        "        on_step(step, history); print('at', step, flush=True); time.sleep(0.05)\n"
-        "    return fit(*args, on_step=told, **options)\n"
-        "cifar.fit = slow\n"
-        "cifar.leave(cifar.main(sys.argv[1:]))\n"
-    )
-    flags = [*SHORT, "--checkpoint-every", "2", "--out", str(out)]
-    run = subprocess.Popen(
-        [sys.executable, "-c", program, *flags], cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
-    )
-    for line in run.stdout:
-        if line.strip() == f"at {after}":
-            run.send_signal(number)
-            break
-    printed, errors = run.communicate(timeout=60)
-    assert run.returncode == status, errors
-    assert "Traceback" not in errors
-    if number != signal.SIGKILL:
-        assert f"python -m experiments.cifar --resume --out {out}" in printed
-        assert not (out / "summary.json").exists()
-    assert main(["--resume", "--out", str(out)]) == 0
-    assert_same_run(out, reference)
-
-
-@pytest.mark.parametrize("place", ["create_state", "channel_statistics", "measure"])
-def test_a_signal_outside_the_steps_ends_cleanly(tmp_path, place):
-    # "measure" stands for the test at the end: there the training is saved already
-    target = "evaluate" if place == "measure" else place
-    program = (
-        f"import sys; import experiments.cifar as cifar; real = cifar.{target}\n"
-        "def told(*args, **options):\n"
-        "    print('here', flush=True); return real(*args, **options)\n"
-        f"cifar.{target} = told\n"
-        "cifar.leave(cifar.main(sys.argv[1:]))\n"
-    )
-    out = tmp_path / "run"
-    flags = ["--dataset", "digits", "--steps", "2", "--val-size", "0", "--out", str(out)]
-    run = subprocess.Popen(
-        [sys.executable, "-c", program, *flags], cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
-    )
-    for line in run.stdout:
-        if line.strip() == "here":
-            run.send_signal(signal.SIGTERM)
-            break
-    printed, errors = run.communicate(timeout=60)
-    assert run.returncode == 143, errors
-    assert "Traceback" not in errors
-    if place == "measure":
-        assert "all training is saved" in printed
-        assert main(["--resume", "--out", str(out)]) == 0
-    else:
-        assert "Stopped by SIGTERM" in errors
-        assert not out.exists()
-
-
-def test_resuming_a_finished_run_only_tests_again(finished, tmp_path, capsys):
-    out, _ = finished
-    before = records(out)
-    assert main(["--resume", "--out", str(out)]) == 0
-    assert records(out) == before
-    assert "resuming at step 36 of 36" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize("batch_size", ["7", "64", "359"])
@@ -258,68 +119,6 @@ def test_bf16_and_adamw_and_every_augmentation_train(tmp_path):
     flags = ["--dataset", "digits", "--steps", "3", "--precision", "bf16", "--optimizer", "adamw", "--lr", "0.01",
              "--cutout", "8", "--label-smoothing", "0.1", "--clip-norm", "1", "--flip"]  # fmt: skip
     assert main([*flags, "--out", str(tmp_path / "run")]) == 0
-
-
-def test_a_loss_that_is_not_finite_stops_and_keeps_the_last_good_checkpoint(tmp_path, capsys):
-    out = tmp_path / "run"
-    flags = ["--dataset", "digits", "--model", "cifar_cnn", "--recipe", "course", "--lr", "1e4"]
-    assert main([*flags, "--checkpoint-every", "1", "--out", str(out)]) == 2
-    error = capsys.readouterr().err
-    assert "not finite" in error or "nan at step" in error or "inf at step" in error
-    with Checkpoints(out / "checkpoints") as checkpoints:
-        last = checkpoints.steps[-1]
-    assert f"last good one: step {last}" in error
-    assert all(np.isfinite(leaf).all() for leaf in jax.tree.leaves(final_state(out).params))
-    assert not (out / "summary.json").exists()
-
-
-def test_mistakes_end_with_status_2_and_leave_nothing(tmp_path, capsys, picture_folder):
-    out = str(tmp_path / "run")
-    (tmp_path / "data").mkdir()
-    (tmp_path / "data" / "something").write_text("")
-    broken = picture_folder / "train" / "ants" / "a.png"
-    cases = {
-        "Did you mean --recipe": ["--recip", "x"],
-        "no prepared CIFAR-10": ["--data-dir", str(tmp_path / "data")],
-        "not a folder": ["--dataset", "cifar10", "--data-dir", str(tmp_path / "absent")],
-        "--dataset digits": ["--dataset", "cifar10", "--offline", "--data-dir", str(tmp_path / "empty")],
-        "batch_size must be between": ["--dataset", "digits", "--batch-size", "5000"],
-        "val_size must be": ["--dataset", "digits", "--val-size", "1436"],
-        str(broken): ["--dataset", "folder", "--data-dir", str(picture_folder)],
-    }
-    (tmp_path / "empty").mkdir()
-    broken.write_bytes(broken.read_bytes()[:100])
-    for says, flags in cases.items():
-        assert main([*flags, "--out", out]) == 2
-        error = capsys.readouterr().err
-        assert says in error
-        assert error.startswith("error: ")
-        assert error.count("\n") <= 2
-        assert not os.path.exists(out)
-
-
-def test_an_existing_out_is_never_overwritten(finished, tmp_path, capsys):
-    out, _ = finished
-    before = (out / "summary.json").read_text()
-    assert main([*SHORT, "--out", str(out)]) == 2
-    assert "--resume" in capsys.readouterr().err
-    assert (out / "summary.json").read_text() == before
-    (tmp_path / "empty").mkdir()
-    assert main([*SHORT, "--out", str(tmp_path / "empty")]) == 2
-
-
-def test_resume_refuses_what_would_be_another_run(finished, tmp_path, capsys):
-    out, _ = finished
-    cases = {
-        "--resume needs --out": ["--resume"],
-        "no run to resume": ["--resume", "--out", str(tmp_path)],
-        "--model cifar_cnn, not resnet18": ["--resume", "--out", str(out), "--model", "resnet18"],
-        "--seed 0, not 3": ["--resume", "--out", str(out), "--seed", "3"],
-        "--recipe course, not quick": ["--resume", "--out", str(out), "--recipe", "quick"],
-    }
-    for says, flags in cases.items():
-        assert main(flags) == 2
-        assert says in capsys.readouterr().err
 
 
 def test_runs_without_out_get_folders_of_their_own(tmp_path, monkeypatch):

@@ -1,0 +1,72 @@
+"""What the command answers to mistakes: a line or two, status 2, nothing half-written, nothing lost."""
+
+import os
+
+import jax
+import numpy as np
+
+from experiments.cifar import main
+from jaxdl.checkpoint import Checkpoints
+from tests.experiments.short_run import SHORT, final_state
+
+
+def test_a_loss_that_is_not_finite_stops_and_keeps_the_last_good_checkpoint(tmp_path, capsys):
+    out = tmp_path / "run"
+    flags = ["--dataset", "digits", "--model", "cifar_cnn", "--recipe", "course", "--lr", "1e4"]
+    assert main([*flags, "--checkpoint-every", "1", "--out", str(out)]) == 2
+    error = capsys.readouterr().err
+    assert "not finite" in error or "nan at step" in error or "inf at step" in error
+    with Checkpoints(out / "checkpoints") as checkpoints:
+        last = checkpoints.steps[-1]
+    assert f"last good one: step {last}" in error
+    assert all(np.isfinite(leaf).all() for leaf in jax.tree.leaves(final_state(out).params))
+    assert not (out / "summary.json").exists()
+
+
+def test_mistakes_end_with_status_2_and_leave_nothing(tmp_path, capsys, picture_folder):
+    out = str(tmp_path / "run")
+    (tmp_path / "data").mkdir()
+    (tmp_path / "data" / "something").write_text("")
+    broken = picture_folder / "train" / "ants" / "a.png"
+    cases = {
+        "Did you mean --recipe": ["--recip", "x"],
+        "no prepared CIFAR-10": ["--data-dir", str(tmp_path / "data")],
+        "not a folder": ["--dataset", "cifar10", "--data-dir", str(tmp_path / "absent")],
+        "--dataset digits": ["--dataset", "cifar10", "--offline", "--data-dir", str(tmp_path / "empty")],
+        "batch_size must be between": ["--dataset", "digits", "--batch-size", "5000"],
+        "val_size must be": ["--dataset", "digits", "--val-size", "1436"],
+        str(broken): ["--dataset", "folder", "--data-dir", str(picture_folder)],
+    }
+    (tmp_path / "empty").mkdir()
+    broken.write_bytes(broken.read_bytes()[:100])
+    for says, flags in cases.items():
+        assert main([*flags, "--out", out]) == 2
+        error = capsys.readouterr().err
+        assert says in error
+        assert error.startswith("error: ")
+        assert error.count("\n") <= 2
+        assert not os.path.exists(out)
+
+
+def test_an_existing_out_is_never_overwritten(finished, tmp_path, capsys):
+    out, _ = finished
+    before = (out / "summary.json").read_text()
+    assert main([*SHORT, "--out", str(out)]) == 2
+    assert "--resume" in capsys.readouterr().err
+    assert (out / "summary.json").read_text() == before
+    (tmp_path / "empty").mkdir()
+    assert main([*SHORT, "--out", str(tmp_path / "empty")]) == 2
+
+
+def test_resume_refuses_what_would_be_another_run(finished, tmp_path, capsys):
+    out, _ = finished
+    cases = {
+        "--resume needs --out": ["--resume"],
+        "no run to resume": ["--resume", "--out", str(tmp_path)],
+        "--model cifar_cnn, not resnet18": ["--resume", "--out", str(out), "--model", "resnet18"],
+        "--seed 0, not 3": ["--resume", "--out", str(out), "--seed", "3"],
+        "--recipe course, not quick": ["--resume", "--out", str(out), "--recipe", "quick"],
+    }
+    for says, flags in cases.items():
+        assert main(flags) == 2
+        assert says in capsys.readouterr().err
