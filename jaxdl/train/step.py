@@ -27,7 +27,7 @@ def make_train_step(
 ) -> TrainStep:
     """``step(state, batch) -> (state, metrics)``, jitted; the state passed in is donated and must not be used again.
 
-    The pure function itself, to be compiled by an outer ``pmap``, ``vmap`` or ``scan``, is ``step.__wrapped__``.
+    The pure function itself, to be compiled by an outer ``vmap`` or ``scan``, is ``step.__wrapped__``.
 
     batch: ``images`` [B, H, W, C], ``labels`` [B, ...], and optionally ``mask: bool[B]``, False for padding.
     loss, metrics: (logits, labels) -> float32[B], one value per example.
