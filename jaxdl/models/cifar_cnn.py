@@ -1,14 +1,11 @@
 """The course's CIFAR-10 network: three 5x5 convolutions, two linear layers, no activation between them."""
 
-from functools import partial
-
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
 from jax.typing import DTypeLike
 
-from jaxdl.nn.initializers import pytorch_bias, pytorch_kernel
-from jaxdl.nn.pool import max_pool_2x2
+from jaxdl.nn import Conv, Dense, flatten, max_pool
 
 
 class CifarCNN(nn.Module):
@@ -25,17 +22,8 @@ class CifarCNN(nn.Module):
     def __call__(self, x: jax.Array, *, train: bool) -> jax.Array:
         """x: float[B, 32, 32, 3]; returns float32[B, num_classes]. No layer depends on ``train``."""
         for features in (32, 32, 64):
-            x = nn.Conv(
-                features,
-                (5, 5),
-                padding=2,
-                dtype=self.dtype,
-                kernel_init=pytorch_kernel,
-                bias_init=pytorch_bias(fan_in=25 * x.shape[-1]),
-            )(x)
-            x = max_pool_2x2(x)
-        x = x.reshape(x.shape[0], -1)
-        dense = partial(nn.Dense, dtype=self.dtype, kernel_init=pytorch_kernel)
-        x = dense(64, bias_init=pytorch_bias(fan_in=x.shape[-1]))(x)
-        x = dense(self.num_classes, bias_init=pytorch_bias(fan_in=64))(x)
+            x = Conv(features, (5, 5), padding=2, dtype=self.dtype)(x)
+            x = max_pool(x, 2)
+        x = Dense(64, dtype=self.dtype)(flatten(x))
+        x = Dense(self.num_classes, dtype=self.dtype)(x)
         return x.astype(jnp.float32)

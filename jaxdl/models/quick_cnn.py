@@ -7,8 +7,7 @@ import jax
 import jax.numpy as jnp
 from jax.typing import DTypeLike
 
-from jaxdl.nn.pool import max_pool_2x2
-from jaxdl.nn.whitening import Whiten
+from jaxdl.nn import Whiten, max_pool
 
 
 class QuickCNN(nn.Module):
@@ -33,7 +32,7 @@ class QuickCNN(nn.Module):
             for layer in range(depth):
                 x = nn.Conv(features, (3, 3), padding=1, use_bias=False, dtype=self.dtype)(x)
                 if layer == 0:
-                    x = max_pool_2x2(x)
+                    x = max_pool(x, 2)
                 x = nn.BatchNorm(use_running_average=not train, momentum=0.9, dtype=self.dtype)(x)
                 x = nn.gelu(x)
         x = nn.Dense(self.num_classes, dtype=self.dtype)(x.max((1, 2)))

@@ -1,1 +1,39 @@
-"""Layers that linen lacks or that need a faster form."""
+"""Layers that linen lacks, that differ from PyTorch's there, or that need a faster form.
+
+What linen and PyTorch agree on is linen's: ``nn.BatchNorm``, ``nn.LayerNorm``, ``nn.Embed``, ``nn.Dropout``;
+``docs/pytorch-to-jax.md`` says how each is called.
+"""
+
+from jaxdl.nn.activations import ACTIVATIONS, PReLU, activation
+from jaxdl.nn.adaptive_pool import adaptive_average_pool, adaptive_max_pool
+from jaxdl.nn.average_pool import average_pool, global_average_pool
+from jaxdl.nn.conv import Conv, DepthwiseSeparableConv
+from jaxdl.nn.dense import Dense
+from jaxdl.nn.max_pool import max_pool, max_pool_with_indices, max_unpool
+from jaxdl.nn.recurrent import GRU, LSTM, RNN
+from jaxdl.nn.reshape import channel_shuffle, flatten
+from jaxdl.nn.whitening import Whiten
+from jaxdl.nn.windows import output_size
+
+__all__ = [
+    "ACTIVATIONS",
+    "GRU",
+    "LSTM",
+    "RNN",
+    "Conv",
+    "Dense",
+    "DepthwiseSeparableConv",
+    "PReLU",
+    "Whiten",
+    "activation",
+    "adaptive_average_pool",
+    "adaptive_max_pool",
+    "average_pool",
+    "channel_shuffle",
+    "flatten",
+    "global_average_pool",
+    "max_pool",
+    "max_pool_with_indices",
+    "max_unpool",
+    "output_size",
+]

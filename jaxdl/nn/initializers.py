@@ -1,17 +1,55 @@
-"""What ``torch.nn.Linear`` and ``torch.nn.Conv2d`` start from, as Flax initialisers."""
+"""Initial values by PyTorch's names, as Flax initialisers: ``init(key, shape, dtype)``.
+
+The kernel's last axis is its outputs, the one before its inputs, the rest the window: fan_in is window x inputs.
+"""
 
 import jax
 import jax.numpy as jnp
+from jax.nn.initializers import Initializer, variance_scaling
+
+from jaxdl.errors import UserError, unknown
+
+KERNELS = ("he_normal", "he_uniform", "pytorch", "xavier_normal", "xavier_uniform", "zeros")
 
 # torch draws kernels by kaiming_uniform_(a=sqrt(5)), which is uniform in +-1/sqrt(fan_in): a variance of 1 / (3 fan_in)
-pytorch_kernel = jax.nn.initializers.variance_scaling(1 / 3, "fan_in", "uniform")
+pytorch_kernel = variance_scaling(1 / 3, "fan_in", "uniform")
 
 
-def pytorch_bias(*, fan_in: int) -> jax.nn.initializers.Initializer:
+def pytorch_bias(*, fan_in: int) -> Initializer:
     """Uniform in +-1/sqrt(fan_in), where ``fan_in`` is the layer's inputs an output: kernel area x input channels."""
-    bound = fan_in**-0.5
+    return uniform(fan_in**-0.5)
+
+
+def uniform(bound: float) -> Initializer:
+    """Uniform in +-bound."""
 
     def init(key, shape, dtype=jnp.float32, **_):
         return jax.random.uniform(key, shape, dtype, -bound, bound)
 
     return init
+
+
+def kernel(name: str, *, gain: float | None = None, fan: str = "fan_in") -> Initializer:
+    """The kernel initialiser of that name.
+
+    pytorch: what ``torch.nn.Linear`` and ``torch.nn.Conv2d`` start from; takes neither gain nor fan.
+    xavier_uniform, xavier_normal: variance gain^2 / mean(fan_in, fan_out); gain is 1 if None (Glorot and Bengio 2010).
+    he_uniform, he_normal: ``torch.nn.init.kaiming_uniform_`` and ``kaiming_normal_``: variance gain^2 / fan, where
+    ``fan`` is "fan_in" or "fan_out"; gain is sqrt(2), ReLU's, if None (He et al. 2015).
+    Normal means normal: ``jax.nn.initializers.he_normal`` and the like cut theirs off at two deviations.
+    ``torch.nn.init.calculate_gain`` knows gains for other activations: 5/3 for tanh. Raises UserError.
+    """
+    if name not in KERNELS:
+        raise unknown("initializer", name, KERNELS)
+    if fan not in ("fan_in", "fan_out"):
+        raise unknown("fan", fan, ("fan_in", "fan_out"))
+    family, _, shape = name.partition("_")
+    if gain is not None and (family not in ("he", "xavier") or not gain > 0):
+        raise UserError(f"gain must be greater than 0, and is for xavier and he only; got {gain} for {name!r}.")
+    if family == "pytorch":
+        return pytorch_kernel
+    if family == "zeros":
+        return jax.nn.initializers.zeros
+    if family == "xavier":
+        return variance_scaling((gain or 1.0) ** 2, "fan_avg", shape)
+    return variance_scaling(2.0 if gain is None else gain**2, fan, shape)
