@@ -88,7 +88,8 @@ def mse(predictions: jax.Array, targets: jax.Array) -> jax.Array:
 def l1(predictions: jax.Array, targets: jax.Array) -> jax.Array:
     """The absolute difference, as ``torch.nn.functional.l1_loss``; both float[B, ...], as is what it returns."""
     _check_shapes("targets", targets, predictions)
-    return jnp.abs(predictions - targets)
+    difference = predictions - targets
+    return difference * jnp.sign(difference)  # the derivative of jnp.abs at 0 is 1; PyTorch's, and this one's, is 0
 
 
 def smooth_l1(predictions: jax.Array, targets: jax.Array, *, beta: float = 1.0) -> jax.Array:

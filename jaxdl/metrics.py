@@ -1,6 +1,7 @@
 """Sums and counts: metrics stay a pair (total, count) until they are reported."""
 
 from collections.abc import Mapping
+from typing import Any
 
 import flax.struct
 import jax
@@ -19,26 +20,51 @@ class Mean:
     count: jax.Array
 
     @classmethod
-    def of(cls, values: jax.Array, mask: jax.Array) -> "Mean":
-        """The mean of ``values: float32[B]`` over the rows where ``mask: bool[B]`` holds.
+    def of(cls, values: jax.Array, mask: jax.Array, weights: jax.Array | None = None) -> "Mean":
+        """The mean of ``values: float32[B, ...]`` over the rows where ``mask: bool[B]`` holds.
 
+        An example with several values counts once, with their mean. With ``weights``, shaped as ``values``, the count
+        is their sum instead: the mean of a weighted loss, whose values already carry their weights.
         Rows outside the mask are padding and may hold anything, NaN included.
         """
-        values = jnp.where(mask, values, 0.0)
-        return cls(values.sum(), mask.sum(dtype=jnp.float32))
+        if weights is None and values.ndim > 1:
+            values = values.reshape(len(values), -1).mean(-1)
+        counts = mask.astype(jnp.float32) if weights is None else weights
+        mask = mask.reshape((-1,) + (1,) * (values.ndim - 1))
+        return cls(jnp.where(mask, values, 0.0).sum(), jnp.where(mask, counts, 0.0).sum())
 
     @property
     def value(self) -> jax.Array:
         """total / count; 0 where nothing was counted."""
-        return self.total / jnp.maximum(self.count, 1.0)
+        return self.total / jnp.where(self.count > 0, self.count, 1.0)
+
+    def over(self, count: jax.Array) -> "Mean":
+        """The same mean, as one over ``count`` examples."""
+        return Mean(jnp.where(self.count == count, self.total, self.value * count), count)
 
 
 def correct(logits: jax.Array, labels: jax.Array) -> jax.Array:
     """1.0 where the largest logit is the label's, else 0.0.
 
-    logits: float[B, classes]; labels: int32[B]; returns float32[B].
+    logits: float[B, classes]; labels: int32[B], or probabilities float32[B, classes], of which the largest is meant.
+    Returns float32[B].
     """
+    if labels.ndim == logits.ndim:
+        labels = labels.argmax(-1)
     return (logits.argmax(-1) == labels).astype(jnp.float32)
+
+
+def norms_by_layer(tree: Any) -> dict[str, jax.Array]:
+    """The L2 norm of each layer's leaves together: ``{"stage1/Conv_0": float32[]}``, by name.
+
+    tree: gradients or params. A layer is what holds leaves: a kernel and its bias count as one. Where gradients vanish
+    these fall from layer to layer towards the input, where they explode they rise.
+    """
+    squares: dict[str, jax.Array] = {}
+    for path, leaf in jax.tree_util.tree_leaves_with_path(tree):
+        layer = "/".join(str(getattr(part, "key", part)) for part in path[:-1])
+        squares[layer] = squares.get(layer, 0.0) + jnp.square(leaf.astype(jnp.float32)).sum()
+    return {layer: jnp.sqrt(total) for layer, total in squares.items()}
 
 
 class Totals(dict):
@@ -53,7 +79,7 @@ class Totals(dict):
 
     def means(self) -> dict[str, float]:
         """``{name: total / count}``."""
-        return {name: total / max(count, 1.0) for name, (total, count) in self.items()}
+        return {name: total / count if count else 0.0 for name, (total, count) in self.items()}
 
     def count(self, name: str) -> int:
         """How many examples ``name`` has counted."""
