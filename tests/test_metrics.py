@@ -1,7 +1,13 @@
+import flax.linen as nn
+import jax
 import jax.numpy as jnp
 import numpy as np
+import pytest
 
-from jaxdl.metrics import Mean, Totals, correct
+import jaxdl.nn as jaxdl_nn
+from jaxdl.metrics import Mean, Totals, correct, norms_by_layer
+from jaxdl.nn import initializers
+from tests import pytorch
 
 
 def test_mean_ignores_what_is_masked_even_nan():
@@ -26,3 +32,76 @@ def test_totals_of_uneven_batches_are_the_mean_of_all(rng):
 def test_correct_counts_the_largest_logit():
     logits = jnp.array([[1.0, 2.0], [3.0, 0.0], [0.0, 1.0]])
     assert correct(logits, jnp.array([1, 1, 1])).tolist() == [1.0, 0.0, 1.0]
+
+
+def test_mean_counts_an_example_of_several_values_once():
+    mean = Mean.of(jnp.array([[1.0, 3.0], [5.0, 7.0], [jnp.nan, 0.0]]), jnp.array([True, True, False]))
+    assert (float(mean.total), float(mean.count)) == (8.0, 2.0)
+
+
+def test_a_weighted_mean_divides_by_the_weights_that_count():
+    values, weights = jnp.array([0.2, 0.1, jnp.nan]), jnp.array([0.1, 0.2, 5.0])
+    mean = Mean.of(values, jnp.array([True, True, False]), weights)
+    np.testing.assert_allclose([mean.total, mean.count, mean.value], [0.3, 0.3, 1.0], rtol=1e-6)
+    over = mean.over(jnp.float32(2))
+    np.testing.assert_allclose([over.total, over.count], [2.0, 2.0], rtol=1e-6)
+
+
+def test_correct_takes_mixed_labels_by_their_largest_share():
+    logits = jnp.array([[1.0, 2.0], [3.0, 0.0]])
+    assert correct(logits, jnp.array([[0.3, 0.7], [0.4, 0.6]])).tolist() == [1.0, 0.0]
+
+
+@pytest.mark.parametrize("activation", ["sigmoid", "tanh", "relu"])
+@pytest.mark.parametrize("init", ["he_normal", "xavier_uniform"])
+@pytest.mark.parametrize("kind", ["plain", "residual", "batch norm"])
+def test_norms_by_layer_fall_or_rise_with_depth_as_pytorchs(rng, activation, init, kind):
+    """A stack of twelve layers: gradients vanish under sigmoids, keep their size under ReLU with its own init."""
+    torch = pytorch.torch()
+    depth, width = 12, 24
+    act = jaxdl_nn.activation(activation)
+
+    class Stack(nn.Module):
+        @nn.compact
+        def __call__(self, x):
+            for index in range(depth):
+                y = nn.Dense(width, kernel_init=initializers.kernel(init), name=f"layer{index:02}")(x)
+                if kind == "batch norm":
+                    y = nn.BatchNorm(False, use_bias=False, use_scale=False, name=f"norm{index:02}")(y)
+                x = act(y) + x if kind == "residual" else act(y)
+            return x
+
+    x = rng.normal(size=(16, width)).astype(np.float32)
+    variables = Stack().init(jax.random.key(0), x)
+    weights = {name: np.array(layer["kernel"]) for name, layer in variables["params"].items()}
+
+    def loss(params):
+        return jnp.square(Stack().apply({**variables, "params": params}, x, mutable=["batch_stats"])[0]).sum()
+
+    ours = norms_by_layer(jax.grad(loss)(variables["params"]))
+    leaves = {name: torch.tensor(weight, requires_grad=True) for name, weight in weights.items()}
+    biases = {name: torch.zeros(width, requires_grad=True) for name in weights}
+    value = torch.tensor(x)
+    for name, weight in leaves.items():
+        y = value @ weight + biases[name]
+        if kind == "batch norm":
+            y = torch.nn.functional.batch_norm(y, None, None, training=True)
+        y = getattr(torch, activation)(y)
+        value = y + value if kind == "residual" else y
+    value.square().sum().backward()
+    theirs = {
+        name: float((leaves[name].grad.square().sum() + biases[name].grad.square().sum()).sqrt()) for name in weights
+    }
+    assert list(ours) == list(theirs)
+    # twelve layers each add their rounding, more where batch norm divides by a small deviation
+    np.testing.assert_allclose(list(ours.values()), list(theirs.values()), rtol=1e-4)
+    first, last = ours["layer00"], ours[f"layer{depth - 1}"]
+    if kind == "plain":
+        assert (first < 1e-4 * last) == (activation == "sigmoid")
+    if kind == "residual":
+        assert first > 0.1 * last
+
+
+def test_norms_by_layer_name_nested_layers():
+    tree = {"block": {"conv": {"kernel": 3.0 * jnp.ones(1), "bias": 4.0 * jnp.ones(1)}}, "head": {"bias": jnp.ones(4)}}
+    assert {name: float(norm) for name, norm in norms_by_layer(tree).items()} == {"block/conv": 5.0, "head": 2.0}
