@@ -14,6 +14,7 @@ from tqdm import tqdm
 from experiments import run_folder
 from experiments.config import Config, parse
 from experiments.host_memory import keep_freed_memory
+from experiments.optimization import optimizer_of, schedule_of
 from experiments.recipes import RECIPES, adapt
 from jaxdl import losses, metrics, models, optim
 from jaxdl.checkpoint import Checkpoints
@@ -22,6 +23,7 @@ from jaxdl.data.dataset import Dataset, Split, channel_statistics, train_val_spl
 from jaxdl.errors import UserError
 from jaxdl.report.console import Console
 from jaxdl.report.runlog import RunLog
+from jaxdl.train.early_stopping import stops_early
 from jaxdl.train.interrupt import Interrupted, Interruptible, leave
 from jaxdl.train.loop import History, NotFiniteError, evaluate, fit
 from jaxdl.train.state import TrainState, create_state, parameter_count
@@ -53,20 +55,8 @@ def run(config: Config, given: frozenset[str], interrupt: Interruptible) -> int:
     # ---- model, optimizer, state -----------------------------------------------------------------------------------
     dtype = {"f32": jnp.float32, "bf16": jnp.bfloat16}[config.precision]
     model = models.create(config.model, num_classes=len(dataset.classes), dtype=dtype)
-    learning_rate = optim.schedule(
-        config.schedule,
-        learning_rate=config.lr,
-        steps=config.epochs * steps_per_epoch,
-        warmup_steps=round(config.warmup_epochs * steps_per_epoch),
-    )
-    optimizer = optim.create(
-        config.optimizer,
-        learning_rate=learning_rate,
-        momentum=config.momentum,
-        nesterov=config.nesterov,
-        weight_decay=config.weight_decay,
-        clip_norm=config.clip_norm,
-    )
+    learning_rate = schedule_of(config, steps_per_epoch)
+    optimizer = optimizer_of(config, learning_rate)
     prepare = partial(augment.normalize, mean=mean, std=std)
     state = create_state(model, optimizer, jax.random.key(config.seed), prepare(train.images[:SAMPLE]))
 
@@ -78,6 +68,8 @@ def run(config: Config, given: frozenset[str], interrupt: Interruptible) -> int:
         augment=augment.pipeline(
             mean=mean, std=std, flip_images=config.flip, crop_padding=config.crop_padding, cutout_size=config.cutout
         ),
+        mix=_mix(config, len(dataset.classes)),
+        accumulate=config.accumulate,
         metrics={"accuracy": metrics.correct},
     )
     eval_step = make_eval_step(
@@ -91,6 +83,8 @@ def run(config: Config, given: frozenset[str], interrupt: Interruptible) -> int:
     def measure(state: TrainState, split: Split, doing: str) -> metrics.Totals:
         batch_size = min(EVAL_BATCH, len(split))
         batches = pipeline.eval_batches(split, batch_size=batch_size)
+        if config.ema is not None:
+            state = state.replace(params=optim.ema_params(state.opt_state))
         shown = tqdm(batches, doing, -(-len(split) // batch_size), leave=False, disable=None, file=sys.stdout)
         return evaluate(eval_step, state, shown)
 
@@ -123,6 +117,10 @@ def run(config: Config, given: frozenset[str], interrupt: Interruptible) -> int:
                 log.write(record)
                 console.record(record)
 
+            def patience_ended() -> bool:
+                values = history.val_accuracies
+                return config.patience is not None and stops_early(values, patience=config.patience, mode="max")
+
             with (
                 Console(step=int(state.step), steps=steps, steps_per_epoch=steps_per_epoch) as console,
                 interrupt.deferred(),
@@ -140,7 +138,7 @@ def run(config: Config, given: frozenset[str], interrupt: Interruptible) -> int:
                         save_every=config.checkpoint_every,
                         on_step=console.step,
                         on_record=on_record,
-                        should_stop=lambda: interrupt.requested is not None,
+                        should_stop=lambda: interrupt.requested is not None or patience_ended(),
                         history=history,
                     )
                 except NotFiniteError as error:
@@ -151,6 +149,9 @@ def run(config: Config, given: frozenset[str], interrupt: Interruptible) -> int:
             if interrupt.requested:
                 print(f"Stopped at step {int(state.step):,} of {steps:,} and saved. Continue with:\n  {resume_command}")
                 return Interrupted(interrupt.requested).status
+
+            if int(state.step) < steps:
+                print(f"no better validation accuracy in {config.patience} epochs: stopped at step {int(state.step):,}")
 
             # ---- the test split, once --------------------------------------------------------------------------
             print(f"testing on {len(dataset.test):,} images", flush=True)
@@ -195,6 +196,13 @@ def main(argv: list[str] | None = None) -> int:
     except Interrupted as stopped:
         print(f"\nStopped by {stopped}; training after the last checkpoint, if any, is not saved.", file=sys.stderr)
         return stopped.status
+
+
+def _mix(config: Config, num_classes: int):
+    """The mixing of images and labels that the flags ask for, or None."""
+    kinds = [(augment.mixup, config.mixup), (augment.cutmix, config.cutmix)]
+    chosen = [partial(mix, num_classes=num_classes, alpha=alpha) for mix, alpha in kinds if alpha]
+    return augment.random_choice(*chosen) if chosen else None
 
 
 def _device() -> str:

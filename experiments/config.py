@@ -13,6 +13,7 @@ from jaxdl.data import sources
 from jaxdl.errors import UserError, unknown
 
 PRECISIONS = ("f32", "bf16")
+SCHEDULES = tuple(name for name in optim.SCHEDULES if name != "multistep")  # whose milestones no flag could say
 
 
 def _flag(
@@ -46,16 +47,29 @@ class Config:
     batch_size: int = _flag(256, "images an update", least=1)
     optimizer: str = _flag("sgd", "optimizer", choices=optim.OPTIMIZERS)
     lr: float = _flag(0.1, "peak learning rate", above=0)
-    momentum: float = _flag(0.9, "momentum of sgd", least=0, below=1)
-    nesterov: bool = _flag(True, "Nesterov's form of momentum")
-    schedule: str = _flag("cosine", "learning rate after warm-up", choices=optim.SCHEDULES)
+    momentum: float = _flag(0.9, "momentum of sgd and rmsprop", least=0, below=1)
+    nesterov: bool = _flag(True, "Nesterov's form of momentum, of sgd")
+    schedule: str = _flag("cosine", "learning rate after warm-up", choices=SCHEDULES)
     warmup_epochs: float = _flag(0.0, "epochs over which the learning rate rises", least=0)
+    decay_epochs: float = _flag(30.0, "epochs between the drops of schedule step", above=0)
+    gamma: float = _flag(0.1, "factor of schedule step at each drop, of exponential each epoch", above=0)
     weight_decay: float = _flag(0.0, "decoupled weight decay, of kernels only", least=0)
+    l2: float = _flag(0.0, "weight decay added to the gradient, as PyTorch's sgd and adam do", least=0)
     clip_norm: float | None = _flag(None, "largest global norm of the gradient", above=0, unset="no clipping")
+    clip_value: float | None = _flag(None, "largest element of the gradient", above=0, unset="no clipping")
+    accumulate: int = _flag(1, "parts in which a batch goes through the model, to save memory", least=1)
+    ema: float | None = _flag(
+        None, "evaluate an exponential average of the parameters, of this decay", least=0, below=1, unset="no average"
+    )
+    patience: int | None = _flag(
+        None, "stop after so many epochs without a better validation accuracy", least=1, unset="never"
+    )
     label_smoothing: float = _flag(0.0, "share of the target spread over all classes", least=0, below=1)
     flip: bool = _flag(True, "mirror training images at random")
     crop_padding: int = _flag(4, "shift training images by up to so many pixels", least=0)
     cutout: int = _flag(0, "side of a square blanked in training images", least=0)
+    mixup: float = _flag(0.0, "alpha of mixup; with cutmix too, one of the two a batch", least=0)
+    cutmix: float = _flag(0.0, "alpha of cutmix", least=0)
     normalize: bool = _flag(True, "bring channels to mean 0 and variance 1 rather than to [0, 1]")
     test_flip: bool = _flag(False, "evaluate each image and its mirror image, averaging logits")
     precision: str = _flag("f32", "of the computation; parameters and loss are f32", choices=PRECISIONS)
@@ -70,7 +84,7 @@ class Config:
 
 
 # What may differ when a run is resumed; anything else would make it another run.
-RESUMABLE = ("data_dir", "offline", "epochs", "steps", "out", "resume", "checkpoint_every")
+RESUMABLE = ("data_dir", "offline", "epochs", "steps", "patience", "out", "resume", "checkpoint_every")
 
 
 def parse(argv: list[str], recipes: typing.Mapping[str, Config], command: str) -> tuple[Config, frozenset[str]]:

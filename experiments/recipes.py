@@ -85,5 +85,6 @@ def adapt(config: Config, dataset: Dataset, given: frozenset[str]) -> Config:
         changes |= {name: False for name in ("flip", "test_flip") if name not in given}
     if "batch_size" not in given:
         left = examples - val_size
-        changes["batch_size"] = min(config.batch_size, max(8, left // FEWEST_STEPS), left)
+        size = min(config.batch_size, max(8, left // FEWEST_STEPS), left)
+        changes["batch_size"] = max(size - size % config.accumulate, 1)
     return dataclasses.replace(config, **changes)

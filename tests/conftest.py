@@ -19,6 +19,13 @@ def _own_cache(tmp_path_factory):
     os.environ["JAXDL_CACHE"] = str(tmp_path_factory.mktemp("cache"))
 
 
+@pytest.fixture(scope="module", autouse=True)
+def _forget_compiled_programs():
+    """Thousands of them would take gigabytes."""
+    yield
+    jax.clear_caches()
+
+
 @pytest.fixture(autouse=True)
 def _no_network(monkeypatch):
     connect = socket.socket.connect

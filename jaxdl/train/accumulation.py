@@ -27,8 +27,9 @@ def sum_over_parts(function: Callable[[Any, Any], tuple[Any, Any]], carry: Any, 
         carry, values = function(carry, part)
         return (carry, jax.tree.map(jnp.add, sums, values)), None
 
-    left = jax.tree.leaves(rest)[0].shape[0]
-    if left == 0:
+    count = jax.tree.leaves(rest)[0].shape[0]
+    if jax.default_backend() == "cpu":  # where a convolution's weight gradient is some 50 times slower in a loop
+        for index in range(count):
+            state, _ = add(state, jax.tree.map(lambda leaf, index=index: leaf[index], rest))
         return state
-    on_cpu = jax.default_backend() == "cpu"  # where a convolution's weight gradient is some 50 times slower in a scan
-    return jax.lax.scan(add, state, rest, unroll=left if on_cpu else 1)[0]
+    return jax.lax.scan(add, state, rest)[0]

@@ -26,6 +26,7 @@ class History:
     """What a run must remember beside its state to go on as if it had never stopped; plain JSON.
 
     window, epoch: training metrics since the last step record and since the last epoch record.
+    val_accuracies: at the end of each epoch so far.
     seconds: spent in ``fit``, compilation, validation and checkpoints included.
     timed_images, timed_seconds: training alone, for images per second.
     """
@@ -33,6 +34,7 @@ class History:
     window: Totals = field(default_factory=Totals)
     epoch: Totals = field(default_factory=Totals)
     best_val_accuracy: float | None = None
+    val_accuracies: list[float] = field(default_factory=list)
     seconds: float = 0.0
     timed_images: int = 0
     timed_seconds: float = 0.0
@@ -138,6 +140,8 @@ def fit(
             ):
                 best = True
                 history.best_val_accuracy = val_accuracy
+            if epoch_ends and val_accuracy is not None:
+                history.val_accuracies.append(val_accuracy)
             history.seconds = before + time.perf_counter() - began
             on_record(_epoch_record(step, steps_per_epoch, history, float(learning_rate(step - 1)), validation))
             if epoch_ends:

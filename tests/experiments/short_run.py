@@ -9,7 +9,8 @@ import jax.numpy as jnp
 import numpy as np
 
 from experiments.config import Config
-from jaxdl import models, optim
+from experiments.optimization import optimizer_of, schedule_of
+from jaxdl import models
 from jaxdl.checkpoint import Checkpoints
 from jaxdl.train.state import create_state
 
@@ -31,12 +32,7 @@ def records(out):
 
 def final_state(out):
     config = Config(**json.loads((out / "config.json").read_text())["config"])
-    optimizer = optim.create(
-        config.optimizer,
-        learning_rate=optim.schedule("constant", learning_rate=config.lr, steps=1),
-        momentum=config.momentum,
-        weight_decay=config.weight_decay,
-    )
+    optimizer = optimizer_of(config, schedule_of(config, 1))
     like = create_state(models.create(config.model), optimizer, jax.random.key(9), jnp.zeros((4, 32, 32, 3)))
     with Checkpoints(out / "checkpoints") as checkpoints:
         return checkpoints.restore(like)[0]

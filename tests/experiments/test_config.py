@@ -30,7 +30,7 @@ def test_without_flags_the_quick_recipe_runs():
         (["--recipe", "quik"], "unknown recipe 'quik'. Did you mean quick?"),
         (["--model", "resnet81"], "unknown model 'resnet81'. Did you mean resnet18?"),
         (["--dataset", "digit"], "unknown dataset 'digit'. Did you mean digits?"),
-        (["--optimizer", "adam"], "unknown optimizer 'adam'. Did you mean adamw?"),
+        (["--optimizer", "adm"], "unknown optimizer 'adm'. Did you mean adam?"),
         (["--precision", "fp16"], "unknown precision 'fp16'. Did you mean bf16?"),
         (["--lr", "0"], "--lr must be greater than 0, got 0.0"),
         (["--lr", "nan"], "--lr must be a finite number, got nan"),

@@ -1,0 +1,96 @@
+"""Transforms put together. A keyed transform is ``(key, images) -> images``, and so is what these functions return."""
+
+from collections.abc import Callable, Sequence
+
+import jax
+import jax.numpy as jnp
+
+from jaxdl.data.augment.crops import crop, cutout
+from jaxdl.data.augment.flips import flip
+from jaxdl.data.augment.normalization import normalize
+from jaxdl.errors import UserError
+
+Keyed = Callable[..., jax.Array | tuple[jax.Array, ...]]  # (key, *arrays) -> arrays
+
+
+def compose(*transforms: Callable[[jax.Array, jax.Array], jax.Array]) -> Callable[[jax.Array, jax.Array], jax.Array]:
+    """The keyed transforms one after another, each with a key of its own: ``torchvision.transforms.Compose``.
+
+    A transform that takes no key is passed through ``plain``; arguments are bound with ``functools.partial``::
+
+        transform = compose(
+            plain(to_float),
+            flip,
+            partial(random_crop, size=32, padding=4),
+            partial(color_jitter, brightness=0.4, hue=0.1),
+            plain(standardize, mean=(0.49, 0.48, 0.45), std=(0.25, 0.24, 0.26)),
+        )
+        images = transform(key, images)
+    """
+
+    def transform(key: jax.Array, images: jax.Array) -> jax.Array:
+        for own_key, apply in zip(jax.random.split(key, len(transforms)), transforms, strict=True):
+            images = apply(own_key, images)
+        return images
+
+    return transform
+
+
+def plain(transform: Callable[..., jax.Array], **arguments: object) -> Callable[[jax.Array, jax.Array], jax.Array]:
+    """``transform(images, **arguments)`` as a keyed transform, its key not used."""
+
+    def keyed(key: jax.Array, images: jax.Array) -> jax.Array:
+        return transform(images, **arguments)
+
+    return keyed
+
+
+def random_choice(*transforms: Keyed, p: Sequence[float] | None = None) -> Keyed:
+    """One of the keyed transforms, drawn anew for every batch, as ``torchvision.transforms.RandomChoice``.
+
+    p: the probability of each; equal if None. All return the same shapes and dtypes. They may take and return more than
+    images, as ``mixup`` and ``cutmix`` do::
+
+        mix = random_choice(partial(mixup, num_classes=10), partial(cutmix, num_classes=10))
+        images, labels = mix(key, images, labels)
+
+    Raises UserError where there is no transform, or p is not one probability for each.
+    """
+    if not transforms:
+        raise UserError("random_choice needs at least one transform, got none.")
+    if p is not None and (len(p) != len(transforms) or min(p) < 0 or abs(sum(p) - 1) > 1e-6):
+        raise UserError(f"p must be {len(transforms)} probabilities that add up to 1, got {tuple(p)}.")
+
+    def transform(key: jax.Array, *arrays: jax.Array) -> jax.Array | tuple[jax.Array, ...]:
+        choice_key, own_key = jax.random.split(key)
+        chosen = jax.random.choice(choice_key, len(transforms), p=None if p is None else jnp.array(p))
+        return jax.lax.switch(chosen, transforms, own_key, *arrays)
+
+    return transform
+
+
+def pipeline(
+    *,
+    mean: Sequence[float] = (0.0,),
+    std: Sequence[float] = (1.0,),
+    flip_images: bool = False,
+    crop_padding: int = 0,
+    cutout_size: int = 0,
+) -> Callable[[jax.Array, jax.Array], jax.Array]:
+    """The usual training transform, ``(key, images: uint8) -> float32``: flip, crop, normalise, cutout.
+
+    Each but normalising is left out unless asked for.
+    """
+
+    def transform(key: jax.Array, images: jax.Array) -> jax.Array:
+        flip_key, crop_key, cutout_key = jax.random.split(key, 3)
+        if flip_images:
+            images = flip(flip_key, images)
+        if crop_padding:
+            images = crop(crop_key, images, crop_padding)
+        images = normalize(images, mean, std)
+        if cutout_size:
+            images = cutout(cutout_key, images, cutout_size)
+        return images
+
+    return transform

@@ -1,0 +1,50 @@
+"""uint8 pixels to the floats that a network reads."""
+
+from collections.abc import Sequence
+
+import jax
+import jax.numpy as jnp
+
+from jaxdl.data.augment.arguments import check_float_images, check_images
+from jaxdl.errors import UserError
+
+
+def to_float(images: jax.Array) -> jax.Array:
+    """uint8 in [0, 255] to float32 in [0, 1], as torchvision's ``ToTensor``, less its change of layout.
+
+    Raises UserError on any other dtype, float images too, which would be scaled twice.
+    """
+    check_images(images)
+    if images.dtype != jnp.uint8:
+        raise UserError(f"images must be uint8 in [0, 255], got {images.dtype}.")
+    return images.astype(jnp.float32) / 255
+
+
+def standardize(images: jax.Array, mean: Sequence[float], std: Sequence[float]) -> jax.Array:
+    """Float images less ``mean``, over ``std``, as ``torchvision.transforms.Normalize``.
+
+    mean, std: one value a channel, or one for all. Raises UserError on any other number, on a std that is not positive,
+    and on integer images, for which there is ``normalize``.
+    """
+    check_float_images(images)
+    for name, values in (("mean", mean), ("std", std)):
+        if len(values) not in (1, images.shape[-1]):
+            raise UserError(f"{name} must be 1 value or {images.shape[-1]}, one a channel, got {len(values)}.")
+    if not all(value > 0 for value in std):
+        raise UserError(f"std must be positive, got {tuple(std)}.")
+    return (images - _channels(jnp.asarray(mean, images.dtype))) / _channels(jnp.asarray(std, images.dtype))
+
+
+def normalize(images: jax.Array, mean: Sequence[float] = (0.0,), std: Sequence[float] = (1.0,)) -> jax.Array:
+    """uint8 in [0, 255] to float32: scaled to [0, 1], less ``mean``, over ``std``.
+
+    ``to_float`` and ``standardize`` in one multiplication and one subtraction. mean, std: one value a channel, or one
+    for all.
+    """
+    mean, std = jnp.asarray(mean, jnp.float32), jnp.asarray(std, jnp.float32)
+    scale = 1.0 / (255.0 * std)
+    return images.astype(jnp.float32) * _channels(scale) - _channels(mean / std)
+
+
+def _channels(values: jax.Array) -> jax.Array:
+    return values.reshape(1, 1, 1, -1)

@@ -1,0 +1,154 @@
+"""Optimizers by name."""
+
+from collections.abc import Callable, Mapping
+from numbers import Real
+from types import MappingProxyType
+from typing import Any
+
+import optax
+
+from jaxdl.errors import UserError, unknown
+from jaxdl.optim.directions import damped_trace, scale_by_adagrad, scale_by_amsgrad, scale_by_nadam
+from jaxdl.optim.lbfgs import lbfgs
+from jaxdl.optim.mask import Mask, decay_mask
+from jaxdl.optim.options import check_number, check_options, check_pair
+
+
+def create(
+    name: str,
+    *,
+    learning_rate: optax.ScalarOrSchedule,
+    clip_norm: float | None = None,
+    clip_value: float | None = None,
+    l2: float = 0.0,
+    weight_decay: float = 0.0,
+    mask: Mask = decay_mask,
+    **options: Any,
+) -> optax.GradientTransformationExtraArgs:
+    """The optimizer of that name, as ``torch.optim`` has it: its formula, its options, their defaults.
+
+    In this order: the gradient is clipped, ``l2 * param`` is added to it, the optimizer makes a direction of it, and
+    the update is ``-learning_rate * (direction + weight_decay * param)``.
+
+    learning_rate: a number, or a schedule: a function of the update count, which starts at 0.
+    clip_value: gradients are clipped to [-clip_value, clip_value], as ``torch.nn.utils.clip_grad_value_`` does.
+    clip_norm: gradients whose global L2 norm exceeds it are scaled down to it, after ``clip_value``, as
+    ``torch.nn.utils.clip_grad_norm_`` does (which also adds 1e-6 to the norm). None leaves them.
+    l2: what PyTorch calls ``weight_decay`` everywhere but in AdamW. Momentum m multiplies it by about 1 / (1 - m): 5e-4
+    here at momentum 0.9 is about 5e-3 of ``weight_decay``.
+    weight_decay: decoupled (Loshchilov and Hutter 2019), as in ``torch.optim.AdamW`` and ``NAdam(decoupled_...)``; 0
+    unless given, for ``adamw`` too, where PyTorch has 1e-2.
+    mask: the leaves that ``l2`` and ``weight_decay`` apply to; None for all, as PyTorch does.
+
+    options, beside what is above:
+    ``sgd``: momentum=0, dampening=0, nesterov=False.
+    ``adam``, ``adamw`` (the same): betas=(0.9, 0.999), eps=1e-8, amsgrad=False.
+    ``adagrad``: lr_decay=0, initial_accumulator_value=0, eps=1e-10.
+    ``rmsprop``: alpha=0.99, eps=1e-8, momentum=0, centered=False.
+    ``adadelta``: rho=0.9, eps=1e-6.
+    ``nadam``: betas=(0.9, 0.999), eps=1e-8, momentum_decay=4e-3.
+    ``lbfgs``: see ``jaxdl.optim.lbfgs``; it clips and decays nothing, and its update needs ``value_fn``.
+
+    Raises UserError for an unknown name or option and for a value that PyTorch would refuse.
+    """
+    if name not in OPTIMIZERS:
+        raise unknown("optimizer", name, OPTIMIZERS)
+    if isinstance(learning_rate, Real):
+        check_number("learning_rate", learning_rate, least=0)
+    for argument, limit in (("clip_norm", clip_norm), ("clip_value", clip_value)):
+        if limit is not None:
+            check_number(argument, limit, above=0)
+    check_number("l2", l2, least=0)
+    check_number("weight_decay", weight_decay, least=0)
+    if name == "lbfgs":
+        given = {"clip_norm": clip_norm, "clip_value": clip_value, "l2": l2, "weight_decay": weight_decay}
+        for argument, value in given.items():
+            if value:
+                raise UserError(
+                    f"lbfgs has no {argument}, got {value}: it needs the gradient as it is. "
+                    "To keep weights small, add jaxdl.optim.l2_penalty to the loss."
+                )
+        check_options(name, lbfgs, options)
+        return lbfgs(learning_rate, **options)
+    check_options(name, _DIRECTIONS[name], options)
+    parts = [
+        optax.clip(clip_value) if clip_value else None,
+        optax.clip_by_global_norm(clip_norm) if clip_norm else None,
+        optax.add_decayed_weights(l2, mask) if l2 else None,
+        _DIRECTIONS[name](**options),
+        optax.add_decayed_weights(weight_decay, mask) if weight_decay else None,
+        optax.scale_by_learning_rate(learning_rate),
+    ]
+    return optax.chain(*[part for part in parts if part is not None])
+
+
+def _sgd(*, momentum: float = 0.0, dampening: float = 0.0, nesterov: bool = False) -> optax.GradientTransformation:
+    check_number("momentum", momentum, least=0)
+    check_number("dampening", dampening)
+    if nesterov and (not momentum or dampening):
+        raise UserError(
+            f"nesterov needs momentum greater than 0 and no dampening, got momentum={momentum}, dampening={dampening}."
+        )
+    if not momentum:
+        return optax.identity()
+    return damped_trace(momentum, dampening) if dampening else optax.trace(momentum, nesterov)
+
+
+def _adam(
+    *, betas: tuple[float, float] = (0.9, 0.999), eps: float = 1e-8, amsgrad: bool = False
+) -> optax.GradientTransformation:
+    check_pair("betas", betas, least=0, below=1)
+    check_number("eps", eps, least=0)
+    return scale_by_amsgrad(*betas, eps) if amsgrad else optax.scale_by_adam(*betas, eps)
+
+
+def _adagrad(
+    *, lr_decay: float = 0.0, initial_accumulator_value: float = 0.0, eps: float = 1e-10
+) -> optax.GradientTransformation:
+    check_number("lr_decay", lr_decay, least=0)
+    check_number("initial_accumulator_value", initial_accumulator_value, least=0)
+    check_number("eps", eps, least=0)
+    direction = scale_by_adagrad(initial_accumulator_value, eps)
+    if not lr_decay:
+        return direction
+    return optax.chain(direction, optax.scale_by_schedule(lambda count: 1 / (1 + count * lr_decay)))
+
+
+def _rmsprop(
+    *, alpha: float = 0.99, eps: float = 1e-8, momentum: float = 0.0, centered: bool = False
+) -> optax.GradientTransformation:
+    check_number("alpha", alpha, least=0)
+    check_number("eps", eps, least=0)
+    check_number("momentum", momentum, least=0)
+    scale = optax.scale_by_stddev if centered else optax.scale_by_rms
+    direction = scale(alpha, eps, eps_in_sqrt=False)
+    return optax.chain(direction, optax.trace(momentum)) if momentum else direction
+
+
+def _adadelta(*, rho: float = 0.9, eps: float = 1e-6) -> optax.GradientTransformation:
+    check_number("rho", rho, least=0, most=1)
+    check_number("eps", eps, least=0)
+    return optax.scale_by_adadelta(rho, eps)
+
+
+def _nadam(
+    *, betas: tuple[float, float] = (0.9, 0.999), eps: float = 1e-8, momentum_decay: float = 4e-3
+) -> optax.GradientTransformation:
+    check_pair("betas", betas, least=0, below=1)
+    check_number("eps", eps, least=0)
+    check_number("momentum_decay", momentum_decay, least=0)
+    return scale_by_nadam(*betas, eps, momentum_decay)
+
+
+_DIRECTIONS: Mapping[str, Callable[..., optax.GradientTransformation]] = MappingProxyType(
+    {
+        "sgd": _sgd,
+        "adam": _adam,
+        "adamw": _adam,
+        "adagrad": _adagrad,
+        "rmsprop": _rmsprop,
+        "adadelta": _adadelta,
+        "nadam": _nadam,
+    }
+)
+OPTIMIZERS = (*_DIRECTIONS, "lbfgs")
