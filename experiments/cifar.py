@@ -15,6 +15,7 @@ from experiments import run_folder
 from experiments.config import Config, parse
 from experiments.host_memory import keep_freed_memory
 from experiments.optimization import optimizer_of, schedule_of
+from experiments.pretrained import start_from
 from experiments.recipes import RECIPES, adapt
 from jaxdl import losses, metrics, models, optim
 from jaxdl.checkpoint import Checkpoints
@@ -54,11 +55,15 @@ def run(config: Config, given: frozenset[str], interrupt: Interruptible) -> int:
 
     # ---- model, optimizer, state -----------------------------------------------------------------------------------
     dtype = {"f32": jnp.float32, "bf16": jnp.bfloat16}[config.precision]
-    model = models.create(config.model, num_classes=len(dataset.classes), dtype=dtype)
+    stem = config.stem if models.has_stem(config.model) else None
+    model = models.create(config.model, num_classes=len(dataset.classes), dtype=dtype, stem=stem)
     learning_rate = schedule_of(config, steps_per_epoch)
     optimizer = optimizer_of(config, learning_rate)
     prepare = partial(augment.normalize, mean=mean, std=std)
     state = create_state(model, optimizer, jax.random.key(config.seed), prepare(train.images[:SAMPLE]))
+    if config.pretrained and not config.resume:
+        state, anew = start_from(config.pretrained, state, model, prepare(train.images[:1]))
+        print(f"weights  {config.pretrained}" + (f"; {', '.join(anew)} for other classes: starts anew" if anew else ""))
 
     # ---- steps -----------------------------------------------------------------------------------------------------
     train_step = make_train_step(

@@ -12,6 +12,7 @@ from jaxdl import models, optim
 from jaxdl.data import sources
 from jaxdl.errors import UserError, unknown
 
+STEMS = ("cifar", "imagenet")
 PRECISIONS = ("f32", "bf16")
 SCHEDULES = tuple(name for name in optim.SCHEDULES if name != "multistep")  # whose milestones no flag could say
 
@@ -40,6 +41,12 @@ class Config:
     offline: bool = _flag(False, "never use the network")
     val_size: int | None = _flag(None, "training examples held out for validation", least=0, unset="a tenth")
     model: str = _flag("quick_cnn", "network", choices=tuple(models.names()))
+    stem: str = _flag(
+        "cifar", "first layers of networks that have a choice: for images of 32 or 224 pixels", choices=STEMS
+    )
+    pretrained: str | None = _flag(
+        None, "file of PyTorch's weights to start from: .pth, .pt, .safetensors", unset="none"
+    )
     epochs: int = _flag(10, "passes over the training split; the schedule's length", least=1)
     steps: int | None = _flag(
         None, "end after this many updates, wherever the schedule stands", least=1, unset="no limit"
@@ -143,7 +150,9 @@ def _add(parser: argparse.ArgumentParser, field: dataclasses.Field, default: Any
         shown = {True: "yes", False: "no"}[default]
         parser.add_argument(flag_name(field.name), action=action, help=f"{about['help']} (default: {shown})")
     else:
-        name = {int: "N", float: "X", str: "PATH" if field.name in ("out", "data_dir") else "NAME"}[_type(field)]
+        name = {int: "N", float: "X", str: "PATH" if field.name in ("out", "data_dir", "pretrained") else "NAME"}[
+            _type(field)
+        ]
         text = f"{about['help']}{choices} (default: {shown})"
         parser.add_argument(flag_name(field.name), type=_type(field), metavar=name, help=text)
 

@@ -106,7 +106,8 @@ def _stored(config: Config) -> dict:
     """The fields of ``config``, with paths that mean the same from any working directory."""
     paths = {
         name: None if path is None else str(Path(path).expanduser().resolve())
-        for name, path in (("data_dir", config.data_dir), ("out", config.out))
+        for name in ("data_dir", "out", "pretrained")
+        for path in [getattr(config, name)]
     }
     return dataclasses.asdict(dataclasses.replace(config, resume=False, **paths))
 

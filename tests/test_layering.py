@@ -20,6 +20,7 @@ MAY_IMPORT = {
     "train": SHARED | {"metrics"},
     "checkpoint": SHARED | {"train"},
     "report": SHARED | {"metrics", "train"},
+    "transfer": SHARED,
     "__init__": set(),
 }
 DOORS = {

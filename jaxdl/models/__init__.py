@@ -1,22 +1,45 @@
 """Classifiers by name. Each is a linen module: ``model.apply(variables, images, train=...)`` returns logits."""
 
+import inspect
 from collections.abc import Callable, Mapping
 from types import MappingProxyType
 
 import flax.linen as nn
+import jax
 import jax.numpy as jnp
+from flax import traverse_util
 from jax.typing import DTypeLike
 
-from jaxdl.errors import unknown
+from jaxdl.errors import UserError, unknown
 from jaxdl.models.cifar_cnn import CifarCNN
 from jaxdl.models.quick_cnn import QuickCNN
-from jaxdl.models.resnet import resnet18
+from jaxdl.models.resnet import (
+    resnet18,
+    resnet34,
+    resnet50,
+    resnet101,
+    resnet152,
+    resnext50_32x4d,
+    resnext101_32x8d,
+    resnext101_64x4d,
+    wide_resnet50_2,
+    wide_resnet101_2,
+)
 
 MODELS: Mapping[str, Callable[..., nn.Module]] = MappingProxyType(
     {
         "cifar_cnn": CifarCNN,
         "quick_cnn": QuickCNN,
         "resnet18": resnet18,
+        "resnet34": resnet34,
+        "resnet50": resnet50,
+        "resnet101": resnet101,
+        "resnet152": resnet152,
+        "resnext50_32x4d": resnext50_32x4d,
+        "resnext101_32x8d": resnext101_32x8d,
+        "resnext101_64x4d": resnext101_64x4d,
+        "wide_resnet50_2": wide_resnet50_2,
+        "wide_resnet101_2": wide_resnet101_2,
     }
 )
 
@@ -26,11 +49,38 @@ def names() -> list[str]:
     return sorted(MODELS)
 
 
-def create(name: str, *, num_classes: int = 10, dtype: DTypeLike = jnp.float32) -> nn.Module:
-    """The model of that name for images float[B, 32, 32, 3]; logits are float32[B, num_classes].
-
-    dtype: of the computation; parameters are float32 whatever it is. Raises UserError for an unknown name.
-    """
+def has_stem(name: str) -> bool:
+    """Whether the model of that name has a ``stem`` to choose. Raises UserError for an unknown name."""
     if name not in MODELS:
         raise unknown("model", name, MODELS)
-    return MODELS[name](num_classes=num_classes, dtype=dtype)
+    return "stem" in inspect.signature(MODELS[name]).parameters
+
+
+def create(name: str, *, num_classes: int = 10, dtype: DTypeLike = jnp.float32, stem: str | None = None) -> nn.Module:
+    """The model of that name for images float[B, H, W, 3]; logits are float32[B, num_classes].
+
+    dtype: of the computation; parameters are float32 whatever it is.
+    stem: "imagenet", which shrinks the image at once, or "cifar", which keeps images of 32 pixels large enough for what
+    follows; None for the model's default, "imagenet" where it has a choice.
+    Raises UserError for an unknown name, and for a stem where the model has none.
+    """
+    stem_to_choose = has_stem(name)
+    if stem is None:
+        return MODELS[name](num_classes=num_classes, dtype=dtype)
+    if not stem_to_choose:
+        raise UserError(f"{name} has no stem to choose, got stem={stem!r}.")
+    return MODELS[name](num_classes=num_classes, dtype=dtype, stem=stem)
+
+
+def head(model: nn.Module, images: jax.Array) -> list[str]:
+    """The layers whose parameters depend on the number of classes, by name: what another task replaces.
+
+    images: float[B, H, W, C] that the model takes; only their shape matters.
+    """
+
+    def shapes(model: nn.Module) -> dict[tuple[str, ...], tuple[int, ...]]:
+        params = jax.eval_shape(lambda: model.init(jax.random.key(0), images, train=False))["params"]
+        return {path: leaf.shape for path, leaf in traverse_util.flatten_dict(params).items()}
+
+    ours, larger = shapes(model), shapes(model.clone(num_classes=model.num_classes + 1))
+    return sorted({".".join(path[:-1]) for path, shape in ours.items() if shape != larger[path]})

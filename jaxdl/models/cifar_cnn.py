@@ -1,5 +1,7 @@
 """The course's CIFAR-10 network: three 5x5 convolutions, two linear layers, no activation between them."""
 
+from types import MappingProxyType
+
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
@@ -13,10 +15,15 @@ class CifarCNN(nn.Module):
 
     The same function as the course's ``Sequential``, initialised from the same distributions. PyTorch flattens [C, H,
     W] and this [H, W, C], so its first linear layer's columns stand in another order here.
+
+    flattened, pytorch_names: what ``transfer.conversion`` needs to read that ``Sequential``'s weights.
     """
 
     num_classes: int = 10
     dtype: DTypeLike = jnp.float32
+
+    flattened = MappingProxyType({"Dense_0": (4, 4, 64)})
+    pytorch_names = MappingProxyType({"Conv_0": "0", "Conv_1": "2", "Conv_2": "4", "Dense_0": "7", "Dense_1": "8"})
 
     @nn.compact
     def __call__(self, x: jax.Array, *, train: bool) -> jax.Array:

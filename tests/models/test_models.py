@@ -7,10 +7,11 @@ from jaxdl import losses, models
 from jaxdl.errors import UserError
 from jaxdl.train.state import parameter_count
 
-PARAMETERS = {"cifar_cnn": 145_578, "resnet18": 11_173_962}  # published, with ten classes
+PARAMETERS = {("cifar_cnn", None): 145_578, ("resnet18", "cifar"): 11_173_962}  # published, with ten classes
+FAMILIES = ["cifar_cnn", "quick_cnn", "resnet18"]  # one member of each
 
 
-@pytest.fixture(scope="module", params=models.names())
+@pytest.fixture(scope="module", params=FAMILIES)
 def built(request):
     """(name, model, variables, images), each model initialised once."""
     model = models.create(request.param)
@@ -43,11 +44,11 @@ def test_every_parameter_receives_a_gradient(built):
         assert (np.asarray(leaf) != 0).any(), path
 
 
-@pytest.mark.parametrize("name", PARAMETERS)
-def test_published_parameter_counts(name):
+@pytest.mark.parametrize(("name", "stem"), PARAMETERS)
+def test_published_parameter_counts(name, stem):
     images = jnp.zeros((1, 32, 32, 3))
-    variables = jax.eval_shape(lambda: models.create(name).init(jax.random.key(0), images, train=False))
-    assert parameter_count(variables["params"]) == PARAMETERS[name]
+    variables = jax.eval_shape(lambda: models.create(name, stem=stem).init(jax.random.key(0), images, train=False))
+    assert parameter_count(variables["params"]) == PARAMETERS[name, stem]
 
 
 @pytest.mark.parametrize("name", models.names())
@@ -67,6 +68,13 @@ def test_train_has_no_default(built):
     _, model, variables, images = built
     with pytest.raises(TypeError, match="train"):
         model.apply(variables, images)
+
+
+def test_a_stem_is_for_those_that_have_a_choice():
+    with pytest.raises(UserError, match="cifar_cnn has no stem to choose, got stem='cifar'"):
+        models.create("cifar_cnn", stem="cifar")
+    with pytest.raises(UserError, match=r"unknown stem 'cifra'. Did you mean cifar"):
+        models.create("resnet18", stem="cifra").init(jax.random.key(0), jnp.zeros((1, 32, 32, 3)), train=False)
 
 
 def test_an_unknown_model_is_answered_with_the_nearest():

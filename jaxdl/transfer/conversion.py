@@ -1,0 +1,123 @@
+"""PyTorch's arrays as a model's variables, and back: the names differ by a rule, the layouts by the kind of layer.
+
+A variable's path joined by dots, its last part translated, is PyTorch's name: ``layer1.0 / conv1 / kernel`` is
+``layer1.0.conv1.weight``.
+"""
+
+from collections.abc import Collection, Mapping
+from types import MappingProxyType
+from typing import Any
+
+import numpy as np
+from flax import traverse_util
+
+from jaxdl.errors import UserError
+
+LEAVES = {"kernel": "weight", "scale": "weight", "embedding": "weight", "slope": "weight", "mean": "running_mean",
+          "var": "running_var"}  # fmt: skip
+COUNTER = "num_batches_tracked"  # PyTorch's batch norm keeps one, and needs it only for a cumulative average
+SHOWN = 5
+
+Flattened = Mapping[str, tuple[int, int, int]]
+
+
+def from_pytorch(
+    arrays: Mapping[str, np.ndarray],
+    variables: Mapping[str, Any],
+    *,
+    flattened: Flattened = MappingProxyType({}),
+    names: Mapping[str, str] = MappingProxyType({}),
+    may_differ: Collection[str] = (),
+) -> dict[str, Any]:
+    """``arrays`` of a ``state_dict`` in the tree, layouts and dtypes of ``variables``.
+
+    variables: a model's, as ``init`` gives them; shapes and dtypes are enough (``jax.eval_shape``).
+    flattened: for a linear layer behind a flattened image, by our name, that image's (H, W, C): its rows are reordered
+    from PyTorch's [C, H, W].
+    names: our names of the layers that PyTorch's file has under another.
+    may_differ: our names of layers that keep what ``variables`` hold where the file has other shapes: a classifier for
+    other classes.
+    Every array is used and every variable filled, but for batch norm's counters; a prefix that all names share is
+    taken off where they fit without it. Else UserError names what is left on either side, or the shapes that differ.
+    """
+    wanted = {_name(path, names): (path, leaf) for path, leaf in _leaves(variables)}
+    given = _without_prefix({name: array for name, array in arrays.items() if not name.endswith(COUNTER)}, set(wanted))
+    missing, unused = [name for name in wanted if name not in given], [name for name in given if name not in wanted]
+    if missing or unused:
+        raise UserError(
+            f"the weights are for another network: it needs {_some(missing)}, which they lack; and they have "
+            f"{_some(unused)}, which it lacks."
+        )
+    filled, differing = {}, []
+    for name, (path, leaf) in wanted.items():
+        array = _to_ours(np.asarray(given[name]), path[-1], flattened.get(_layer(path)))
+        filled[path] = array.astype(leaf.dtype)
+        if array.shape != leaf.shape and _layer(path) in may_differ:
+            filled[path] = leaf
+        elif array.shape != leaf.shape:
+            differing.append(f"{name} is {array.shape} and should be {leaf.shape}")
+    if differing:
+        raise UserError(f"the weights have other shapes than the network, channels last: {_some(differing)}.")
+    return traverse_util.unflatten_dict(filled)
+
+
+def to_pytorch(
+    variables: Mapping[str, Any],
+    *,
+    flattened: Flattened = MappingProxyType({}),
+    names: Mapping[str, str] = MappingProxyType({}),
+) -> dict[str, np.ndarray]:
+    """The inverse of ``from_pytorch``: a ``state_dict`` of arrays, less batch norm's counters."""
+    return {
+        _name(path, names): _to_theirs(np.asarray(leaf), path[-1], flattened.get(_layer(path)))
+        for path, leaf in _leaves(variables)
+    }
+
+
+def _leaves(variables: Mapping[str, Any]) -> list[tuple[tuple[str, ...], Any]]:
+    return list(traverse_util.flatten_dict(dict(variables)).items())
+
+
+def _layer(path: tuple[str, ...]) -> str:
+    return ".".join(path[1:-1])
+
+
+def _name(path: tuple[str, ...], names: Mapping[str, str]) -> str:
+    layer = names.get(_layer(path), _layer(path))
+    leaf = LEAVES.get(path[-1], path[-1])
+    return f"{layer}.{leaf}" if layer else leaf
+
+
+def _without_prefix(given: dict[str, np.ndarray], wanted: set[str]) -> dict[str, np.ndarray]:
+    first = {name.partition(".")[0] for name in given}
+    if len(first) != 1:
+        return given
+    shorter = {name.partition(".")[2]: array for name, array in given.items()}
+    return shorter if wanted == set(shorter) else given
+
+
+def _to_ours(array: np.ndarray, leaf: str, image: tuple[int, int, int] | None) -> np.ndarray:
+    if leaf != "kernel":
+        return array
+    if array.ndim > 2:
+        return np.moveaxis(array, (0, 1), (-1, -2))
+    if image is not None:
+        height, width, channels = image
+        array = array.reshape(-1, channels, height, width).transpose(0, 2, 3, 1).reshape(len(array), -1)
+    return array.T
+
+
+def _to_theirs(array: np.ndarray, leaf: str, image: tuple[int, int, int] | None) -> np.ndarray:
+    if leaf != "kernel":
+        return array
+    if array.ndim > 2:
+        return np.ascontiguousarray(np.moveaxis(array, (-1, -2), (0, 1)))
+    array = array.T
+    if image is not None:
+        array = array.reshape(-1, *image).transpose(0, 3, 1, 2).reshape(len(array), -1)
+    return np.ascontiguousarray(array)
+
+
+def _some(names: list[str]) -> str:
+    more = f" and {len(names) - SHOWN} more" if len(names) > SHOWN else ""
+    return ", ".join(names[:SHOWN]) + more if names else "nothing"

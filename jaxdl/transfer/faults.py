@@ -1,0 +1,28 @@
+"""What is wrong with a weight file: raised deep inside a reader, told to the user with the file's name."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from jaxdl.errors import UserError
+
+
+class FileError(ValueError):
+    """A sentence without the file's name and the full stop."""
+
+
+@contextmanager
+def faults_of(path: Path) -> Iterator[None]:
+    """Inside, a FileError and an OSError become a UserError that names ``path``."""
+    try:
+        yield
+    except FileError as fault:
+        raise UserError(f"{path}: {fault}.") from None
+    except OSError as error:
+        raise UserError(f"cannot read {path} ({error.strerror or error}).") from error
+
+
+def shown(name: object, most: int = 80) -> str:
+    """A name out of a file, fit for one line: printable and cut at ``most`` characters."""
+    text = "".join(letter if letter.isprintable() else "?" for letter in str(name)[: most + 1])
+    return text if len(text) <= most else f"{text[:most]}..."

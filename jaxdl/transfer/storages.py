@@ -1,0 +1,66 @@
+"""The bytes behind tensors, and tensors as arrays."""
+
+from collections.abc import Callable
+
+import numpy as np
+
+from jaxdl.transfer.faults import FileError
+from jaxdl.transfer.mapping import aligned
+from jaxdl.transfer.tensor import Storage, Tensor
+
+MOST_EXPANDED = 2**28  # elements of tensors that repeat those of their storage (expand), or are made from them
+
+
+class Storages:
+    """Turns tensors into arrays; what ``load`` gives for a key is asked for once."""
+
+    def __init__(self, load: Callable[[str], memoryview], *, big_endian: bool = False):
+        self.load, self.big_endian = load, big_endian
+        self.bytes: dict[str, np.ndarray] = {}
+        self.swapped: dict[tuple[str, np.dtype], np.ndarray] = {}
+        self.expanded = 0
+
+    def array(self, tensor: Tensor) -> np.ndarray:
+        """The tensor's values, read-only: a view of the file where the file allows it.
+
+        Raises FileError where the file stores fewer bytes than it claims, and where tensors that the file does not
+        hold element by element come to more than ``MOST_EXPANDED``.
+        """
+        size = tensor.dtype.itemsize
+        if not tensor.elements:
+            array = np.empty(tensor.shape, tensor.dtype)
+            array.flags.writeable = False
+            return array
+        if tensor.elements * size > tensor.storage.size or tensor.conjugate or tensor.negative:
+            self.expanded += tensor.elements
+            if self.expanded > MOST_EXPANDED:
+                raise FileError(f"its expanded tensors have more than {MOST_EXPANDED:,} elements")
+        # An extent of 1 may have any stride; one that NumPy cannot hold must not reach it.
+        extents = zip(tensor.shape, tensor.strides, strict=True)
+        strides = [stride * size if extent > 1 else 0 for extent, stride in extents]
+        begin = tensor.storage.begin + tensor.offset * size
+        array = np.ndarray(tensor.shape, tensor.dtype, self._stored(tensor.storage, tensor.dtype), begin, strides)
+        if tensor.conjugate or tensor.negative:
+            array = np.conjugate(array) if tensor.conjugate else array
+            array = np.asarray(np.negative(array) if tensor.negative else array)
+            array.flags.writeable = False
+        return array
+
+    def _stored(self, storage: Storage, dtype: np.dtype) -> np.ndarray:
+        """All that the file has under the storage's key, as bytes: uint8[N]. They hold elements of ``dtype``."""
+        if storage.key not in self.bytes:
+            self.bytes[storage.key] = aligned(self.load(storage.key))
+        stored = self.bytes[storage.key]
+        if storage.begin + storage.size > len(stored) or storage.begin % dtype.itemsize:
+            raise FileError(f"it claims {storage.begin + storage.size:,} bytes for a storage of {len(stored):,}")
+        if not self.big_endian:
+            return stored
+        if (storage.key, dtype) not in self.swapped:
+            self.swapped[storage.key, dtype] = _swapped(stored, dtype)
+        return self.swapped[storage.key, dtype]
+
+
+def _swapped(stored: np.ndarray, dtype: np.dtype) -> np.ndarray:
+    """Big-endian elements as this machine has them; a complex number is two."""
+    size = dtype.itemsize // (2 if dtype.kind == "c" else 1)
+    return stored[: len(stored) // size * size].view(f">u{size}").astype(f"=u{size}").view(np.uint8)

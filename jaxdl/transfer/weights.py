@@ -1,0 +1,37 @@
+"""Weights out of a file of any known format."""
+
+from pathlib import Path
+
+import numpy as np
+
+from jaxdl.errors import UserError
+from jaxdl.transfer import pickle_reader, safetensors
+from jaxdl.transfer.faults import FileError, faults_of
+from jaxdl.transfer.state_dicts import unwrapped
+
+_HEAD = 9  # bytes: the length of a safetensors header and its first brace
+
+
+def load_weights(path: str | Path, key: str | None = None) -> dict[str, np.ndarray]:
+    """The arrays of a ``.pth``, ``.pt`` or ``.safetensors`` file by PyTorch's dotted names, in the file's order.
+
+    The format is known by the file's first bytes, not by its suffix. Arrays are in PyTorch's layout, read-only, and on
+    the disk until they are looked at: the file must stay as it is for as long as they are used.
+    key: as in ``pickle_reader.read``; a safetensors file has none.
+
+    Raises UserError as the two readers do, and for a file of neither format.
+    """
+    path = Path(path)
+    with faults_of(path):
+        with path.open("rb") as file:
+            head = file.read(_HEAD)
+        if head[:4] == b"PK\x03\x04" or head[:1] == b"\x80":
+            return pickle_reader.read(path, key)
+        if head[4:8] == b"\0\0\0\0" and head[8:] == b"{":
+            if key is not None:
+                raise UserError(f"{path} is a safetensors file: it has no key {key!r}. Leave the key out.")
+            return unwrapped(safetensors.read(path))
+        raise FileError(
+            f"is neither of torch.save nor a safetensors file: it begins with {head!r}. "
+            "Git LFS leaves a few lines of text where it did not fetch a file"
+        )

@@ -1,0 +1,55 @@
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from jaxdl import models
+from jaxdl.errors import UserError
+from jaxdl.transfer.conversion import from_pytorch, to_pytorch
+from tests import pytorch
+from tests.models.parity import reference
+from tests.models.test_models import course_network
+
+
+def shapes_of(model, side=64):
+    return jax.eval_shape(lambda: model.init(jax.random.key(0), jnp.zeros((1, side, side, 3)), train=False))
+
+
+@pytest.mark.parametrize("prefix", ["", "model1."])
+def test_the_courses_sequential_loads_into_its_network_and_back(rng, prefix):
+    torch = pytorch.torch()
+    theirs = course_network(torch)
+    arrays = {prefix + name: tensor.numpy() for name, tensor in theirs.state_dict().items()}
+    model = models.create("cifar_cnn")
+    how = {"flattened": model.flattened, "names": model.pytorch_names}
+    variables = from_pytorch(arrays, shapes_of(model, 32), **how)
+    images = rng.random((3, 32, 32, 3), np.float32)
+    expected = theirs(torch.tensor(images).movedim(-1, 1)).detach()
+    pytorch.assert_close(model.apply(variables, images, train=False), expected)
+    for name, array in to_pytorch(variables, **how).items():
+        np.testing.assert_array_equal(array, arrays[prefix + name])
+
+
+def test_another_network_is_named_on_both_sides():
+    _, arrays = reference("resnet18")
+    with pytest.raises(UserError) as raised:
+        from_pytorch(arrays, shapes_of(models.create("resnet34", num_classes=1000)))
+    assert "it needs layer1.2.bn1.running_mean, layer1.2.bn1.running_var" in str(raised.value)
+    assert "and 75 more, which they lack; and they have nothing" in str(raised.value)
+    with pytest.raises(UserError, match=r"needs nothing, which they lack; and they have extra\.weight, which it lacks"):
+        from_pytorch({**arrays, "extra.weight": np.zeros(3)}, shapes_of(models.create("resnet18", num_classes=1000)))
+
+
+def test_other_classes_are_named_with_both_shapes():
+    _, arrays = reference("resnet18")
+    with pytest.raises(UserError, match=r"fc\.weight is \(512, 1000\) and should be \(512, 10\)"):
+        from_pytorch(arrays, shapes_of(models.create("resnet18")))
+
+
+def test_batch_norms_counters_are_not_missed():
+    _, arrays = reference("resnet18")
+    shapes = shapes_of(models.create("resnet18", num_classes=1000))
+    assert any(name.endswith("num_batches_tracked") for name in arrays)
+    without = {name: array for name, array in arrays.items() if not name.endswith("num_batches_tracked")}
+    jax.tree.map(np.testing.assert_array_equal, from_pytorch(arrays, shapes), from_pytorch(without, shapes))
+    assert set(to_pytorch(from_pytorch(arrays, shapes))) == set(without)

@@ -1,0 +1,73 @@
+"""One function for all formats, without PyTorch."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from jaxdl.errors import UserError
+from jaxdl.transfer import load_weights, safetensors
+from tests.transfer.files import state_dict, tensor, write_stream, write_zip
+
+PICKLED = state_dict(**{"module.weight": tensor((2, 3), (3, 1))})
+VALUES = np.arange(6, dtype=np.float32).reshape(2, 3)
+WRITERS = {
+    "zip": lambda path: write_zip(path, PICKLED),
+    "stream": lambda path: write_stream(path, PICKLED),
+    "safetensors": lambda path: safetensors.write(path, {"module.weight": VALUES}),
+}
+
+
+@pytest.mark.parametrize("suffix", [".pth", ".safetensors", ""])
+@pytest.mark.parametrize("form", list(WRITERS))
+def test_format_is_known_by_the_first_bytes(form, suffix, tmp_path):
+    path = tmp_path / f"weights{suffix}"
+    WRITERS[form](path)
+    arrays = load_weights(str(path))
+    assert list(arrays) == ["weight"]
+    np.testing.assert_array_equal(arrays["weight"], VALUES)
+
+
+@pytest.mark.parametrize("form", list(WRITERS))
+def test_unknown_key_is_refused(form, tmp_path):
+    WRITERS[form](tmp_path / "weights")
+    with pytest.raises(UserError, match="key 'ema'"):
+        load_weights(tmp_path / "weights", key="ema")
+
+
+@pytest.mark.parametrize("content", [b"\x89HDF\r\n\x1a\n", b"version https://git-lfs", b"<html>", b""])
+def test_file_of_another_format_is_refused(content, tmp_path):
+    (tmp_path / "weights").write_bytes(content)
+    with pytest.raises(UserError, match=r"weights: is neither of torch\.save nor a safetensors file"):
+        load_weights(tmp_path / "weights")
+
+
+@pytest.mark.parametrize("name", ["missing", "."])
+def test_file_that_cannot_be_opened_is_refused(name, tmp_path):
+    with pytest.raises(UserError, match="cannot read"):
+        load_weights(tmp_path / name)
+
+
+def test_reading_needs_no_pytorch(tmp_path):
+    for form, write in WRITERS.items():
+        write(tmp_path / form)
+    program = (
+        "import builtins, sys\n"
+        "plain = builtins.__import__\n"
+        "def guarded(name, scope=None, *rest, **named):\n"
+        "    assert name.split('.')[0] not in ('torch', 'safetensors'), name\n"
+        "    assert name != 'pickle' or 'jaxdl' not in scope['__name__'], name\n"
+        "    return plain(name, scope, *rest, **named)\n"
+        "builtins.__import__ = guarded\n"
+        "from jaxdl.transfer import load_weights\n"
+        "for path in sys.argv[1:]:\n"
+        "    print(load_weights(path)['weight'].sum())\n"
+        "assert 'torch' not in sys.modules\n"
+    )
+    paths = [str(tmp_path / form) for form in WRITERS]
+    root = Path(__file__).resolve().parents[2]
+    done = subprocess.run([sys.executable, "-c", program, *paths], capture_output=True, text=True, cwd=root)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.split() == ["15.0"] * 3
