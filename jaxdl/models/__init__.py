@@ -11,6 +11,7 @@ from flax import traverse_util
 from jax.typing import DTypeLike
 
 from jaxdl.errors import UserError, unknown
+from jaxdl.models.alexnet import AlexNet
 from jaxdl.models.cifar_cnn import CifarCNN
 from jaxdl.models.quick_cnn import QuickCNN
 from jaxdl.models.resnet import (
@@ -25,9 +26,12 @@ from jaxdl.models.resnet import (
     wide_resnet50_2,
     wide_resnet101_2,
 )
+from jaxdl.models.squeezenet import squeezenet1_0, squeezenet1_1
+from jaxdl.models.vgg import vgg11, vgg11_bn, vgg13, vgg13_bn, vgg16, vgg16_bn, vgg19, vgg19_bn
 
 MODELS: Mapping[str, Callable[..., nn.Module]] = MappingProxyType(
     {
+        "alexnet": AlexNet,
         "cifar_cnn": CifarCNN,
         "quick_cnn": QuickCNN,
         "resnet18": resnet18,
@@ -38,6 +42,16 @@ MODELS: Mapping[str, Callable[..., nn.Module]] = MappingProxyType(
         "resnext50_32x4d": resnext50_32x4d,
         "resnext101_32x8d": resnext101_32x8d,
         "resnext101_64x4d": resnext101_64x4d,
+        "squeezenet1_0": squeezenet1_0,
+        "squeezenet1_1": squeezenet1_1,
+        "vgg11": vgg11,
+        "vgg11_bn": vgg11_bn,
+        "vgg13": vgg13,
+        "vgg13_bn": vgg13_bn,
+        "vgg16": vgg16,
+        "vgg16_bn": vgg16_bn,
+        "vgg19": vgg19,
+        "vgg19_bn": vgg19_bn,
         "wide_resnet50_2": wide_resnet50_2,
         "wide_resnet101_2": wide_resnet101_2,
     }
