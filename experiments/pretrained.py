@@ -18,15 +18,14 @@ def start_from(path: str, state: TrainState, model: nn.Module, images: jax.Array
     Raises UserError where the file cannot be read, or is for another network.
     """
     ours = {"params": state.params, "batch_stats": state.batch_stats}
-    head = models.head(model, images)
     loaded = from_pytorch(
         load_weights(path),
         ours,
         flattened=getattr(model, "flattened", {}),
         names=getattr(model, "pytorch_names", {}),
-        may_differ=head,
+        may_differ=models.head(model, images),
     )
     before, after = (traverse_util.flatten_dict(tree["params"], sep=".") for tree in (ours, loaded))
-    kept = [layer for layer in head if any(after[name] is before[name] for name in after if name.startswith(layer))]
-    loaded = jax.tree.map(jnp.asarray, loaded)
+    kept = sorted({name.rpartition(".")[0] for name in after if after[name] is before[name]})
+    loaded = jax.tree.map(jnp.array, loaded)
     return state.replace(params=loaded["params"], batch_stats=loaded.get("batch_stats", {})), kept
