@@ -13,6 +13,18 @@ from jax.typing import DTypeLike
 from jaxdl.errors import UserError, unknown
 from jaxdl.models.alexnet import AlexNet
 from jaxdl.models.cifar_cnn import CifarCNN
+from jaxdl.models.efficientnet import (
+    efficientnet_b0,
+    efficientnet_b1,
+    efficientnet_b2,
+    efficientnet_b3,
+    efficientnet_b4,
+    efficientnet_b5,
+    efficientnet_b6,
+    efficientnet_b7,
+)
+from jaxdl.models.mobilenet_v2 import mobilenet_v2
+from jaxdl.models.mobilenet_v3 import mobilenet_v3_large, mobilenet_v3_small
 from jaxdl.models.quick_cnn import QuickCNN
 from jaxdl.models.resnet import (
     resnet18,
@@ -33,6 +45,17 @@ MODELS: Mapping[str, Callable[..., nn.Module]] = MappingProxyType(
     {
         "alexnet": AlexNet,
         "cifar_cnn": CifarCNN,
+        "efficientnet_b0": efficientnet_b0,
+        "efficientnet_b1": efficientnet_b1,
+        "efficientnet_b2": efficientnet_b2,
+        "efficientnet_b3": efficientnet_b3,
+        "efficientnet_b4": efficientnet_b4,
+        "efficientnet_b5": efficientnet_b5,
+        "efficientnet_b6": efficientnet_b6,
+        "efficientnet_b7": efficientnet_b7,
+        "mobilenet_v2": mobilenet_v2,
+        "mobilenet_v3_large": mobilenet_v3_large,
+        "mobilenet_v3_small": mobilenet_v3_small,
         "quick_cnn": QuickCNN,
         "resnet18": resnet18,
         "resnet34": resnet34,

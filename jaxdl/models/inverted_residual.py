@@ -1,0 +1,85 @@
+"""The inverted residual with squeeze-excitation that MobileNet v3 and EfficientNet are made of.
+
+Parameters are named as in torchvision: a path joined by dots is the name there.
+"""
+
+from collections.abc import Callable
+
+import flax.linen as nn
+import jax
+
+Activation = Callable[[jax.Array], jax.Array]
+
+
+def round_channels(channels: float) -> int:
+    """The multiple of 8 nearest to ``channels``, at least 8 and never less than nine tenths (Sandler et al. 2018)."""
+    nearest = max(8, int(channels + 4) // 8 * 8)
+    return nearest + 8 if nearest < 0.9 * channels else nearest
+
+
+class SqueezeExcitation(nn.Module):
+    """Each channel scaled by a gate that all channels' means decide (Hu et al. 2018).
+
+    squeezed: features of the layer between means and gates, which ``activation`` follows; ``gate`` follows the last.
+    conv: a 1x1 convolution with bias, everything fixed but its features.
+    """
+
+    squeezed: int
+    activation: Activation
+    gate: Activation
+    conv: Callable[..., nn.Module]
+
+    @nn.compact
+    def __call__(self, x: jax.Array) -> jax.Array:
+        means = x.mean((1, 2), keepdims=True)
+        y = self.activation(self.conv(self.squeezed, (1, 1), use_bias=True, name="fc1")(means))
+        return x * self.gate(self.conv(x.shape[-1], (1, 1), use_bias=True, name="fc2")(y))
+
+
+class InvertedResidual(nn.Module):
+    """1x1 convolution to ``expanded`` features, depthwise, squeeze-excitation, 1x1 without activation; a shortcut where
+    the shape stays (Sandler et al. 2018, Howard et al. 2019).
+
+    expanded: no first convolution where it is the number of channels that comes in.
+    squeezed: of the squeeze-excitation, 0 for none; ``squeeze_activation`` and ``gate`` are its functions.
+    drop_rate: in training, the share of examples of which the shortcut alone remains (Huang et al. 2016).
+    conv, norm: the layers with everything fixed but what differs from one to the next.
+    """
+
+    features: int
+    kernel_size: int
+    stride: int
+    expanded: int
+    squeezed: int
+    activation: Activation
+    squeeze_activation: Activation
+    gate: Activation
+    conv: Callable[..., nn.Module]
+    norm: Callable[..., nn.Module]
+    drop_rate: float = 0.0
+
+    @nn.compact
+    def __call__(self, x: jax.Array, *, train: bool) -> jax.Array:
+        channels, y, index = x.shape[-1], x, 0
+        if self.expanded != channels:
+            y = self.norm(name="block.0.1")(self.conv(self.expanded, (1, 1), name="block.0.0")(y))
+            y, index = self.activation(y), 1
+        window, padding = (self.kernel_size, self.kernel_size), self.kernel_size // 2
+        y = self.conv(
+            self.expanded,
+            window,
+            stride=self.stride,
+            padding=padding,
+            groups=self.expanded,
+            name=f"block.{index}.0",
+        )(y)
+        y = self.activation(self.norm(name=f"block.{index}.1")(y))
+        if self.squeezed:
+            index += 1
+            name = f"block.{index}"
+            y = SqueezeExcitation(self.squeezed, self.squeeze_activation, self.gate, self.conv, name=name)(y)
+        index += 1
+        y = self.norm(name=f"block.{index}.1")(self.conv(self.features, (1, 1), name=f"block.{index}.0")(y))
+        if self.stride != 1 or channels != self.features:
+            return y
+        return x + nn.Dropout(self.drop_rate, broadcast_dims=(1, 2, 3), deterministic=not train)(y)
