@@ -5,10 +5,11 @@ import pytest
 from jaxdl.models import resnet
 from tests.models.parity import assert_parity
 
-NAMES = ["resnet18", "resnet34", "resnet50", "resnet101", "resnet152", "resnext50_32x4d", "wide_resnet50_2"]
+QUICK = ["resnet18", "resnet50", "resnext50_32x4d", "wide_resnet50_2"]
+SLOW = ["resnet34", "resnet101", "resnet152", "resnext101_32x8d", "resnext101_64x4d", "wide_resnet101_2"]
 
 
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("name", [*QUICK, *(pytest.param(name, marks=pytest.mark.slow) for name in SLOW)])
 def test_logits_equal_torchvisions(name):
     assert_parity(name, getattr(resnet, name), size=64, gradient=name in ("resnet18", "resnext50_32x4d"))
 
