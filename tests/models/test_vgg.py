@@ -4,11 +4,11 @@ from jaxdl.models import vgg
 from tests.models.parity import assert_parity
 
 NAMES = ["vgg11", "vgg13", "vgg16", "vgg19", "vgg11_bn", "vgg13_bn", "vgg16_bn", "vgg19_bn"]
-QUICK = ["vgg11", "vgg16_bn"]  # each of the others takes half a gigabyte of parameters too
+QUICK = ["vgg11", "vgg16_bn"]  # the others, and gradients, take gigabytes
 
 
 @pytest.mark.parametrize(
     "name", [name if name in QUICK else pytest.param(name, marks=pytest.mark.slow) for name in NAMES]
 )
 def test_logits_equal_torchvisions(name):
-    assert_parity(name, getattr(vgg, name), size=64, gradient=name == "vgg11")
+    assert_parity(name, getattr(vgg, name), size=64, gradient=name == "vgg13")
