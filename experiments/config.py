@@ -12,7 +12,6 @@ from jaxdl import models, optim
 from jaxdl.data import sources
 from jaxdl.errors import UserError, unknown
 
-STEMS = ("cifar", "imagenet")
 PRECISIONS = ("f32", "bf16")
 SCHEDULES = tuple(name for name in optim.SCHEDULES if name != "multistep")  # whose milestones no flag could say
 
@@ -42,7 +41,7 @@ class Config:
     val_size: int | None = _flag(None, "training examples held out for validation", least=0, unset="a tenth")
     model: str = _flag("quick_cnn", "network", choices=tuple(models.names()))
     stem: str = _flag(
-        "cifar", "first layers of networks that have a choice: for images of 32 or 224 pixels", choices=STEMS
+        "cifar", "first layers of networks that have a choice: for images of 32 or 224 pixels", choices=models.STEMS
     )
     pretrained: str | None = _flag(
         None, "file of PyTorch's weights to start from: .pth, .pt, .safetensors", unset="none"

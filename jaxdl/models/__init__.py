@@ -39,6 +39,7 @@ from jaxdl.models.resnet import (
     wide_resnet101_2,
 )
 from jaxdl.models.squeezenet import squeezenet1_0, squeezenet1_1
+from jaxdl.models.stems import STEMS as STEMS
 from jaxdl.models.vgg import vgg11, vgg11_bn, vgg13, vgg13_bn, vgg16, vgg16_bn, vgg19, vgg19_bn
 
 MODELS: Mapping[str, Callable[..., nn.Module]] = MappingProxyType(

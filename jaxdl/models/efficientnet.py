@@ -11,10 +11,9 @@ import jax
 import jax.numpy as jnp
 from jax.typing import DTypeLike
 
-from jaxdl.errors import unknown
 from jaxdl.models.inverted_residual import InvertedResidual, round_channels
-from jaxdl.models.resnet import STEMS
-from jaxdl.nn import Conv, Dense, global_average_pool, initializers
+from jaxdl.models.stems import is_cifar
+from jaxdl.nn import Conv, Dense, batch_norm, global_average_pool, initializers
 
 # of each stage of b0: expansion, window, the first block's stride, features, how many blocks
 STAGES = (
@@ -35,7 +34,7 @@ class EfficientNet(nn.Module):
 
     width, depth: b0's features and blocks a stage are multiplied by them.
     dropout: before the linear layer.
-    momentum, epsilon: of batch norm, momentum as Flax has it.
+    momentum, epsilon: of batch norm.
     stem: "imagenet", which divides the resolution by 32 in all; or "cifar", for images of 32 pixels, where the first
     two strided convolutions, the stem's and that of stage two, have stride 1; the parameters are the same.
     """
@@ -43,7 +42,7 @@ class EfficientNet(nn.Module):
     width: float
     depth: float
     dropout: float
-    momentum: float = 0.9
+    momentum: float = 0.1
     epsilon: float = 1e-5
     num_classes: int = 10
     stem: str = "imagenet"
@@ -55,20 +54,11 @@ class EfficientNet(nn.Module):
     ) -> jax.Array | tuple[jax.Array, dict[str, jax.Array]]:
         """x: float[B, H, W, 3]; returns float32[B, num_classes], with ``features`` also what each stage puts out. In
         training needs a key named "dropout". Raises UserError for an unknown stem."""
-        if self.stem not in STEMS:
-            raise unknown("stem", self.stem, STEMS)
         zeros = nn.initializers.zeros
         he = initializers.kernel("he_normal", fan="fan_out")
         conv = partial(Conv, use_bias=False, dtype=self.dtype, kernel_init=he, bias_init=zeros)
-        # PyTorch's running variance is unbiased, this one is not
-        norm = partial(
-            nn.BatchNorm,
-            use_running_average=not train,
-            momentum=self.momentum,
-            epsilon=self.epsilon,
-            dtype=self.dtype,
-        )
-        cifar = self.stem == "cifar"
+        norm = batch_norm(train=train, momentum=self.momentum, epsilon=self.epsilon, dtype=self.dtype)
+        cifar = is_cifar(self.stem)
         x = conv(round_channels(32 * self.width), (3, 3), stride=1 if cifar else 2, padding=1, name="features.0.0")(x)
         x = nn.silu(norm(name="features.0.1")(x))
         counts = [math.ceil(row[-1] * self.depth) for row in STAGES]
@@ -105,6 +95,6 @@ efficientnet_b1 = partial(EfficientNet, 1.0, 1.1, 0.2)
 efficientnet_b2 = partial(EfficientNet, 1.1, 1.2, 0.3)
 efficientnet_b3 = partial(EfficientNet, 1.2, 1.4, 0.3)
 efficientnet_b4 = partial(EfficientNet, 1.4, 1.8, 0.4)
-efficientnet_b5 = partial(EfficientNet, 1.6, 2.2, 0.4, momentum=0.99, epsilon=1e-3)
-efficientnet_b6 = partial(EfficientNet, 1.8, 2.6, 0.5, momentum=0.99, epsilon=1e-3)
-efficientnet_b7 = partial(EfficientNet, 2.0, 3.1, 0.5, momentum=0.99, epsilon=1e-3)
+efficientnet_b5 = partial(EfficientNet, 1.6, 2.2, 0.4, momentum=0.01, epsilon=1e-3)
+efficientnet_b6 = partial(EfficientNet, 1.8, 2.6, 0.5, momentum=0.01, epsilon=1e-3)
+efficientnet_b7 = partial(EfficientNet, 2.0, 3.1, 0.5, momentum=0.01, epsilon=1e-3)

@@ -11,9 +11,8 @@ import jax
 import jax.numpy as jnp
 from jax.typing import DTypeLike
 
-from jaxdl.errors import unknown
-from jaxdl.models.resnet import STEMS
-from jaxdl.nn import Conv, Dense, global_average_pool, initializers
+from jaxdl.models.stems import is_cifar
+from jaxdl.nn import Conv, Dense, batch_norm, global_average_pool, initializers
 
 # of each stage: the expansion of its blocks, their features, how many there are, and the stride of the first
 STAGES = ((1, 16, 1, 1), (6, 24, 2, 2), (6, 32, 3, 2), (6, 64, 4, 2), (6, 96, 3, 1), (6, 160, 3, 2), (6, 320, 1, 1))
@@ -63,13 +62,10 @@ class MobileNetV2(nn.Module):
     ) -> jax.Array | tuple[jax.Array, dict[str, jax.Array]]:
         """x: float[B, H, W, 3]; returns float32[B, num_classes], with ``features`` also what each block puts out. In
         training needs a key named "dropout". Raises UserError for an unknown stem."""
-        if self.stem not in STEMS:
-            raise unknown("stem", self.stem, STEMS)
         he = initializers.kernel("he_normal", fan="fan_out")
         conv = partial(Conv, use_bias=False, dtype=self.dtype, kernel_init=he)
-        # PyTorch's momentum 0.1; PyTorch's running variance is unbiased, this one is not
-        norm = partial(nn.BatchNorm, use_running_average=not train, momentum=0.9, epsilon=1e-5, dtype=self.dtype)
-        cifar = self.stem == "cifar"
+        norm = batch_norm(train=train, dtype=self.dtype)
+        cifar = is_cifar(self.stem)
         x = conv(32, (3, 3), stride=1 if cifar else 2, padding=1, name="features.0.0")(x)
         x = nn.relu6(norm(name="features.0.1")(x))
         blocks, index = {}, 1

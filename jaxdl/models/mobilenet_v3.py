@@ -11,10 +11,9 @@ import jax
 import jax.numpy as jnp
 from jax.typing import DTypeLike
 
-from jaxdl.errors import unknown
 from jaxdl.models.inverted_residual import InvertedResidual, round_channels
-from jaxdl.models.resnet import STEMS
-from jaxdl.nn import Conv, Dense, global_average_pool, initializers
+from jaxdl.models.stems import is_cifar
+from jaxdl.nn import Conv, Dense, batch_norm, global_average_pool, initializers
 
 # of each block: window, expanded features, features, whether it squeezes, its activation, stride: the paper's tables
 SMALL = (
@@ -69,15 +68,12 @@ class MobileNetV3(nn.Module):
     ) -> jax.Array | tuple[jax.Array, dict[str, jax.Array]]:
         """x: float[B, H, W, 3]; returns float32[B, num_classes], with ``features`` also what each block puts out. In
         training needs a key named "dropout". Raises UserError for an unknown stem."""
-        if self.stem not in STEMS:
-            raise unknown("stem", self.stem, STEMS)
         zeros = nn.initializers.zeros
         he = initializers.kernel("he_normal", fan="fan_out")
         conv = partial(Conv, use_bias=False, dtype=self.dtype, kernel_init=he, bias_init=zeros)
-        # PyTorch's momentum 0.01; PyTorch's running variance is unbiased, this one is not
-        norm = partial(nn.BatchNorm, use_running_average=not train, momentum=0.99, epsilon=1e-3, dtype=self.dtype)
+        norm = batch_norm(train=train, momentum=0.01, epsilon=1e-3, dtype=self.dtype)
         strides = [2, *(row[-1] for row in self.blocks)]
-        if self.stem == "cifar":
+        if is_cifar(self.stem):
             strides[0] = strides[strides.index(2, 1)] = 1
         x = conv(16, (3, 3), stride=strides[0], padding=1, name="features.0.0")(x)
         x = nn.hard_swish(norm(name="features.0.1")(x))

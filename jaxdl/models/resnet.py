@@ -11,10 +11,8 @@ import jax
 import jax.numpy as jnp
 from jax.typing import DTypeLike
 
-from jaxdl.errors import unknown
-from jaxdl.nn import Conv, Dense, global_average_pool, initializers, max_pool
-
-STEMS = ("cifar", "imagenet")
+from jaxdl.models.stems import is_cifar
+from jaxdl.nn import Conv, Dense, batch_norm, global_average_pool, initializers, max_pool
 
 
 class BasicBlock(nn.Module):
@@ -92,15 +90,12 @@ class ResNet(nn.Module):
         self, x: jax.Array, *, train: bool, features: bool = False
     ) -> jax.Array | tuple[jax.Array, dict[str, jax.Array]]:
         """x: float[B, H, W, 3]; returns float32[B, num_classes], with ``features`` also what each stage puts out."""
-        if self.stem not in STEMS:
-            raise unknown("stem", self.stem, STEMS)
         # fan_out, as torchvision initialises them
         conv = partial(
             Conv, use_bias=False, dtype=self.dtype, kernel_init=initializers.kernel("he_normal", fan="fan_out")
         )
-        # PyTorch's momentum 0.1; PyTorch's running variance is unbiased, this one is not
-        norm = partial(nn.BatchNorm, use_running_average=not train, momentum=0.9, epsilon=1e-5, dtype=self.dtype)
-        if self.stem == "cifar":
+        norm = batch_norm(train=train, dtype=self.dtype)
+        if is_cifar(self.stem):
             x = nn.relu(norm(name="bn1")(conv(64, (3, 3), padding=1, name="conv1")(x)))
         else:
             x = nn.relu(norm(name="bn1")(conv(64, (7, 7), stride=2, padding=3, name="conv1")(x)))

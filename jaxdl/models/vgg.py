@@ -12,7 +12,7 @@ import jax
 import jax.numpy as jnp
 from jax.typing import DTypeLike
 
-from jaxdl.nn import Conv, Dense, adaptive_average_pool, flatten, initializers, max_pool
+from jaxdl.nn import Conv, Dense, adaptive_average_pool, batch_norm, flatten, initializers, max_pool
 
 WIDTHS = (64, 128, 256, 512, 512)
 
@@ -43,8 +43,7 @@ class VGG(nn.Module):
         With ``features`` also what each stage puts out before its pooling, as ``stage1`` to ``stage5``.
         """
         init = initializers.kernel("he_normal", fan="fan_out")
-        # PyTorch's momentum 0.1; PyTorch's running variance is unbiased, this one is not
-        norm = partial(nn.BatchNorm, use_running_average=not train, momentum=0.9, epsilon=1e-5, dtype=self.dtype)
+        norm = batch_norm(train=train, dtype=self.dtype)
         conv = partial(
             Conv, kernel_size=(3, 3), padding=1, dtype=self.dtype, kernel_init=init, bias_init=nn.initializers.zeros
         )

@@ -1,6 +1,6 @@
 """Layers that linen lacks, that differ from PyTorch's there, or that need a faster form.
 
-What linen and PyTorch agree on is linen's: ``nn.BatchNorm``, ``nn.LayerNorm``, ``nn.Embed``, ``nn.Dropout``;
+What linen and PyTorch agree on is linen's: ``nn.LayerNorm``, ``nn.Embed``, ``nn.Dropout``, and ``nn.BatchNorm`` by itself;
 ``docs/pytorch-to-jax.md`` says how each is called.
 """
 
@@ -10,6 +10,7 @@ from jaxdl.nn.average_pool import average_pool, global_average_pool
 from jaxdl.nn.conv import Conv, DepthwiseSeparableConv
 from jaxdl.nn.dense import Dense
 from jaxdl.nn.max_pool import max_pool, max_pool_with_indices, max_unpool
+from jaxdl.nn.norm import batch_norm
 from jaxdl.nn.recurrent import GRU, LSTM, RNN
 from jaxdl.nn.reshape import channel_shuffle, flatten
 from jaxdl.nn.whitening import Whiten
@@ -29,6 +30,7 @@ __all__ = [
     "adaptive_average_pool",
     "adaptive_max_pool",
     "average_pool",
+    "batch_norm",
     "channel_shuffle",
     "flatten",
     "global_average_pool",

@@ -25,11 +25,11 @@ def reference(name, **options):
     return module, {key: tensor.numpy() for key, tensor in module.state_dict().items()}
 
 
-def assert_parity(name, build, *, size, gradient=False, rtol=1e-4):
+def assert_parity(name, build, *, size, gradient=False, rtol=1e-4, **options):
     """``build(num_classes=1000)`` has the logits, the parameter count and, if asked, the gradients of torchvision's
-    ``name``; and the arrays come back bit for bit."""
+    ``name`` with ``options``; and the arrays come back bit for bit."""
     torch = pytorch.torch()
-    module, arrays = reference(name)
+    module, arrays = reference(name, **options)
     model = build(num_classes=1000)
     flattened = getattr(model, "flattened", {})
     images = np.random.default_rng(0).normal(size=(2, size, size, 3)).astype(np.float32)
