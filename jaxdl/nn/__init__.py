@@ -1,6 +1,6 @@
 """Layers that linen lacks, that differ from PyTorch's there, or that need a faster form.
 
-What linen and PyTorch agree on is linen's: ``nn.LayerNorm``, ``nn.Embed``, ``nn.Dropout``, and ``nn.BatchNorm`` by itself;
+What linen and PyTorch agree on is linen's: ``nn.LayerNorm``, ``nn.Embed``, ``nn.Dropout``, ``nn.BatchNorm`` by itself;
 ``docs/pytorch-to-jax.md`` says how each is called.
 """
 

@@ -46,8 +46,10 @@ def make_train_step(
     accumulate: the batch goes through the model in so many parts, one after another, for the update of the whole batch
     in less memory; only batch norm sees the parts. It must divide B.
     metrics: (logits, labels) -> float32[B], one value per example.
-    The metrics returned are ``loss`` (less the penalty), ``grad_norm`` (global L2, before clipping), ``penalty`` if
-    there is one, and each of ``metrics``, as ``Mean``.
+    A model that sows the logits of auxiliary classifiers into the collection ``auxiliary`` has their losses added to
+    the one that is differentiated, each weighted by the model's ``auxiliary_weight``.
+    The metrics returned are ``loss`` (of the logits, no penalty and no auxiliary classifier in it), ``grad_norm``
+    (global L2, before clipping), ``penalty`` if there is one, and each of ``metrics``, as ``Mean``.
     """
     measured = dict(metrics or {})
     optimizer = optax.with_extra_args_support(optimizer)
@@ -58,11 +60,15 @@ def make_train_step(
             {"params": params, "batch_stats": batch_stats},
             images,
             train=True,
-            mutable=["batch_stats"],
+            mutable=["batch_stats", "auxiliary"],
             rngs={"dropout": key},
         )
         means = {name: Mean.of(of(logits, labels), mask) for name, of in measured.items()}
-        return _mean_loss(loss, logits, labels, mask), means, changed.get("batch_stats", {})
+        objective = means["loss"] = _mean_loss(loss, logits, labels, mask)
+        for others in jax.tree.leaves(changed.get("auxiliary", {})):
+            extra = _mean_loss(loss, others, labels, mask)
+            objective = objective.replace(total=objective.total + model.auxiliary_weight * extra.total)
+        return objective, means, changed.get("batch_stats", {})
 
     def differentiate(params: Any, batch_stats: Any, part: tuple[jax.Array, ...]) -> tuple[Any, tuple]:
         def objective(params):
@@ -104,10 +110,10 @@ def make_train_step(
             gradients, state.opt_state, state.params, value=value, grad=gradients, value_fn=value_fn
         )
         sums = {
-            "loss": mean.over(mask.sum(dtype=jnp.float32)),
+            **means,
+            "loss": means["loss"].over(mask.sum(dtype=jnp.float32)),
             "grad_norm": Mean(optax.tree.norm(gradients), jnp.ones(())),
             **extra,
-            **means,
         }
         state = state.replace(
             params=optax.apply_updates(state.params, updates),

@@ -184,3 +184,36 @@ def test_lbfgs_runs_in_the_same_step_on_the_whole_batch(rng):
         state, measured = step(state, batch)
         pytorch.assert_close(measured["loss"].value, expected.detach(), rtol=1e-4)
     pytorch.assert_close(state.params["Dense_0"]["kernel"].T, reference.weight.detach(), rtol=1e-3)
+
+
+class TwoClassifiers(nn.Module):
+    num_classes: int = 10
+    auxiliary_weight = 0.3
+
+    @nn.compact
+    def __call__(self, x, *, train):
+        x = nn.relu(nn.Dense(16)(x.reshape(len(x), -1)))
+        auxiliary = nn.Dense(self.num_classes, name="aux")(x)
+        if train and not self.is_initializing():
+            self.sow("auxiliary", "logits", auxiliary)
+        return nn.Dense(self.num_classes, name="fc")(x)
+
+
+@pytest.mark.parametrize("accumulate", [1, 3])
+def test_auxiliary_classifiers_add_their_weighted_loss(rng, accumulate):
+    model, batch = TwoClassifiers(), batch_of(rng)
+    batch["images"] = rng.normal(size=(12, 8, 8, 3)).astype(np.float32)
+    state = create_state(model, optim.create("sgd", learning_rate=0.1), jax.random.key(0), batch["images"])
+
+    def total(params):
+        logits, sown = model.apply({"params": params}, batch["images"], train=True, mutable=["auxiliary"])
+        main = losses.cross_entropy(logits, batch["labels"]).mean()
+        (other,) = sown["auxiliary"]["logits"]
+        return main + 0.3 * losses.cross_entropy(other, batch["labels"]).mean(), main
+
+    slopes, main = jax.grad(total, has_aux=True)(state.params)
+    expected = jax.tree.map(lambda leaf, slope: leaf - 0.1 * slope, state.params, slopes)
+    step = make_train_step(model, optim.create("sgd", learning_rate=0.1), losses.cross_entropy, accumulate=accumulate)
+    after, measured = step(state, batch)
+    jax.tree.map(pytorch.assert_close, after.params, expected)
+    pytorch.assert_close(measured["loss"].value, main)
