@@ -5,14 +5,13 @@ from collections.abc import Callable, Mapping
 from types import MappingProxyType
 
 import flax.linen as nn
-import jax
 import jax.numpy as jnp
-from flax import traverse_util
 from jax.typing import DTypeLike
 
 from jaxdl.errors import UserError, unknown
 from jaxdl.models.alexnet import AlexNet
 from jaxdl.models.cifar_cnn import CifarCNN
+from jaxdl.models.densenet import densenet121, densenet161, densenet169, densenet201
 from jaxdl.models.efficientnet import (
     efficientnet_b0,
     efficientnet_b1,
@@ -38,14 +37,20 @@ from jaxdl.models.resnet import (
     wide_resnet50_2,
     wide_resnet101_2,
 )
+from jaxdl.models.shufflenet_v2 import shufflenet_v2_x0_5, shufflenet_v2_x1_0, shufflenet_v2_x1_5, shufflenet_v2_x2_0
 from jaxdl.models.squeezenet import squeezenet1_0, squeezenet1_1
 from jaxdl.models.stems import STEMS as STEMS
 from jaxdl.models.vgg import vgg11, vgg11_bn, vgg13, vgg13_bn, vgg16, vgg16_bn, vgg19, vgg19_bn
+from jaxdl.models.vit import vit_b_16, vit_b_32, vit_l_16
 
 MODELS: Mapping[str, Callable[..., nn.Module]] = MappingProxyType(
     {
         "alexnet": AlexNet,
         "cifar_cnn": CifarCNN,
+        "densenet121": densenet121,
+        "densenet161": densenet161,
+        "densenet169": densenet169,
+        "densenet201": densenet201,
         "efficientnet_b0": efficientnet_b0,
         "efficientnet_b1": efficientnet_b1,
         "efficientnet_b2": efficientnet_b2,
@@ -66,6 +71,10 @@ MODELS: Mapping[str, Callable[..., nn.Module]] = MappingProxyType(
         "resnext50_32x4d": resnext50_32x4d,
         "resnext101_32x8d": resnext101_32x8d,
         "resnext101_64x4d": resnext101_64x4d,
+        "shufflenet_v2_x0_5": shufflenet_v2_x0_5,
+        "shufflenet_v2_x1_0": shufflenet_v2_x1_0,
+        "shufflenet_v2_x1_5": shufflenet_v2_x1_5,
+        "shufflenet_v2_x2_0": shufflenet_v2_x2_0,
         "squeezenet1_0": squeezenet1_0,
         "squeezenet1_1": squeezenet1_1,
         "vgg11": vgg11,
@@ -76,6 +85,9 @@ MODELS: Mapping[str, Callable[..., nn.Module]] = MappingProxyType(
         "vgg16_bn": vgg16_bn,
         "vgg19": vgg19,
         "vgg19_bn": vgg19_bn,
+        "vit_b_16": vit_b_16,
+        "vit_b_32": vit_b_32,
+        "vit_l_16": vit_l_16,
         "wide_resnet50_2": wide_resnet50_2,
         "wide_resnet101_2": wide_resnet101_2,
     }
@@ -108,17 +120,3 @@ def create(name: str, *, num_classes: int = 10, dtype: DTypeLike = jnp.float32, 
     if not stem_to_choose:
         raise UserError(f"{name} has no stem to choose, got stem={stem!r}.")
     return MODELS[name](num_classes=num_classes, dtype=dtype, stem=stem)
-
-
-def head(model: nn.Module, images: jax.Array) -> list[str]:
-    """The layers whose parameters depend on the number of classes, by name: what another task replaces.
-
-    images: float[B, H, W, C] that the model takes; only their shape matters.
-    """
-
-    def shapes(model: nn.Module) -> dict[tuple[str, ...], tuple[int, ...]]:
-        params = jax.eval_shape(lambda: model.init(jax.random.key(0), images, train=False))["params"]
-        return {path: leaf.shape for path, leaf in traverse_util.flatten_dict(params).items()}
-
-    ours, larger = shapes(model), shapes(model.clone(num_classes=model.num_classes + 1))
-    return sorted({".".join(path[:-1]) for path, shape in ours.items() if shape != larger[path]})
