@@ -15,7 +15,7 @@ from experiments import run_folder
 from experiments.config import Config, parse
 from experiments.host_memory import keep_freed_memory
 from experiments.optimization import optimizer_of, schedule_of
-from experiments.pretrained import start_from
+from experiments.pretrained import frozen_patterns, start_from
 from experiments.recipes import RECIPES, adapt
 from jaxdl import losses, metrics, models, optim
 from jaxdl.checkpoint import Checkpoints
@@ -41,11 +41,11 @@ def run(config: Config, given: frozenset[str], interrupt: Interruptible) -> int:
     if config.resume:
         record = run_folder.read(config)
         config = run_folder.resumed(record, config, given)
-        dataset = sources.load(config.dataset, config.data_dir, offline=config.offline, progress=True)
+        dataset = _load(config)
         run_folder.check_same_data(record, dataset)
     else:
         run_folder.refuse_existing(config)
-        dataset = sources.load(config.dataset, config.data_dir, offline=config.offline, progress=True)
+        dataset = _load(config)
         config = adapt(config, dataset, given)
     train, val = train_val_split(dataset.train, val_size=config.val_size, seed=config.seed)
     mean, std = channel_statistics(train.images) if config.normalize else ((0.0,), (1.0,))
@@ -60,10 +60,13 @@ def run(config: Config, given: frozenset[str], interrupt: Interruptible) -> int:
     learning_rate = schedule_of(config, steps_per_epoch)
     optimizer = optimizer_of(config, learning_rate)
     prepare = partial(augment.normalize, mean=mean, std=std)
-    state = create_state(model, optimizer, jax.random.key(config.seed), prepare(train.images[:SAMPLE]))
+    key, sample = jax.random.key(config.seed), prepare(train.images[:SAMPLE])
+    variables = None
     if config.pretrained and not config.resume:
-        state, anew = start_from(config.pretrained, state, model, prepare(train.images[:1]))
+        variables, anew = start_from(config.pretrained, model, key, sample[:1])
         print(f"weights  {config.pretrained}" + (f"; {', '.join(anew)} for other classes: starts anew" if anew else ""))
+    freeze = frozen_patterns(config.freeze, model, sample[:1])
+    state = create_state(model, optimizer, key, sample, variables=variables, freeze=freeze)
 
     # ---- steps -----------------------------------------------------------------------------------------------------
     train_step = make_train_step(
@@ -169,7 +172,8 @@ def run(config: Config, given: frozenset[str], interrupt: Interruptible) -> int:
                 **run_folder.about(dataset),
                 "model": config.model,
                 "recipe": config.recipe,
-                "parameters": parameter_count(state.params),
+                "parameters": parameter_count(state.variables["params"]),
+                "trained_parameters": parameter_count(state.params),
                 "epochs": int(state.step) / steps_per_epoch,
                 "steps": int(state.step),
                 "test_examples": test.count("loss"),
@@ -203,6 +207,12 @@ def main(argv: list[str] | None = None) -> int:
         return stopped.status
 
 
+def _load(config: Config) -> Dataset:
+    return sources.load(
+        config.dataset, config.data_dir, offline=config.offline, image_size=config.image_size, progress=True
+    )
+
+
 def _mix(config: Config, num_classes: int):
     """The mixing of images and labels that the flags ask for, or None."""
     kinds = [(augment.mixup, config.mixup), (augment.cutmix, config.cutmix)]
@@ -220,11 +230,13 @@ def _device() -> str:
 def _print_header(config: Config, dataset: Dataset, *, train: int, val: int, state: TrainState, steps: int) -> None:
     if dataset.notice:
         print("!" * 100, dataset.notice, "!" * 100, sep="\n")
+    total, left = parameter_count(state.variables["params"]), parameter_count(state.params)
+    trained = f", {left:,} of them trained" if left < total else ""
     print(
         f"device   {_device()}\n"
         f"dataset  {dataset.name}: {train:,} images to train, {val:,} to validate, {len(dataset.test):,} to test\n"
         f"pixels   {dataset.source}\n"
-        f"model    {config.model}, {parameter_count(state.params):,} parameters, {config.precision}\n"
+        f"model    {config.model}, {total:,} parameters{trained}, {config.precision}\n"
         f"recipe   {config.recipe}: {config.optimizer}, learning rate {config.lr:g} ({config.schedule}), "
         f"batch {config.batch_size}, {config.epochs} epochs, seed {config.seed}; {steps:,} steps\n"
         f"out      {config.out}",

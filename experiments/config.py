@@ -38,6 +38,7 @@ class Config:
     dataset: str = _flag("auto", "auto: CIFAR-10, or digits where it cannot be had", choices=sources.NAMES)
     data_dir: str | None = _flag(None, "where the data lies", unset="TFDS's own folder")
     offline: bool = _flag(False, "never use the network")
+    image_size: int = _flag(32, "pixels a side of the pictures in a folder", least=1)
     val_size: int | None = _flag(None, "training examples held out for validation", least=0, unset="a tenth")
     model: str = _flag("quick_cnn", "network", choices=tuple(models.names()))
     stem: str = _flag(
@@ -45,6 +46,9 @@ class Config:
     )
     pretrained: str | None = _flag(
         None, "file of PyTorch's weights to start from: .pth, .pt, .safetensors", unset="none"
+    )
+    freeze: str | None = _flag(
+        None, "layers that are not trained: backbone, all but the classifier; or patterns, by comma", unset="none"
     )
     epochs: int = _flag(10, "passes over the training split; the schedule's length", least=1)
     steps: int | None = _flag(

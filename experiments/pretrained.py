@@ -1,31 +1,31 @@
-"""A train state that starts from the weights in a file of PyTorch's."""
+"""What a run starts from where ``--pretrained`` and ``--freeze`` say more than the seed."""
+
+from functools import partial
+from typing import Any
 
 import flax.linen as nn
 import jax
-import jax.numpy as jnp
-from flax import traverse_util
 
-from jaxdl import models
-from jaxdl.train.state import TrainState
 from jaxdl.transfer import load_weights
-from jaxdl.transfer.conversion import from_pytorch
+from jaxdl.transfer.conversion import from_pytorch, layout
+from jaxdl.transfer.heads import head
+from jaxdl.variables import flat, layer_of
 
 
-def start_from(path: str, state: TrainState, model: nn.Module, images: jax.Array) -> tuple[TrainState, list[str]]:
-    """``state`` with the parameters and batch statistics of the file, and the layers that keep their own.
+def start_from(path: str, model: nn.Module, key: jax.Array, images: jax.Array) -> tuple[dict[str, Any], list[str]]:
+    """The model's variables with the arrays of PyTorch's file, and the layers that start anew.
 
-    Those are the classifier's where the file is for another number of classes. images: as the model takes them.
-    Raises UserError where the file cannot be read, or is for another network.
+    Those are the classifier's where the file is for another number of classes; ``key`` draws them. images: as the model
+    takes them. Raises UserError where the file cannot be read, or is for another network.
     """
-    ours = {"params": state.params, "batch_stats": state.batch_stats}
-    loaded = from_pytorch(
-        load_weights(path),
-        ours,
-        flattened=getattr(model, "flattened", {}),
-        names=getattr(model, "pytorch_names", {}),
-        may_differ=models.head(model, images),
-    )
-    before, after = (traverse_util.flatten_dict(tree["params"], sep=".") for tree in (ours, loaded))
-    kept = sorted({name.rpartition(".")[0] for name in after if after[name] is before[name]})
-    loaded = jax.tree.map(jnp.array, loaded)
-    return state.replace(params=loaded["params"], batch_stats=loaded.get("batch_stats", {})), kept
+    ours = jax.jit(partial(model.init, train=False))(key, images)
+    loaded = from_pytorch(load_weights(path), ours, may_differ=head(model, images), **layout(model))
+    before, after = flat(ours), flat(loaded)
+    return loaded, sorted({layer_of(leaf) for leaf in after if after[leaf] is before[leaf]})
+
+
+def frozen_patterns(freeze: str | None, model: nn.Module, images: jax.Array) -> list[str]:
+    """The patterns that ``--freeze`` means: those it lists, or for ``backbone`` all but the classifier."""
+    if freeze == "backbone":
+        return ["*", *(f"!{layer}" for layer in head(model, images))]
+    return [] if freeze is None else [pattern.strip() for pattern in freeze.split(",")]

@@ -1,5 +1,6 @@
 """Everything a run is at one moment; with the configuration, a complete checkpoint."""
 
+from collections.abc import Mapping, Sequence
 from functools import partial
 from typing import Any
 
@@ -8,6 +9,9 @@ import flax.struct
 import jax
 import jax.numpy as jnp
 import optax
+
+from jaxdl.errors import UserError
+from jaxdl.variables import merge, split
 
 
 @flax.struct.dataclass
@@ -19,6 +23,8 @@ class TrainState:
     opt_state: optax's.
     step: int32[], how many updates have been made.
     key: a typed random key, the same throughout the run; step k draws from ``fold_in(key, k)``.
+    frozen: variables that training reads and leaves alone, ``{"params": ..., "batch_stats": ...}``; they are in neither
+    of the above, so no gradient, optimizer state or update has them. {} where all is trained.
     """
 
     params: Any
@@ -26,25 +32,47 @@ class TrainState:
     opt_state: optax.OptState
     step: jax.Array
     key: jax.Array
+    frozen: Any = flax.struct.field(default_factory=dict)
+
+    @property
+    def variables(self) -> dict[str, Any]:
+        """What ``model.apply`` takes: trained and frozen together."""
+        return merge({"params": self.params, "batch_stats": self.batch_stats}, self.frozen)
 
 
 def create_state(
-    model: nn.Module, optimizer: optax.GradientTransformation, key: jax.Array, images: jax.Array
+    model: nn.Module,
+    optimizer: optax.GradientTransformation,
+    key: jax.Array,
+    images: jax.Array,
+    *,
+    variables: Mapping[str, Any] | None = None,
+    freeze: Sequence[str] = (),
 ) -> TrainState:
     """The state before the first update.
 
     images: float[N, H, W, C] as the model will see them. Most models take only their shape from them; one with a layer
     initialised from data (whitening) also takes its values.
+    variables: what to start from, copied, in place of ``model.init``'s.
+    freeze: patterns of what is not trained, as ``jaxdl.variables`` reads them: ``("*", "!fc")`` is all but
+    the layer fc. Batch norms among it use the statistics they have, and keep them.
+    Raises UserError for a pattern that fits nothing and where nothing is left to train.
     """
     init_key, run_key = jax.random.split(key)
-    variables = jax.jit(partial(model.init, train=False))(init_key, images)
-    params = variables["params"]
+    if variables is None:
+        variables = jax.jit(partial(model.init, train=False))(init_key, images)
+    else:
+        variables = jax.tree.map(jnp.array, dict(variables))
+    trained, frozen = split(variables, freeze) if freeze else (variables, {})
+    if not trained.get("params"):
+        raise UserError(f"{', '.join(freeze)} freezes every parameter; leave some to train, as in '*', '!fc'.")
     return TrainState(
-        params=params,
-        batch_stats=variables.get("batch_stats", {}),
-        opt_state=jax.jit(optimizer.init)(params),
+        params=trained["params"],
+        batch_stats=trained.get("batch_stats", {}),
+        opt_state=jax.jit(optimizer.init)(trained["params"]),
         step=jnp.zeros((), jnp.int32),
         key=run_key,
+        frozen=frozen,
     )
 
 

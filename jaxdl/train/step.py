@@ -11,7 +11,9 @@ import optax
 from jaxdl.metrics import Mean
 from jaxdl.train import compiler
 from jaxdl.train.accumulation import split, sum_over_parts
+from jaxdl.train.freezing import statistics_stay
 from jaxdl.train.state import TrainState
+from jaxdl.variables import flat, merge, restrict
 
 Batch = Mapping[str, jax.Array]
 PerExample = Callable[[jax.Array, jax.Array], jax.Array]
@@ -35,6 +37,7 @@ def make_train_step(
 
     The pure function itself, to be compiled by an outer ``vmap`` or ``scan``, is ``step.__wrapped__``.
 
+    What ``state.frozen`` holds is read only: no gradient is taken for it, and its batch norms keep their statistics.
     batch: ``images`` [B, H, W, C], ``labels`` [B, ...], and optionally ``mask: bool[B]``, False for padding.
     optimizer: one that evaluates the loss again, as L-BFGS does, is given ``value_fn``: the batch's loss as a function
     of the parameters.
@@ -54,25 +57,28 @@ def make_train_step(
     measured = dict(metrics or {})
     optimizer = optax.with_extra_args_support(optimizer)
 
-    def forward(params: Any, batch_stats: Any, part: tuple[jax.Array, ...]) -> tuple[Mean, dict[str, Mean], Any]:
+    def forward(
+        params: Any, batch_stats: Any, frozen: Any, part: tuple[jax.Array, ...]
+    ) -> tuple[Mean, dict[str, Mean], Any]:
         images, labels, mask, key = part
-        logits, changed = model.apply(
-            {"params": params, "batch_stats": batch_stats},
-            images,
-            train=True,
-            mutable=["batch_stats", "auxiliary"],
-            rngs={"dropout": key},
-        )
+        with statistics_stay(frozen.get("batch_stats", {})):
+            logits, changed = model.apply(
+                merge({"params": params, "batch_stats": batch_stats}, frozen),
+                images,
+                train=True,
+                mutable=["batch_stats", "auxiliary"],
+                rngs={"dropout": key},
+            )
         means = {name: Mean.of(of(logits, labels), mask) for name, of in measured.items()}
         objective = means["loss"] = _mean_loss(loss, logits, labels, mask)
         for others in jax.tree.leaves(changed.get("auxiliary", {})):
             extra = _mean_loss(loss, others, labels, mask)
             objective = objective.replace(total=objective.total + model.auxiliary_weight * extra.total)
-        return objective, means, changed.get("batch_stats", {})
+        return objective, means, restrict(changed.get("batch_stats", {}), flat(batch_stats))
 
-    def differentiate(params: Any, batch_stats: Any, part: tuple[jax.Array, ...]) -> tuple[Any, tuple]:
+    def differentiate(params: Any, batch_stats: Any, frozen: Any, part: tuple[jax.Array, ...]) -> tuple[Any, tuple]:
         def objective(params):
-            mean, means, changed = forward(params, batch_stats, part)
+            mean, means, changed = forward(params, batch_stats, frozen, part)
             return mean.value if accumulate == 1 else mean.total, (mean, means, changed)
 
         gradients, (mean, means, changed) = jax.grad(objective, has_aux=True)(params)
@@ -90,14 +96,16 @@ def make_train_step(
 
         def value_fn(params):
             def value(batch_stats, part):
-                mean, _, changed = forward(params, batch_stats, part)
+                mean, _, changed = forward(params, batch_stats, state.frozen, part)
                 return changed, mean
 
             _, mean = sum_over_parts(value, state.batch_stats, parts)
             return mean.value if penalty is None else mean.value + penalty(params)
 
         batch_stats, (gradients, mean, means) = sum_over_parts(
-            lambda batch_stats, part: differentiate(state.params, batch_stats, part), state.batch_stats, parts
+            lambda batch_stats, part: differentiate(state.params, batch_stats, state.frozen, part),
+            state.batch_stats,
+            parts,
         )
         if accumulate > 1:
             gradients = jax.tree.map(lambda leaf: leaf / jnp.where(mean.count > 0, mean.count, 1.0), gradients)
@@ -146,9 +154,8 @@ def make_eval_step(
         images, labels, mask = _unpack(batch)
         if prepare is not None:
             images = prepare(images)
-        variables = {"params": state.params, "batch_stats": state.batch_stats}
         seen = [images, *(view(images) for view in views)]
-        logits = sum(model.apply(variables, version, train=False) for version in seen) / len(seen)
+        logits = sum(model.apply(state.variables, version, train=False) for version in seen) / len(seen)
         means = {name: Mean.of(of(logits, labels), mask) for name, of in measured.items()}
         return {"loss": _mean_loss(loss, logits, labels, mask), **means}
 

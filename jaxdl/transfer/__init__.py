@@ -1,6 +1,17 @@
-"""Weights from PyTorch: ``.pth``, ``.pt`` and ``.safetensors`` files as arrays, read without PyTorch."""
+"""Weights from PyTorch, read without PyTorch; and networks changed for another task."""
 
+from jaxdl.transfer.heads import head, replace_head
 from jaxdl.transfer.pickle_reader import read_checkpoint
+from jaxdl.transfer.surgery import append, insert, reinitialise, replace
 from jaxdl.transfer.weights import load_weights
 
-__all__ = ["load_weights", "read_checkpoint"]
+__all__ = [
+    "append",
+    "head",
+    "insert",
+    "load_weights",
+    "read_checkpoint",
+    "reinitialise",
+    "replace",
+    "replace_head",
+]

@@ -4,18 +4,21 @@ A variable's path joined by dots, its last part translated, is PyTorch's name: `
 ``layer1.0.conv1.weight``.
 """
 
-from collections.abc import Collection, Mapping
+import re
+from collections.abc import Collection, Mapping, Sequence
 from types import MappingProxyType
 from typing import Any
 
+import flax.linen as nn
 import numpy as np
-from flax import traverse_util
 
 from jaxdl.errors import UserError
+from jaxdl.variables import flat, layer_of, select, unflat
 
 LEAVES = {"kernel": "weight", "scale": "weight", "embedding": "weight", "slope": "weight", "mean": "running_mean",
           "var": "running_var"}  # fmt: skip
 COUNTER = "num_batches_tracked"  # PyTorch's batch norm keeps one, and needs it only for a cumulative average
+OLDER_NAME = re.compile(r"(\.denselayer\d+\.(?:norm|conv))\.([12]\.)")  # torchvision's DenseNet files still have it
 SHOWN = 5
 
 Flattened = Mapping[str, tuple[int, int, int]]
@@ -28,6 +31,7 @@ def from_pytorch(
     flattened: Flattened = MappingProxyType({}),
     names: Mapping[str, str] = MappingProxyType({}),
     may_differ: Collection[str] = (),
+    only: Sequence[str] | None = None,
 ) -> dict[str, Any]:
     """``arrays`` of a ``state_dict`` in the tree, layouts and dtypes of ``variables``.
 
@@ -37,11 +41,19 @@ def from_pytorch(
     names: our names of the layers that PyTorch's file has under another.
     may_differ: our names of layers that keep what ``variables`` hold where the file has other shapes: a classifier for
     other classes.
+    only: patterns of the variables to fill, as ``jaxdl.variables`` reads them; the others are returned as they are, and
+    so much of the file as is theirs or nobody's is left alone. None for all.
     Every array is used and every variable filled, but for batch norm's counters; a prefix that all names share is
     taken off where they fit without it. Else UserError names what is left on either side, or the shapes that differ.
     """
-    wanted = {_name(path, names): (path, leaf) for path, leaf in _leaves(variables)}
-    given = _without_prefix({name: array for name, array in arrays.items() if not name.endswith(COUNTER)}, set(wanted))
+    leaves = flat(variables)
+    picked = set(leaves) if only is None else select(variables, only)
+    named = {_name(path, names): path for path in leaves}
+    given = _without_prefix({name: array for name, array in arrays.items() if not name.endswith(COUNTER)}, set(named))
+    given = {_newer(name, named): array for name, array in given.items()}
+    wanted = {name: (path, leaves[path]) for name, path in named.items() if path in picked}
+    if only is not None:
+        given = {name: array for name, array in given.items() if name in wanted}
     missing, unused = [name for name in wanted if name not in given], [name for name in given if name not in wanted]
     if missing or unused:
         raise UserError(
@@ -50,15 +62,16 @@ def from_pytorch(
         )
     filled, differing = {}, []
     for name, (path, leaf) in wanted.items():
-        array = _to_ours(np.asarray(given[name]), path[-1], flattened.get(_layer(path)))
+        array = _to_ours(np.asarray(given[name]), path[-1], flattened.get(layer_of(path)))
         filled[path] = array.astype(leaf.dtype)
-        if array.shape != leaf.shape and _layer(path) in may_differ:
+        if array.shape != leaf.shape and layer_of(path) in may_differ:
             filled[path] = leaf
         elif array.shape != leaf.shape:
             differing.append(f"{name} is {array.shape} and should be {leaf.shape}")
+    filled = {path: filled.get(path, leaf) for path, leaf in leaves.items()}
     if differing:
         raise UserError(f"the weights have other shapes than the network, channels last: {_some(differing)}.")
-    return traverse_util.unflatten_dict(filled)
+    return unflat(filled)
 
 
 def to_pytorch(
@@ -69,21 +82,21 @@ def to_pytorch(
 ) -> dict[str, np.ndarray]:
     """The inverse of ``from_pytorch``: a ``state_dict`` of arrays, less batch norm's counters."""
     return {
-        _name(path, names): _to_theirs(np.asarray(leaf), path[-1], flattened.get(_layer(path)))
-        for path, leaf in _leaves(variables)
+        _name(path, names): _to_theirs(np.asarray(leaf), path[-1], flattened.get(layer_of(path)))
+        for path, leaf in flat(variables).items()
     }
 
 
-def _leaves(variables: Mapping[str, Any]) -> list[tuple[tuple[str, ...], Any]]:
-    return list(traverse_util.flatten_dict(dict(variables)).items())
+def layout(model: nn.Module) -> dict[str, Mapping]:
+    """What a model says of its layers that their names do not: ``flattened`` and ``names`` of the two functions above.
 
-
-def _layer(path: tuple[str, ...]) -> str:
-    return ".".join(path[1:-1])
+    They are its attributes ``flattened`` and ``pytorch_names``; most models have neither.
+    """
+    return {"flattened": getattr(model, "flattened", {}), "names": getattr(model, "pytorch_names", {})}
 
 
 def _name(path: tuple[str, ...], names: Mapping[str, str]) -> str:
-    layer = names.get(_layer(path), _layer(path))
+    layer = names.get(layer_of(path), layer_of(path))
     leaf = LEAVES.get(path[-1], path[-1])
     return f"{layer}.{leaf}" if layer else leaf
 
@@ -94,6 +107,11 @@ def _without_prefix(given: dict[str, np.ndarray], wanted: set[str]) -> dict[str,
         return given
     shorter = {name.partition(".")[2]: array for name, array in given.items()}
     return shorter if wanted == set(shorter) else given
+
+
+def _newer(name: str, wanted: Collection[str]) -> str:
+    newer = OLDER_NAME.sub(r"\1\2", name)
+    return newer if newer in wanted else name
 
 
 def _to_ours(array: np.ndarray, leaf: str, image: tuple[int, int, int] | None) -> np.ndarray:

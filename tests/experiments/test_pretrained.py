@@ -1,14 +1,12 @@
 """Runs that start from PyTorch's weights."""
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 import pytest
 
 from experiments.cifar import main
-from experiments.pretrained import start_from
-from jaxdl import models, optim
-from jaxdl.train.state import create_state
+from experiments.pretrained import frozen_patterns, start_from
+from jaxdl import models
 from tests import pytorch
 from tests.experiments.short_run import SHORT, records
 from tests.models.test_models import course_network
@@ -23,34 +21,34 @@ def course_file(tmp_path):
     return tmp_path / "course.pth", network
 
 
-def state_of(name, num_classes):
-    model = models.create(name, num_classes=num_classes)
-    images = jax.random.normal(jax.random.key(1), (2, 32, 32, 3))
-    return model, create_state(model, optim.create("sgd", learning_rate=0.1), jax.random.key(0), images), images
+def model_of(name, num_classes):
+    return models.create(name, num_classes=num_classes), jax.random.normal(jax.random.key(1), (2, 32, 32, 3))
 
 
 def test_the_networks_logits_are_those_of_the_file(course_file):
     path, network = course_file
-    model, state, images = state_of("cifar_cnn", 10)
-    state, anew = start_from(path, state, model, images)
+    model, images = model_of("cifar_cnn", 10)
+    variables, anew = start_from(path, model, jax.random.key(0), images)
     assert anew == []
     expected = network(pytorch.torch().tensor(np.array(images)).movedim(-1, 1)).detach()
-    pytorch.assert_close(model.apply({"params": state.params}, images, train=False), expected)
+    pytorch.assert_close(model.apply(variables, images, train=False), expected)
 
 
 def test_a_classifier_for_other_classes_starts_anew_and_the_rest_does_not(course_file):
     path, network = course_file
-    model, before, images = state_of("cifar_cnn", 3)
-    after, anew = start_from(path, before, model, images)
+    model, images = model_of("cifar_cnn", 3)
+    variables, anew = start_from(path, model, jax.random.key(0), images)
     assert anew == ["Dense_1"]
-    jax.tree.map(np.testing.assert_array_equal, after.params["Dense_1"], before.params["Dense_1"])
-    np.testing.assert_array_equal(after.params["Conv_0"]["bias"], network[0].bias.detach())
+    initial = model.init(jax.random.key(0), images, train=False)
+    pytorch.assert_close(variables["params"]["Dense_1"]["kernel"], initial["params"]["Dense_1"]["kernel"])
+    np.testing.assert_array_equal(variables["params"]["Conv_0"]["bias"], network[0].bias.detach())
 
 
-def test_the_head_is_what_depends_on_the_classes():
-    images = jnp.zeros((1, 64, 64, 3))
-    assert models.head(models.create("resnet18"), images) == ["fc"]
-    assert models.head(models.create("cifar_cnn"), images[:, :32, :32]) == ["Dense_1"]
+def test_freeze_means_patterns_or_all_but_the_classifier():
+    model, images = model_of("cifar_cnn", 3)
+    assert frozen_patterns(None, model, images) == []
+    assert frozen_patterns("backbone", model, images) == ["*", "!Dense_1"]
+    assert frozen_patterns("Conv_*, !Conv_2", model, images) == ["Conv_*", "!Conv_2"]
 
 
 def test_a_run_starts_from_the_file_and_resumes_without_it(course_file, tmp_path, capsys):

@@ -1,3 +1,5 @@
+import re
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -5,7 +7,8 @@ import pytest
 
 from jaxdl import models
 from jaxdl.errors import UserError
-from jaxdl.transfer.conversion import from_pytorch, to_pytorch
+from jaxdl.transfer.conversion import from_pytorch, layout, to_pytorch
+from jaxdl.variables import flat
 from tests import pytorch
 from tests.models.parity import reference
 from tests.models.test_models import course_network
@@ -21,7 +24,7 @@ def test_the_courses_sequential_loads_into_its_network_and_back(rng, prefix):
     theirs = course_network(torch)
     arrays = {prefix + name: tensor.numpy() for name, tensor in theirs.state_dict().items()}
     model = models.create("cifar_cnn")
-    how = {"flattened": model.flattened, "names": model.pytorch_names}
+    how = layout(model)
     variables = from_pytorch(arrays, shapes_of(model, 32), **how)
     images = rng.random((3, 32, 32, 3), np.float32)
     expected = theirs(torch.tensor(images).movedim(-1, 1)).detach()
@@ -53,3 +56,29 @@ def test_batch_norms_counters_are_not_missed():
     without = {name: array for name, array in arrays.items() if not name.endswith("num_batches_tracked")}
     jax.tree.map(np.testing.assert_array_equal, from_pytorch(arrays, shapes), from_pytorch(without, shapes))
     assert set(to_pytorch(from_pytorch(arrays, shapes))) == set(without)
+
+
+def test_a_part_of_a_file_fills_a_part_of_a_network():
+    _, arrays = reference("resnet18")
+    model = models.create("resnet34", num_classes=3)  # whose first blocks are the smaller one's too
+    initial = shapes_of(model)
+    loaded = from_pytorch(arrays, initial, only=["conv1", "bn1", "layer1.[01]"])
+    for path, leaf in flat(loaded).items():
+        name = ".".join(path[1:])
+        if name.startswith(("conv1", "bn1", "layer1.0", "layer1.1")):
+            assert leaf is not flat(initial)[path], name
+        else:
+            assert leaf is flat(initial)[path], name
+    np.testing.assert_array_equal(loaded["batch_stats"]["bn1"]["mean"], arrays["bn1.running_mean"])
+    with pytest.raises(UserError, match=r"it needs layer1\.2\..* and 5 more, which they lack; and they have nothing"):
+        from_pytorch(arrays, initial, only=["layer1"])
+    with pytest.raises(UserError, match=r"fc\.weight is \(512, 1000\) and should be \(512, 3\)"):
+        from_pytorch(arrays, initial, only=["fc"])
+
+
+def test_the_older_names_of_densenets_files_are_understood():
+    _, arrays = reference("densenet121")
+    older = {re.sub(r"(denselayer\d+\.(?:norm|conv))([12])", r"\1.\2", name): array for name, array in arrays.items()}
+    assert "features.denseblock1.denselayer1.norm.1.weight" in older
+    shapes = shapes_of(models.create("densenet121", num_classes=1000))
+    jax.tree.map(np.testing.assert_array_equal, from_pytorch(older, shapes), from_pytorch(arrays, shapes))
