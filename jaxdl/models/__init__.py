@@ -22,6 +22,8 @@ from jaxdl.models.efficientnet import (
     efficientnet_b6,
     efficientnet_b7,
 )
+from jaxdl.models.googlenet import googlenet
+from jaxdl.models.inception_v3 import inception_v3
 from jaxdl.models.mobilenet_v2 import mobilenet_v2
 from jaxdl.models.mobilenet_v3 import mobilenet_v3_large, mobilenet_v3_small
 from jaxdl.models.quick_cnn import QuickCNN
@@ -59,6 +61,8 @@ MODELS: Mapping[str, Callable[..., nn.Module]] = MappingProxyType(
         "efficientnet_b5": efficientnet_b5,
         "efficientnet_b6": efficientnet_b6,
         "efficientnet_b7": efficientnet_b7,
+        "googlenet": googlenet,
+        "inception_v3": inception_v3,
         "mobilenet_v2": mobilenet_v2,
         "mobilenet_v3_large": mobilenet_v3_large,
         "mobilenet_v3_small": mobilenet_v3_small,
