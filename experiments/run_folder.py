@@ -8,7 +8,8 @@ import time
 from importlib.metadata import version
 from pathlib import Path
 
-from experiments.config import RESUMABLE, Config, flag_name
+from experiments.config import RESUMABLE, Config
+from experiments.flags import flag_name
 from jaxdl.data.dataset import Dataset
 from jaxdl.errors import UserError
 

@@ -2,7 +2,8 @@ import dataclasses
 
 import pytest
 
-from experiments.config import Config, flag_name, parse
+from experiments.config import Config, parse
+from experiments.flags import flag_name
 from experiments.recipes import RECIPES, adapt
 from jaxdl.data import sources
 from jaxdl.errors import UserError
