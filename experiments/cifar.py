@@ -8,16 +8,15 @@ import time
 from functools import partial
 
 import jax
-import jax.numpy as jnp
 from tqdm import tqdm
 
 from experiments import run_folder
 from experiments.config import Config, parse
 from experiments.host_memory import keep_freed_memory
+from experiments.network import frozen_patterns, model_of, start_from, weights_file
 from experiments.optimization import optimizer_of, schedule_of
-from experiments.pretrained import frozen_patterns, start_from
 from experiments.recipes import RECIPES, adapt
-from jaxdl import losses, metrics, models, optim
+from jaxdl import losses, metrics, optim
 from jaxdl.checkpoint import Checkpoints
 from jaxdl.data import augment, pipeline, sources
 from jaxdl.data.dataset import Dataset, Split, channel_statistics, train_val_split
@@ -39,7 +38,7 @@ def run(config: Config, given: frozenset[str], interrupt: Interruptible) -> int:
     """One run from data to summary; returns the exit status."""
     # ---- data ------------------------------------------------------------------------------------------------------
     if config.resume:
-        record = run_folder.read(config)
+        record = run_folder.read(config.out)
         config = run_folder.resumed(record, config, given)
         dataset = _load(config)
         run_folder.check_same_data(record, dataset)
@@ -54,17 +53,16 @@ def run(config: Config, given: frozenset[str], interrupt: Interruptible) -> int:
     steps = min(config.epochs * steps_per_epoch, config.steps or sys.maxsize)
 
     # ---- model, optimizer, state -----------------------------------------------------------------------------------
-    dtype = {"f32": jnp.float32, "bf16": jnp.bfloat16}[config.precision]
-    stem = config.stem if models.has_stem(config.model) else None
-    model = models.create(config.model, num_classes=len(dataset.classes), dtype=dtype, stem=stem)
+    model = model_of(config, num_classes=len(dataset.classes))
     learning_rate = schedule_of(config, steps_per_epoch)
     optimizer = optimizer_of(config, learning_rate)
     prepare = partial(augment.normalize, mean=mean, std=std)
     key, sample = jax.random.key(config.seed), prepare(train.images[:SAMPLE])
     variables = None
     if config.pretrained and not config.resume:
-        variables, anew = start_from(config.pretrained, model, key, sample[:1])
-        print(f"weights  {config.pretrained}" + (f"; {', '.join(anew)} for other classes: starts anew" if anew else ""))
+        weights = weights_file(config.pretrained, config.model, offline=config.offline)
+        variables, anew = start_from(weights, model, key, sample[:1])
+        print(f"weights  {weights}" + (f"; {', '.join(anew)} for other classes: starts anew" if anew else ""))
     freeze = frozen_patterns(config.freeze, model, sample[:1])
     state = create_state(model, optimizer, key, sample, variables=variables, freeze=freeze)
 
@@ -98,7 +96,7 @@ def run(config: Config, given: frozenset[str], interrupt: Interruptible) -> int:
 
     # ---- the run's folder ------------------------------------------------------------------------------------------
     if not config.resume:
-        out = run_folder.create(config, dataset, COMMAND)
+        out = run_folder.create(config, dataset, COMMAND, mean=mean, std=std)
         config = dataclasses.replace(config, out=str(out))
     resume_command = f"python -m {COMMAND} --resume --out {shlex.quote(config.out)}"
     _print_header(config, dataset, train=len(train), val=len(val or ()), state=state, steps=steps)

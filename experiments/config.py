@@ -10,6 +10,7 @@ from jaxdl.data import sources
 from jaxdl.errors import unknown
 
 PRECISIONS = ("f32", "bf16")
+TORCHVISION = "torchvision"  # as a value of --pretrained: the file that torchvision publishes for the model
 SCHEDULES = tuple(name for name in optim.SCHEDULES if name != "multistep")  # whose milestones no flag could say
 
 
@@ -28,7 +29,7 @@ class Config:
         "cifar", "first layers of networks that have a choice: for images of 32 or 224 pixels", choices=models.STEMS
     )
     pretrained: str | None = flag(
-        None, "file of PyTorch's weights to start from: .pth, .pt, .safetensors", unset="none", value="PATH"
+        None, "PyTorch's weights to start from: a .pth, .pt or .safetensors file, or torchvision", value="PATH"
     )
     freeze: str | None = flag(
         None, "layers that are not trained: backbone, all but the classifier; or patterns, by comma", unset="none"

@@ -4,7 +4,7 @@ import dataclasses
 from collections.abc import Mapping
 from types import MappingProxyType
 
-from experiments.config import Config
+from experiments.config import TORCHVISION, Config
 from jaxdl.data.dataset import Dataset
 
 # python -m experiments.cifar --data-dir DIR
@@ -69,11 +69,12 @@ FEWEST_STEPS = 40  # an epoch of a small dataset
 
 
 def adapt(config: Config, dataset: Dataset, given: frozenset[str]) -> Config:
-    """``config`` with what depends on the data settled; flags in ``given`` stay as they are.
+    """``config`` with what depends on the data and the weights settled; flags in ``given`` stay as they are.
 
     Images that change class when mirrored are not mirrored. A dataset too small for the recipe's batches gets smaller
     ones, so that an epoch still makes some forty updates. Without ``val_size`` a tenth of the training split validates,
-    at least one image a class, or none where that would leave a class without.
+    at least one image a class, or none where that would leave a class without. torchvision's weights get the stem that
+    they are for.
     """
     examples, classes = len(dataset.train), len(dataset.classes)
     val_size = config.val_size
@@ -87,4 +88,6 @@ def adapt(config: Config, dataset: Dataset, given: frozenset[str]) -> Config:
         left = examples - val_size
         size = min(config.batch_size, max(8, left // FEWEST_STEPS), left)
         changes["batch_size"] = max(size - size % config.accumulate, 1)
+    if config.pretrained == TORCHVISION and "stem" not in given:
+        changes["stem"] = "imagenet"
     return dataclasses.replace(config, **changes)

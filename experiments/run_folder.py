@@ -5,10 +5,11 @@ import json
 import shlex
 import sys
 import time
+from collections.abc import Sequence
 from importlib.metadata import version
 from pathlib import Path
 
-from experiments.config import RESUMABLE, Config
+from experiments.config import RESUMABLE, TORCHVISION, Config
 from experiments.flags import flag_name
 from jaxdl.data.dataset import Dataset
 from jaxdl.errors import UserError
@@ -32,8 +33,11 @@ def refuse_existing(config: Config) -> None:
         raise UserError(f"--out {config.out} exists. Name another folder, or add --resume to continue the run in it.")
 
 
-def create(config: Config, dataset: Dataset, command: str) -> Path:
-    """Makes the folder with its ``config.json``: all that ``--resume`` needs besides a checkpoint."""
+def create(config: Config, dataset: Dataset, command: str, *, mean: Sequence[float], std: Sequence[float]) -> Path:
+    """Makes the folder with its ``config.json``: all that ``--resume`` needs besides a checkpoint.
+
+    mean, std: of the channels, as the network sees them: with the classes' names, what it takes to use it afterwards.
+    """
     out = Path(config.out) if config.out else _new_name(config, dataset)
     try:
         out.mkdir(parents=True)
@@ -43,6 +47,10 @@ def create(config: Config, dataset: Dataset, command: str) -> Path:
         "command": _typed(command),
         **about(dataset),
         "dataset_requested": config.dataset,
+        "classes": list(dataset.classes),
+        "image": list(dataset.train.images.shape[1:]),
+        "mean": [float(value) for value in mean],
+        "std": [float(value) for value in std],
         "config": _stored(dataclasses.replace(config, dataset=dataset.name, out=str(out))),
         "versions": {name: version(name) for name in PACKAGES},
     }
@@ -55,25 +63,30 @@ def write_summary(out: str, summary: dict) -> None:
     _write_json(Path(out) / "summary.json", summary)
 
 
-def read(config: Config) -> dict:
-    """The ``config.json`` of the run in ``--out``; raises UserError if there is none."""
-    if not config.out:
+def read(folder: str | None) -> dict:
+    """The ``config.json`` of the run in that folder; raises UserError if there is none."""
+    if not folder:
         raise UserError("--resume needs --out: the folder of the run to continue.")
-    path = Path(config.out) / "config.json"
+    path = Path(folder) / "config.json"
     try:
         return json.loads(path.read_text())
-    except FileNotFoundError:
-        raise UserError(f"there is no run to resume in {config.out}: no {path.name}. Leave out --resume.") from None
+    except (FileNotFoundError, NotADirectoryError):
+        raise UserError(f"there is no run in {folder}: no {path.name}.") from None
     except (OSError, ValueError) as error:
         raise UserError(f"cannot read {path} ({error}).") from error
 
 
+def config_of(record: dict, folder: str) -> Config:
+    """The configuration in ``record``, which ``read`` found in ``folder``."""
+    try:
+        return Config(**record["config"])
+    except (KeyError, TypeError) as error:
+        raise UserError(f"{folder}/config.json is not of this version of the program ({error}).") from error
+
+
 def resumed(record: dict, config: Config, given: frozenset[str]) -> Config:
     """The configuration in ``record``, with those ``given`` flags of ``config`` that a resumed run may change."""
-    try:
-        stored = Config(**record["config"])
-    except (KeyError, TypeError) as error:
-        raise UserError(f"{config.out}/config.json is not of this version of the program ({error}).") from error
+    stored = config_of(record, config.out)
     for name in sorted(given - set(RESUMABLE)):
         before, now = getattr(stored, name), getattr(config, name)
         if now != before and (name, now) != ("dataset", "auto"):
@@ -106,7 +119,7 @@ def _typed(command: str) -> str:
 def _stored(config: Config) -> dict:
     """The fields of ``config``, with paths that mean the same from any working directory."""
     paths = {
-        name: None if path is None else str(Path(path).expanduser().resolve())
+        name: path if path in (None, TORCHVISION) else str(Path(path).expanduser().resolve())
         for name in ("data_dir", "out", "pretrained")
         for path in [getattr(config, name)]
     }

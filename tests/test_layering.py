@@ -21,7 +21,9 @@ MAY_IMPORT = {
     "train": SHARED | {"metrics"},
     "checkpoint": SHARED | {"train"},
     "report": SHARED | {"metrics", "train"},
-    "transfer": SHARED,  # models are handed to it
+    "transfer": SHARED,
+    "saved_model": SHARED | {"models", "nn", "transfer"},
+    "serving": SHARED,
     "__init__": set(),
 }
 DOORS = {

@@ -1,8 +1,10 @@
 """Classifiers by name. Each is a linen module: ``model.apply(variables, images, train=...)`` returns logits."""
 
-import inspect
+import dataclasses
 from collections.abc import Callable, Mapping
+from functools import partial
 from types import MappingProxyType
+from typing import Any
 
 import flax.linen as nn
 import jax.numpy as jnp
@@ -105,22 +107,50 @@ def names() -> list[str]:
 
 def has_stem(name: str) -> bool:
     """Whether the model of that name has a ``stem`` to choose. Raises UserError for an unknown name."""
-    if name not in MODELS:
-        raise unknown("model", name, MODELS)
-    return "stem" in inspect.signature(MODELS[name]).parameters
+    return "stem" in _fields(name)
 
 
-def create(name: str, *, num_classes: int = 10, dtype: DTypeLike = jnp.float32, stem: str | None = None) -> nn.Module:
+def create(
+    name: str, *, num_classes: int = 10, dtype: DTypeLike = jnp.float32, stem: str | None = None, **fields: Any
+) -> nn.Module:
     """The model of that name for images float[B, H, W, 3]; logits are float32[B, num_classes].
 
     dtype: of the computation; parameters are float32 whatever it is.
     stem: "imagenet", which shrinks the image at once, or "cifar", which keeps images of 32 pixels large enough for what
     follows; None for the model's default, "imagenet" where it has a choice.
-    Raises UserError for an unknown name, and for a stem where the model has none.
+    fields: what else the family lets one choose, ``dropout=0.1``.
+    Raises UserError for an unknown name or field, and for a stem where the model has none.
     """
-    stem_to_choose = has_stem(name)
-    if stem is None:
-        return MODELS[name](num_classes=num_classes, dtype=dtype)
-    if not stem_to_choose:
+    if stem is not None and not has_stem(name):
         raise UserError(f"{name} has no stem to choose, got stem={stem!r}.")
-    return MODELS[name](num_classes=num_classes, dtype=dtype, stem=stem)
+    known = set(_fields(name))
+    for field in fields:
+        if field not in known:
+            raise unknown(f"field of {name}", field, known)
+    chosen = fields if stem is None else {**fields, "stem": stem}
+    return MODELS[name](num_classes=num_classes, dtype=dtype).clone(**chosen)
+
+
+def describe(model: nn.Module) -> tuple[str, dict[str, Any]]:
+    """The name and keyword arguments with which ``create`` makes ``model``, less those that are the defaults.
+
+    Raises UserError for a module that is of no family here.
+    """
+    found = []
+    for name, build in MODELS.items():
+        usual = build()
+        if type(usual) is type(model):
+            values = {field: getattr(model, field) for field in _fields(name)}
+            found.append((name, {field: value for field, value in values.items() if value != getattr(usual, field)}))
+    if not found:
+        raise UserError(f"{type(model).__name__} is none of the networks that create knows by name.")
+    return min(found, key=lambda pair: len(pair[1]))
+
+
+def _fields(name: str) -> list[str]:
+    """The names of the model's dataclass fields, without linen's own. Raises UserError for an unknown model."""
+    if name not in MODELS:
+        raise unknown("model", name, MODELS)
+    build = MODELS[name]
+    family = build.func if isinstance(build, partial) else build
+    return [field.name for field in dataclasses.fields(family) if field.name not in ("parent", "name")]

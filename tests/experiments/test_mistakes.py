@@ -62,7 +62,7 @@ def test_resume_refuses_what_would_be_another_run(finished, tmp_path, capsys):
     out, _ = finished
     cases = {
         "--resume needs --out": ["--resume"],
-        "no run to resume": ["--resume", "--out", str(tmp_path)],
+        "there is no run in": ["--resume", "--out", str(tmp_path)],
         "--model cifar_cnn, not resnet18": ["--resume", "--out", str(out), "--model", "resnet18"],
         "--seed 0, not 3": ["--resume", "--out", str(out), "--seed", "3"],
         "--recipe course, not quick": ["--resume", "--out", str(out), "--recipe", "quick"],

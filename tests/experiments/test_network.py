@@ -1,12 +1,17 @@
 """Runs that start from PyTorch's weights."""
 
+import dataclasses
+
 import jax
+import jax.numpy as jnp
 import numpy as np
 import pytest
 
 from experiments.cifar import main
-from experiments.pretrained import frozen_patterns, start_from
+from experiments.network import frozen_patterns, model_of, start_from
+from experiments.recipes import RECIPES, adapt
 from jaxdl import models
+from jaxdl.data import sources
 from tests import pytorch
 from tests.experiments.short_run import SHORT, records
 from tests.models.test_models import course_network
@@ -21,13 +26,13 @@ def course_file(tmp_path):
     return tmp_path / "course.pth", network
 
 
-def model_of(name, num_classes):
+def network_of(name, num_classes):
     return models.create(name, num_classes=num_classes), jax.random.normal(jax.random.key(1), (2, 32, 32, 3))
 
 
 def test_the_networks_logits_are_those_of_the_file(course_file):
     path, network = course_file
-    model, images = model_of("cifar_cnn", 10)
+    model, images = network_of("cifar_cnn", 10)
     variables, anew = start_from(path, model, jax.random.key(0), images)
     assert anew == []
     expected = network(pytorch.torch().tensor(np.array(images)).movedim(-1, 1)).detach()
@@ -36,7 +41,7 @@ def test_the_networks_logits_are_those_of_the_file(course_file):
 
 def test_a_classifier_for_other_classes_starts_anew_and_the_rest_does_not(course_file):
     path, network = course_file
-    model, images = model_of("cifar_cnn", 3)
+    model, images = network_of("cifar_cnn", 3)
     variables, anew = start_from(path, model, jax.random.key(0), images)
     assert anew == ["Dense_1"]
     initial = model.init(jax.random.key(0), images, train=False)
@@ -45,7 +50,7 @@ def test_a_classifier_for_other_classes_starts_anew_and_the_rest_does_not(course
 
 
 def test_freeze_means_patterns_or_all_but_the_classifier():
-    model, images = model_of("cifar_cnn", 3)
+    model, images = network_of("cifar_cnn", 3)
     assert frozen_patterns(None, model, images) == []
     assert frozen_patterns("backbone", model, images) == ["*", "!Dense_1"]
     assert frozen_patterns("Conv_*, !Conv_2", model, images) == ["Conv_*", "!Conv_2"]
@@ -75,3 +80,34 @@ def test_weights_that_do_not_fit_are_answered_in_a_line(course_file, tmp_path, c
         assert says in error
         assert len(error.strip().splitlines()) == 1
     assert not (tmp_path / "run").exists()
+
+
+def test_torchvisions_weights_are_found_and_fitted(tmp_path, monkeypatch, capsys):
+    torch = pytorch.torch()
+    pytorch.torchvision()
+    from torchvision.models import vit_b_32
+
+    path = tmp_path / "vit.pth"
+    theirs = vit_b_32(num_classes=3, image_size=96)
+    torch.nn.init.normal_(theirs.heads.head.weight)
+    torch.save(theirs.state_dict(), path)
+    model = models.create("vit_b_32", num_classes=5)
+    images = jnp.zeros((1, 64, 128, 3))
+    variables, anew = start_from(path, model, jax.random.key(0), images)
+    assert anew == ["heads.head"]
+    assert variables["params"]["encoder"]["pos_embedding"].shape == (1, 1 + 2 * 4, 768)
+    monkeypatch.setenv("JAXDL_CACHE", str(tmp_path))
+    monkeypatch.setenv("TORCH_HOME", str(tmp_path))
+    flags = ["--dataset", "digits", "--model", "squeezenet1_1", "--pretrained", "torchvision", "--offline"]
+    assert main([*flags, "--out", str(tmp_path / "run")]) == 2
+    error = capsys.readouterr().err
+    assert f"not in {tmp_path / 'weights'} and offline forbids a download" in error
+
+
+@pytest.mark.parametrize(("name", "symmetric"), [("googlenet", True), ("inception_v3", True), ("resnet18", False)])
+def test_torchvisions_weights_get_the_network_they_are_for(name, symmetric):
+    config = dataclasses.replace(RECIPES["quick"], model=name, pretrained="torchvision")
+    adapted = adapt(config, sources.load("digits"), frozenset({"pretrained", "model"}))
+    assert adapted.stem == "imagenet"
+    assert adapt(config, sources.load("digits"), frozenset({"stem"})).stem == "cifar"
+    assert getattr(model_of(adapted, num_classes=3), "transform_input", False) == symmetric
