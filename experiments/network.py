@@ -13,6 +13,7 @@ import numpy as np
 from experiments.config import TORCHVISION, Config
 from jaxdl import models
 from jaxdl.models.vit import VisionTransformer, resize_position_embedding
+from jaxdl.saved_model import WEIGHTS
 from jaxdl.transfer import load_weights
 from jaxdl.transfer.conversion import from_pytorch, layout
 from jaxdl.transfer.heads import head
@@ -34,8 +35,13 @@ def model_of(config: Config, *, num_classes: int) -> nn.Module:
 
 
 def weights_file(pretrained: str, name: str, *, offline: bool = False) -> Path:
-    """The file that ``--pretrained`` means for the model of that name; torchvision's is downloaded if need be."""
-    return torchvision_weights(name, offline=offline, progress=True) if pretrained == TORCHVISION else Path(pretrained)
+    """The file that ``--pretrained`` means for the model of that name.
+
+    torchvision's is downloaded if need be; of a folder that ``save_model`` wrote it is the weights.
+    """
+    if pretrained == TORCHVISION:
+        return torchvision_weights(name, offline=offline, progress=True)
+    return Path(pretrained, WEIGHTS) if Path(pretrained).is_dir() else Path(pretrained)
 
 
 def start_from(

@@ -1,16 +1,20 @@
-"""What the README tells people to type works as typed."""
+"""What the README and the page on networks tell people to type works as typed."""
 
+import os
 import re
 import subprocess
 import sys
 from pathlib import Path
 
+from experiments import export, flags, summary
+from jaxdl import models
+
 ROOT = Path(__file__).resolve().parents[1]
-README = (ROOT / "README.md").read_text()
+README, NETWORKS = ((ROOT / name).read_text() for name in ("README.md", "docs/networks.md"))
 
 
-def blocks(language):
-    return re.findall(rf"```{language}\n(.*?)```", README, re.DOTALL)
+def blocks(language, page=README):
+    return re.findall(rf"```{language}\n(.*?)```", page, re.DOTALL)
 
 
 def test_the_research_block_runs_and_learns(tmp_path):
@@ -34,7 +38,27 @@ def test_the_flags_it_names_exist(capsys):
     from experiments.config import parse
     from experiments.recipes import RECIPES
 
-    for line in "".join(blocks("bash")).splitlines():
+    for line in "".join(blocks("bash") + blocks("bash", NETWORKS)).splitlines():
         words = line.split("#")[0].split()
         if "experiments.cifar" in words and "--help" not in words:
             parse(words[words.index("experiments.cifar") + 1 :], RECIPES, COMMAND)
+        for command, options in (("experiments.summary", summary.Options), ("experiments.export", export.Options)):
+            if command in words:
+                start = options(model="alexnet") if command == "experiments.summary" else options()
+                flags.parse(words[words.index(command) + 1 :], start, command, "")
+
+
+def test_the_page_on_networks_holds(tmp_path):
+    program = "\n".join(blocks("python", NETWORKS))
+    done = subprocess.run(
+        [sys.executable, "-W", "error", "-c", program],
+        cwd=tmp_path,
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 0, done.stderr
+
+
+def test_the_page_on_networks_names_every_network():
+    assert [name for name in models.names() if f"`{name}`" not in NETWORKS] == []

@@ -2,8 +2,10 @@
 
 A convolution with a window of ``k_h x k_w`` over ``C`` channels in ``g`` groups that puts out ``F`` features on
 ``H x W`` places has ``k_h k_w (C / g) F`` weights, ``F`` biases, and makes ``H W k_h k_w (C / g) F`` multiply-adds an
-image; along XX ``C F`` weights and makes as many multiply-adds. So a 3x3 convolution of 128 channels to
-128 on 28x28 places makes 115.6 million, and a depthwise one (``g = C``) with a 1x1 after it, which sees as much, 13.7.
+image; along an axis of ``n`` places it puts out ``floor((n + 2 padding - dilation (k - 1) - 1) / stride) + 1``. A
+linear layer from ``C`` to ``F`` has ``C F`` weights and makes as many multiply-adds. So a 3x3 convolution of 128
+channels to 128 on 28x28 places makes 115.6 million, and a depthwise one (``g = C``) with a 1x1 after it, which sees as
+much, 13.7.
 
 Counted are the products that the traced program holds (``dot_general`` and ``conv_general_dilated``), attention's with
 them; additions, norms, activations and pooling are not, as in the figures that torchvision publishes.

@@ -48,7 +48,7 @@ def test_a_new_head_learns_other_pictures_while_the_rest_stays_bitwise(folders, 
     assert main([*flags, "--data-dir", str(folders[0]), "--out", str(first)]) == 0
     assert export([str(first), "--out", str(net)]) == 0
     capsys.readouterr()
-    transfer = ["--pretrained", str(net / "weights.safetensors"), "--freeze", "backbone"]
+    transfer = ["--pretrained", str(net), "--freeze", "backbone"]
     assert main([*flags, *transfer, "--data-dir", str(folders[1]), "--out", str(second)]) == 0
     out = capsys.readouterr().out
     assert "Dense_0 for other classes: starts anew" in out

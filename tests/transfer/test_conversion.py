@@ -7,6 +7,7 @@ import pytest
 
 from jaxdl import models
 from jaxdl.errors import UserError
+from jaxdl.transfer import load_weights, safetensors
 from jaxdl.transfer.conversion import from_pytorch, layout, to_pytorch
 from jaxdl.variables import flat
 from tests import pytorch
@@ -82,3 +83,18 @@ def test_the_older_names_of_densenets_files_are_understood():
     assert "features.denseblock1.denselayer1.norm.1.weight" in older
     shapes = shapes_of(models.create("densenet121", num_classes=1000))
     jax.tree.map(np.testing.assert_array_equal, from_pytorch(older, shapes), from_pytorch(arrays, shapes))
+
+
+def test_a_file_of_pytorchs_comes_back_as_a_file_bit_for_bit(tmp_path):
+    torch = pytorch.torch()
+    module, _ = reference("mobilenet_v3_small")
+    torch.save(module.state_dict(), tmp_path / "theirs.pth")
+    model = models.create("mobilenet_v3_small", num_classes=1000)
+    variables = from_pytorch(load_weights(tmp_path / "theirs.pth"), shapes_of(model), **layout(model))
+    safetensors.write(tmp_path / "ours.safetensors", to_pytorch(variables, **layout(model)))
+    back = pytest.importorskip("safetensors.torch").load_file(tmp_path / "ours.safetensors")
+    theirs = {name: tensor for name, tensor in module.state_dict().items() if not name.endswith("num_batches_tracked")}
+    assert back.keys() == theirs.keys()
+    for name, tensor in theirs.items():
+        assert back[name].numpy().tobytes() == tensor.numpy().tobytes(), name
+    module.load_state_dict(back)  # strictly: PyTorch fills the counters itself
