@@ -115,18 +115,14 @@ def test_torchvisions_weights_get_the_network_they_are_for(name, symmetric):
 
 
 def test_a_run_with_frozen_layers_resumes_bit_for_bit(tmp_path):
-    flags = [*SHORT, "--freeze", "Conv_*, !Conv_2", "--optimizer", "adam"]
+    flags = [*SHORT, "--freeze", "Conv_*, !Conv_2", "--optimizer", "adam", "--lr", "0.001"]
     assert main([*flags, "--steps", "5", "--out", str(tmp_path / "whole")]) == 0
     assert main([*flags, "--steps", "2", "--out", str(tmp_path / "parts")]) == 0
+    whole, early = (finished_run.load(str(tmp_path / name)) for name in ("whole", "parts"))
     assert main(["--resume", "--steps", "5", "--out", str(tmp_path / "parts")]) == 0
-    whole, parts = (finished_run.load(str(tmp_path / name)) for name in ("whole", "parts"))
-    assert whole.step == parts.step == 5
-    jax.tree.map(np.testing.assert_array_equal, parts.variables, whole.variables)
-    assert records(tmp_path / "parts") == records(tmp_path / "whole")
-    initial = model_of(whole.config, num_classes=10).init(
-        jax.random.split(jax.random.key(0))[0], jnp.zeros((1, 32, 32, 3)), train=False
-    )
-    for layer, leaves in initial["params"].items():
-        stays = layer in ("Conv_0", "Conv_1")
-        pytorch.assert_close(whole.variables["params"][layer]["kernel"], leaves["kernel"], 1e-6 if stays else 0.5)
-        assert (whole.variables["params"][layer]["kernel"] == leaves["kernel"]).all() == stays
+    resumed = finished_run.load(str(tmp_path / "parts"))
+    assert whole.step == resumed.step == 5
+    jax.tree.map(np.testing.assert_array_equal, resumed.variables, whole.variables)
+    for layer, leaves in early.variables["params"].items():
+        same = (whole.variables["params"][layer]["kernel"] == leaves["kernel"]).all()
+        assert same == (layer in ("Conv_0", "Conv_1")), layer
