@@ -61,7 +61,7 @@ def run(config: Config, given: frozenset[str], interrupt: Interruptible) -> int:
     variables = None
     if config.pretrained and not config.resume:
         weights = weights_file(config.pretrained, config.model, offline=config.offline)
-        variables, anew = start_from(weights, model, key, sample[:1])
+        variables, anew = start_from(weights, model, jax.random.fold_in(key, 1), sample[:1])
         print(f"weights  {weights}" + (f"; {', '.join(anew)} for other classes: starts anew" if anew else ""))
     freeze = frozen_patterns(config.freeze, model, sample[:1])
     state = create_state(model, optimizer, key, sample, variables=variables, freeze=freeze)

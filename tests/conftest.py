@@ -1,7 +1,9 @@
-"""Eight simulated devices, strict shapes, a cache of the tests' own, and no network."""
+"""Eight simulated devices, strict shapes, caches of the tests' own, and no network."""
 
 import os
+import shutil
 import socket
+import tempfile
 
 os.environ["XLA_FLAGS"] = f"{os.environ.get('XLA_FLAGS', '')} --xla_force_host_platform_device_count=8"
 os.environ["JAX_PLATFORMS"] = "cpu"
@@ -13,10 +15,19 @@ from PIL import Image
 
 jax.config.update("jax_numpy_rank_promotion", "raise")
 
+# What one test has compiled the next need not: whole runs compile the same steps. Processes that tests start, and may
+# kill while they write there, have no part in it.
+COMPILED = tempfile.mkdtemp(prefix="jaxdl-tests-")
+jax.config.update("jax_compilation_cache_dir", COMPILED)
+jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.3)
+jax.config.update("jax_persistent_cache_min_entry_size_bytes", -1)
+
 
 @pytest.fixture(scope="session", autouse=True)
-def _own_cache(tmp_path_factory):
+def _own_caches(tmp_path_factory):
     os.environ["JAXDL_CACHE"] = str(tmp_path_factory.mktemp("cache"))
+    yield
+    shutil.rmtree(COMPILED, ignore_errors=True)
 
 
 @pytest.fixture(scope="module", autouse=True)
