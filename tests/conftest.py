@@ -1,9 +1,7 @@
 """Eight simulated devices, strict shapes, caches of the tests' own, and no network."""
 
 import os
-import shutil
 import socket
-import tempfile
 
 os.environ["XLA_FLAGS"] = f"{os.environ.get('XLA_FLAGS', '')} --xla_force_host_platform_device_count=8"
 os.environ["JAX_PLATFORMS"] = "cpu"
@@ -15,19 +13,15 @@ from PIL import Image
 
 jax.config.update("jax_numpy_rank_promotion", "raise")
 
-# What one test has compiled the next need not: whole runs compile the same steps. Processes that tests start, and may
-# kill while they write there, have no part in it.
-COMPILED = tempfile.mkdtemp(prefix="jaxdl-tests-")
-jax.config.update("jax_compilation_cache_dir", COMPILED)
-jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.3)
-jax.config.update("jax_persistent_cache_min_entry_size_bytes", -1)
-
 
 @pytest.fixture(scope="session", autouse=True)
 def _own_caches(tmp_path_factory):
     os.environ["JAXDL_CACHE"] = str(tmp_path_factory.mktemp("cache"))
-    yield
-    shutil.rmtree(COMPILED, ignore_errors=True)
+    # What one test has compiled the next need not: whole runs compile the same steps. Processes that tests start, and
+    # may kill while they write there, have no part in it.
+    jax.config.update("jax_compilation_cache_dir", str(tmp_path_factory.mktemp("compiled")))
+    jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.3)
+    jax.config.update("jax_persistent_cache_min_entry_size_bytes", -1)
 
 
 @pytest.fixture(scope="module", autouse=True)
