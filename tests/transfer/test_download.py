@@ -1,16 +1,11 @@
-"""Downloads from a server on this machine that breaks off, stalls, lies and sends elsewhere."""
+"""Downloads from a server that breaks off, stalls, lies and sends elsewhere."""
 
 import hashlib
 import re
-import signal
 import socket
-import subprocess
-import sys
 import threading
 import time
 import tracemalloc
-from contextlib import contextmanager
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import numpy as np
@@ -19,119 +14,18 @@ import pytest
 from jaxdl.errors import UserError
 from jaxdl.transfer import download as downloading
 from jaxdl.transfer.download import DownloadError, download
-
-ROOT = Path(__file__).resolve().parents[2]
-CONTENT = np.random.default_rng(0).bytes(300_000)
-HASH = hashlib.sha256(CONTENT).hexdigest()[:8]
-
-
-class Site(ThreadingHTTPServer):
-    """Serves ``content``. Each answer in ``script`` is used for one request; after the last, all is as it should be."""
-
-    def __init__(self, content):
-        super().__init__(("127.0.0.1", 0), Handler)
-        self.content = memoryview(content)
-        self.script = []
-        self.ranges = []  # the Range header of each request
-        self.over = threading.Event()
-        self.url = f"http://127.0.0.1:{self.server_address[1]}/weights"
-
-    def handle_error(self, request, client_address):
-        """The client has gone: what these tests are about."""
-
-
-class Handler(BaseHTTPRequestHandler):
-    def do_GET(self):
-        site = self.server
-        site.ranges.append(self.headers["Range"])
-        answer = site.script.pop(0) if site.script else serve()
-        answer(self, site)
-
-    def log_message(self, *about):
-        pass
-
-    def head(self, status, **fields):
-        self.send_response(status)
-        for name, value in fields.items():
-            self.send_header(name.replace("_", "-"), str(value))
-        self.end_headers()
-
-
-def serve(most=None, *, ranged=True, length=True, shift=0, then=lambda site: None):
-    """Answers as a server should; but after ``most`` bytes comes ``then`` and the end.
-
-    ranged: False for one that knows no ranges. length: False to tell none, or a number to tell. shift: of a range.
-    """
-
-    def answer(handler, site):
-        content, wanted, fields = site.content, handler.headers["Range"] if ranged else None, {}
-        begin = int(re.fullmatch(r"bytes=(\d+)-", wanted)[1]) + shift if wanted else 0
-        if begin >= len(content):
-            return handler.head(416, Content_Range=f"bytes */{len(content)}")
-        if length:
-            fields["Content_Length"] = len(content) - begin if length is True else length
-        if wanted:
-            fields["Content_Range"] = f"bytes {begin}-{len(content) - 1}/{len(content)}"
-        handler.head(206 if wanted else 200, **fields)
-        handler.wfile.write(content[begin:][:most])
-        then(site)
-
-    return answer
-
-
-def stall(after):
-    return serve(after, then=lambda site: site.over.wait())
-
-
-def silence(handler, site):
-    site.over.wait()
-
-
-def status(code):
-    return lambda handler, site: handler.head(code, Content_Length=0)
-
-
-def redirect(to, code=302):
-    return lambda handler, site: handler.head(code, Location=to, Content_Length=0)
-
-
-@contextmanager
-def serving(content=CONTENT):
-    with Site(content) as site:
-        thread = threading.Thread(target=site.serve_forever, kwargs={"poll_interval": 0.01})
-        thread.start()
-        try:
-            yield site
-        finally:
-            site.over.set()
-            site.shutdown()
-            thread.join()
-
-
-@pytest.fixture
-def site(monkeypatch):
-    monkeypatch.setattr(downloading, "PAUSE", 0.0)
-    with serving() as site:
-        yield site
-
-
-@pytest.fixture
-def path(tmp_path):
-    return tmp_path / "new" / "weights.pth"
-
-
-def part_of(path, content=None):
-    part = path.with_name(f"{path.name}.part")
-    if content is not None:
-        part.parent.mkdir()
-        part.write_bytes(content)
-    return part
-
-
-def assert_whole(path):
-    """The right bytes, and nothing beside them."""
-    assert path.read_bytes() == CONTENT
-    assert list(path.parent.iterdir()) == [path]
+from tests.transfer.download_site import (
+    CONTENT,
+    HASH,
+    assert_whole,
+    part_of,
+    redirect,
+    serve,
+    serving,
+    silence,
+    stall,
+    status,
+)
 
 
 def test_file_arrives_in_a_new_folder(site, path):
@@ -356,104 +250,6 @@ def test_name_look_up_that_hangs_is_given_up(path, monkeypatch):
     over.set()
     with pytest.raises(DownloadError, match="Name or service not known"):
         download("https://weights.example/w", path, sha256_prefix=HASH)
-
-
-@pytest.mark.parametrize("end", [signal.SIGKILL, signal.SIGINT])
-def test_stopped_process_leaves_a_part_for_the_next(end, site, path):
-    site.script = [stall(200_000)]
-    program = (
-        "import signal, sys\n"
-        "signal.signal(signal.SIGINT, signal.default_int_handler)\n"  # a shell's background job ignores it
-        "from jaxdl.transfer.download import download\n"
-        "download(sys.argv[1], sys.argv[2], sha256_prefix=sys.argv[3])\n"
-    )
-    command = [sys.executable, "-c", program, site.url, str(path), HASH]
-    part = part_of(path)
-    with subprocess.Popen(command, cwd=ROOT, stderr=subprocess.PIPE, text=True) as process:
-        while process.poll() is None and not (part.exists() and part.stat().st_size > 100_000):
-            time.sleep(0.01)
-        process.send_signal(end)
-        assert process.wait(10) == -end, process.stderr.read()
-    assert not path.exists()
-    held = part.stat().st_size
-    assert 100_000 < held <= 200_000
-    download(site.url, path, sha256_prefix=HASH)
-    assert_whole(path)
-    assert site.ranges == [None, f"bytes={held}-"]
-
-
-class Downloads:
-    """Downloads to one path at once, a thread each."""
-
-    def __init__(self, site, path, capsys):
-        self.site, self.path, self.capsys = site, path, capsys
-        self.threads, self.errors, self.printed = [], [], ""
-
-    def start(self):
-        self.threads.append(threading.Thread(target=self._fetch))
-        self.threads[-1].start()
-
-    def wait_for(self, *, waiting, requests):
-        """Until so many have said that they wait, and so many requests have come."""
-        deadline = time.monotonic() + 10
-        while self.printed.count("waiting for it") != waiting or len(self.site.ranges) != requests:
-            assert time.monotonic() < deadline, (self.printed, self.site.ranges)
-            time.sleep(0.01)
-            self.printed += self.capsys.readouterr().out
-
-    def end(self):
-        for thread in self.threads:
-            thread.join()
-        return self.errors
-
-    def _fetch(self):
-        try:
-            download(self.site.url, self.path, sha256_prefix=HASH, progress=True)
-        except UserError as error:
-            self.errors.append(error)
-
-
-@pytest.mark.parametrize("first_fails", [False, True])
-def test_others_wait_for_the_first(first_fails, site, path, capsys):
-    waited = threading.Event()
-    site.script = [serve(100_000, then=lambda site: waited.wait(10)), *[status(404)] * first_fails]
-    downloads = Downloads(site, path, capsys)
-    for _ in range(3):
-        downloads.start()
-    downloads.wait_for(waiting=2, requests=1)
-    waited.set()
-    assert len(downloads.end()) == first_fails
-    assert_whole(path)
-    assert site.ranges == [None, *["bytes=100000-"] * (1 + first_fails)]
-
-
-def test_third_waits_for_the_second_when_the_part_of_the_first_was_removed(site, path, capsys):
-    first, second = threading.Event(), threading.Event()
-    site.script = [
-        serve(10, length=False, then=lambda site: first.wait(10)),
-        serve(1000, then=lambda site: second.wait(10)),
-    ]
-    downloads = Downloads(site, path, capsys)
-    downloads.start()
-    downloads.wait_for(waiting=0, requests=1)
-    downloads.start()
-    downloads.wait_for(waiting=1, requests=1)
-    first.set()
-    downloads.wait_for(waiting=1, requests=2)
-    downloads.start()
-    downloads.wait_for(waiting=2, requests=2)
-    second.set()
-    [error] = downloads.end()
-    assert "its SHA-256 does not begin" in str(error)
-    assert_whole(path)
-    assert site.ranges == [None, None, "bytes=1000-"]
-
-
-def test_download_needs_no_locks(site, path, monkeypatch):
-    monkeypatch.setattr(downloading, "fcntl", None)
-    site.script = [serve(1000)]
-    download(site.url, path, sha256_prefix=HASH)
-    assert_whole(path)
 
 
 def test_folder_that_cannot_be_written_is_told(site, tmp_path):
