@@ -1,28 +1,34 @@
 """Train an image classifier on CIFAR-10: ``python -m experiments.cifar``. The whole run, top to bottom."""
 
+import contextlib
 import dataclasses
 import os
 import shlex
+import signal
 import sys
 import time
+from collections.abc import Callable
 from functools import partial
+from pathlib import Path
 
 import jax
 from tqdm import tqdm
 
-from experiments import run_folder
+from experiments import host_memory, run_folder
 from experiments.config import Config, parse
-from experiments.host_memory import keep_freed_memory
+from experiments.devices import devices_of
 from experiments.network import frozen_patterns, model_of, start_from, weights_file
 from experiments.optimization import optimizer_of, schedule_of
 from experiments.recipes import RECIPES, adapt
-from jaxdl import losses, metrics, optim
+from jaxdl import cluster, losses, metrics, optim
 from jaxdl.checkpoint import Checkpoints
-from jaxdl.data import augment, pipeline, sources
+from jaxdl.data import augment, folder, pipeline, sources, streaming
 from jaxdl.data.dataset import Dataset, Split, channel_statistics, train_val_split
+from jaxdl.data.prefetch import Prefetch
 from jaxdl.errors import UserError
 from jaxdl.report.console import Console
-from jaxdl.report.runlog import RunLog
+from jaxdl.report.runlog import NoLog, RunLog
+from jaxdl.train import parallel
 from jaxdl.train.early_stopping import stops_early
 from jaxdl.train.interrupt import Interrupted, Interruptible, leave
 from jaxdl.train.loop import History, NotFiniteError, evaluate, fit
@@ -40,15 +46,19 @@ def run(config: Config, given: frozenset[str], interrupt: Interruptible) -> int:
     if config.resume:
         record = run_folder.read(config.out)
         config = run_folder.resumed(record, config, given)
+    devices = devices_of(config)
+    if config.resume:
         dataset = _load(config)
         run_folder.check_same_data(record, dataset)
     else:
         run_folder.refuse_existing(config)
+        config = dataclasses.replace(config, stream=_streams(config))  # for good, on whatever machine it is resumed
         dataset = _load(config)
         config = adapt(config, dataset, given)
     train, val = train_val_split(dataset.train, val_size=config.val_size, seed=config.seed)
-    mean, std = channel_statistics(train.images) if config.normalize else ((0.0,), (1.0,))
-    batch_at = partial(pipeline.train_batch, train, batch_size=config.batch_size, seed=config.seed)
+    mean, std = channel_statistics(train.images, progress=True) if config.normalize else ((0.0,), (1.0,))
+    rows = devices.padded(config.batch_size)
+    batches = {"batch_size": config.batch_size, "seed": config.seed, "rows": devices.share(rows), "padded_size": rows}
     steps_per_epoch = pipeline.steps_per_epoch(len(train), config.batch_size)
     steps = min(config.epochs * steps_per_epoch, config.steps or sys.maxsize)
 
@@ -76,6 +86,7 @@ def run(config: Config, given: frozenset[str], interrupt: Interruptible) -> int:
         ),
         mix=_mix(config, len(dataset.classes)),
         accumulate=config.accumulate,
+        skip_not_finite=config.on_nan == "skip",
         metrics={"accuracy": metrics.correct},
     )
     eval_step = make_eval_step(
@@ -86,30 +97,40 @@ def run(config: Config, given: frozenset[str], interrupt: Interruptible) -> int:
         metrics={"accuracy": metrics.correct},
     )
 
-    def measure(state: TrainState, split: Split, doing: str) -> metrics.Totals:
-        batch_size = min(EVAL_BATCH, len(split))
-        batches = pipeline.eval_batches(split, batch_size=batch_size)
+    train_step, eval_step, state = devices.compile(train_step), devices.compile(eval_step), devices.put(state)
+
+    def measure(
+        state: TrainState, split: Split, doing: str, should_stop: Callable[[], bool] = lambda: False
+    ) -> metrics.Totals | None:
+        size = devices.padded(min(EVAL_BATCH, len(split)))
+        count = pipeline.eval_steps(len(split), size)
+        batch_at = partial(pipeline.eval_batch, split, batch_size=size, rows=devices.share(size))
         if config.ema is not None:
             state = state.replace(params=optim.ema_params(state.opt_state))
-        shown = tqdm(batches, doing, -(-len(split) // batch_size), leave=False, disable=None, file=sys.stdout)
-        return evaluate(eval_step, state, shown)
+        with Prefetch(batch_at, start=0, stop=count, put=partial(devices.place, examples=size)) as placed:
+            shown = tqdm(range(count), doing, leave=False, disable=None, file=sys.stdout)
+            return evaluate(eval_step, state, map(placed, shown), should_stop=should_stop)
 
     # ---- the run's folder ------------------------------------------------------------------------------------------
     if not config.resume:
-        out = run_folder.create(config, dataset, COMMAND, mean=mean, std=std)
-        config = dataclasses.replace(config, out=str(out))
+        out = cluster.on_first(lambda: str(run_folder.create(config, dataset, COMMAND, mean=mean, std=std)))
+        config = dataclasses.replace(config, out=out)
     resume_command = f"python -m {COMMAND} --resume --out {shlex.quote(config.out)}"
-    _print_header(config, dataset, train=len(train), val=len(val or ()), state=state, steps=steps)
+    _print_header(config, dataset, devices, train=len(train), val=len(val or ()), state=state, steps=steps)
 
-    with Checkpoints(f"{config.out}/checkpoints") as checkpoints:
+    with (
+        run_folder.held(config.out) if cluster.is_first() else contextlib.nullcontext(),
+        Checkpoints(f"{config.out}/checkpoints", report=_warn) as checkpoints,
+    ):
         history, log_position = History(), None
         if config.resume:
             state, notes = checkpoints.restore(state)
             history = History.from_json(notes["history"])
             log_position = (notes["log_size"], int(state.step))
-            run_folder.note_resumption(record, config, COMMAND)
+            if cluster.is_first():
+                run_folder.note_resumption(record, config, COMMAND)
             print(f"resuming at step {int(state.step):,} of {steps:,}", flush=True)
-        with RunLog(config.out, resume_at=log_position) as log:
+        with RunLog(config.out, resume_at=log_position) if cluster.is_first() else NoLog() as log:
             if not config.resume:
                 log.write({"kind": "run", **run_folder.about(dataset)})
                 log.text("dataset", dataset.notice or dataset.source)
@@ -127,24 +148,31 @@ def run(config: Config, given: frozenset[str], interrupt: Interruptible) -> int:
                 values = history.val_accuracies
                 return config.patience is not None and stops_early(values, patience=config.patience, mode="max")
 
+            stopped = cluster.Agreement(lambda: interrupt.requested is not None)
+            alone = jax.process_count() == 1
+            validate = partial(measure, split=val, doing="validating", should_stop=stopped if alone else lambda: False)
             with (
                 Console(step=int(state.step), steps=steps, steps_per_epoch=steps_per_epoch) as console,
+                _batches(train, start=int(state.step), config=config, **batches) as batch_at,
+                Prefetch(
+                    batch_at, start=int(state.step), stop=steps, put=partial(devices.place, examples=config.batch_size)
+                ) as placed,
                 interrupt.deferred(),
             ):
                 try:
                     state = fit(
                         state,
                         train_step,
-                        batch_at,
+                        placed,
                         steps=steps,
                         steps_per_epoch=steps_per_epoch,
                         learning_rate=learning_rate,
-                        validate=(lambda state: measure(state, val, "validating").means()) if val else None,
+                        validate=(lambda state: _means(validate(state))) if val else None,
                         save=save,
                         save_every=config.checkpoint_every,
                         on_step=console.step,
                         on_record=on_record,
-                        should_stop=lambda: interrupt.requested is not None or patience_ended(),
+                        should_stop=lambda: stopped() or patience_ended(),
                         history=history,
                     )
                 except NotFiniteError as error:
@@ -152,53 +180,66 @@ def run(config: Config, given: frozenset[str], interrupt: Interruptible) -> int:
                     last = f"last good one: step {checkpoints.steps[-1]}" if checkpoints.steps else "none yet"
                     raise UserError(f"{error} Checkpoints in {config.out}: {last}.") from error
             checkpoints.wait()
-            if interrupt.requested:
-                print(f"Stopped at step {int(state.step):,} of {steps:,} and saved. Continue with:\n  {resume_command}")
-                return Interrupted(interrupt.requested).status
+            step = int(state.step)
+            if step not in checkpoints.steps:
+                last = f"the last is of step {checkpoints.steps[-1]:,}" if checkpoints.steps else "there is none"
+                raise UserError(
+                    f"the checkpoint of step {step:,} could not be saved; {last}. Make room, then: {resume_command}"
+                )
+            if stopped.settle():
+                print(f"Stopped at step {step:,} of {steps:,} and saved. Continue with:\n  {resume_command}")
+                return Interrupted(interrupt.requested or signal.SIGTERM).status
 
-            if int(state.step) < steps:
-                print(f"no better validation accuracy in {config.patience} epochs: stopped at step {int(state.step):,}")
+            if step < steps:
+                print(f"no better validation accuracy in {config.patience} epochs: stopped at step {step:,}")
 
             # ---- the test split, once --------------------------------------------------------------------------
             print(f"testing on {len(dataset.test):,} images", flush=True)
             try:
                 test = measure(state, dataset.test, "testing")
-            except Interrupted as stopped:
+            except Interrupted as interrupted:
                 print(f"Stopped during the test; all training is saved. Finish with:\n  {resume_command}")
-                return stopped.status
+                return interrupted.status
             summary = {
                 **run_folder.about(dataset),
                 "model": config.model,
                 "recipe": config.recipe,
                 "parameters": parameter_count(state.variables["params"]),
                 "trained_parameters": parameter_count(state.params),
-                "epochs": int(state.step) / steps_per_epoch,
-                "steps": int(state.step),
+                "epochs": step / steps_per_epoch,
+                "steps": step,
+                "skipped_updates": history.skipped_updates,
                 "test_examples": test.count("loss"),
                 **{f"test_{name}": value for name, value in test.means().items()},
                 "best_val_accuracy": history.best_val_accuracy,
                 "train_seconds": history.seconds,
                 "images_per_second": history.images_per_second,
-                "device": _device(),
+                "waiting_for_data": history.waiting_for_data,
+                "device": _device(devices),
                 "seed": config.seed,
                 "finished": time.strftime("%Y-%m-%dT%H:%M:%S%z"),
             }
             tested = {name: value for name, value in summary.items() if name.startswith("test_")}
             log.write({"kind": "test", "step": summary["steps"], **tested})
-    run_folder.write_summary(config.out, summary)
+    if cluster.is_first():
+        run_folder.write_summary(config.out, summary)
     _print_result(summary, config.out)
     return 0
 
 
 def main(argv: list[str] | None = None) -> int:
     """The command line; returns the exit status."""
-    keep_freed_memory()
+    host_memory.keep_freed()
     try:
         with Interruptible() as interrupt:
             config, given = parse(sys.argv[1:] if argv is None else argv, RECIPES, COMMAND)
-            return run(config, given, interrupt)
+            with cluster.loss_of_others_told():
+                status = run(config, given, interrupt)
+            cluster.part()
+            return status
     except UserError as error:
         print(f"error: {error}", file=sys.stderr)
+        cluster.leave_at_once(2)
         return 2
     except Interrupted as stopped:
         print(f"\nStopped by {stopped}; training after the last checkpoint, if any, is not saved.", file=sys.stderr)
@@ -207,8 +248,35 @@ def main(argv: list[str] | None = None) -> int:
 
 def _load(config: Config) -> Dataset:
     return sources.load(
-        config.dataset, config.data_dir, offline=config.offline, image_size=config.image_size, progress=True
+        config.dataset,
+        config.data_dir,
+        offline=config.offline,
+        image_size=config.image_size,
+        stream=bool(config.stream),
+        progress=True,
     )
+
+
+def _streams(config: Config) -> bool:
+    """Whether a folder's pictures stay in their files."""
+    if config.stream is not None or config.dataset != "folder" or config.data_dir is None:
+        return bool(config.stream)
+    return folder.decoded_bytes(Path(config.data_dir).expanduser(), size=config.image_size) > host_memory.total() / 2
+
+
+def _batches(split: Split, *, start: int, config: Config, **options):
+    """A context in which ``batch_at(step)`` reads this process's share of a training batch."""
+    if isinstance(split.images, streaming.Pictures):
+        return streaming.TrainBatches(split, start=start, workers=config.workers, **options)
+    return contextlib.nullcontext(partial(pipeline.train_batch, split, **options))
+
+
+def _means(totals: metrics.Totals | None) -> dict[str, float] | None:
+    return None if totals is None else totals.means()
+
+
+def _warn(message: str) -> None:
+    tqdm.write(f"warning: {message}", file=sys.stderr)
 
 
 def _mix(config: Config, num_classes: int):
@@ -218,20 +286,26 @@ def _mix(config: Config, num_classes: int):
     return augment.random_choice(*chosen) if chosen else None
 
 
-def _device() -> str:
-    device = jax.devices()[0]
-    if device.platform == "cpu":
-        return f"CPU, {os.cpu_count()} cores"
-    return f"{device.platform.upper()}, {device.device_kind}"
+def _device(devices: parallel.Devices) -> str:
+    device, count = devices.devices[0], len(devices.devices)
+    name = (
+        f"CPU, {os.cpu_count()} cores"
+        if device.platform == "cpu"
+        else f"{device.platform.upper()}, {device.device_kind}"
+    )
+    shared = f"; {devices} of {count} devices" if count > 1 else ""
+    return name + shared + (f" in {jax.process_count()} processes" if jax.process_count() > 1 else "")
 
 
-def _print_header(config: Config, dataset: Dataset, *, train: int, val: int, state: TrainState, steps: int) -> None:
+def _print_header(
+    config: Config, dataset: Dataset, devices: parallel.Devices, *, train: int, val: int, state: TrainState, steps: int
+) -> None:
     if dataset.notice:
         print("!" * 100, dataset.notice, "!" * 100, sep="\n")
     total, left = parameter_count(state.variables["params"]), parameter_count(state.params)
     trained = f", {left:,} of them trained" if left < total else ""
     print(
-        f"device   {_device()}\n"
+        f"device   {_device(devices)}\n"
         f"dataset  {dataset.name}: {train:,} images to train, {val:,} to validate, {len(dataset.test):,} to test\n"
         f"pixels   {dataset.source}\n"
         f"model    {config.model}, {total:,} parameters{trained}, {config.precision}\n"

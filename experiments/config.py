@@ -8,8 +8,10 @@ from experiments.flags import check, flag
 from jaxdl import models, optim
 from jaxdl.data import sources
 from jaxdl.errors import unknown
+from jaxdl.train import parallel
 
 PRECISIONS = ("f32", "bf16")
+ON_NAN = ("stop", "skip")
 TORCHVISION = "torchvision"  # as a value of --pretrained: the file that torchvision publishes for the model
 SCHEDULES = tuple(name for name in optim.SCHEDULES if name != "multistep")  # whose milestones no flag could say
 
@@ -23,6 +25,10 @@ class Config:
     data_dir: str | None = flag(None, "where the data lies", unset="TFDS's own folder", value="PATH")
     offline: bool = flag(False, "never use the network", on_only=True)
     image_size: int = flag(32, "pixels a side of the pictures in a folder", least=1)
+    stream: bool | None = flag(
+        None, "read a folder's pictures as they are needed", unset="where they would take half the memory"
+    )
+    workers: int = flag(0, "processes that read streamed pictures, rather than threads of this one", least=0)
     val_size: int | None = flag(None, "training examples held out for validation", least=0, unset="a tenth")
     model: str = flag("quick_cnn", "network", choices=tuple(models.names()))
     stem: str = flag(
@@ -66,8 +72,23 @@ class Config:
     cutmix: float = flag(0.0, "alpha of cutmix", least=0)
     normalize: bool = flag(True, "bring channels to mean 0 and variance 1 rather than to [0, 1]")
     test_flip: bool = flag(False, "evaluate each image and its mirror image, averaging logits")
+    on_nan: str = flag("stop", "at an update that is not finite; skip leaves it out and counts it", choices=ON_NAN)
     precision: str = flag("f32", "of the computation; parameters and loss are f32", choices=PRECISIONS)
     seed: int = flag(0, "of everything random", least=0)
+    parallel: str = flag("auto", "devices: all accelerators, or the one CPU", choices=parallel.KINDS)
+    mesh: str | None = flag(
+        None,
+        "devices over which batches and large parameters are divided: data=4,fsdp=2",
+        unset="all, for batches",
+        value="SHAPE",
+    )
+    coordinator: str | None = flag(
+        None,
+        "join other processes: HOST:PORT of process 0; or auto on Slurm, Open MPI, Kubernetes and TPU pods",
+        value="ADDRESS",
+    )
+    process_id: int | None = flag(None, "this process's number, with --coordinator HOST:PORT", least=0)
+    num_processes: int | None = flag(None, "how many there are, with --coordinator HOST:PORT", least=1)
     out: str | None = flag(None, "folder of the run", unset="runs/<dataset>-<recipe>-<time>", value="PATH")
     resume: bool = flag(False, "continue the run in --out", on_only=True)
     checkpoint_every: int | None = flag(None, "updates between checkpoints", least=1, unset="one epoch")
@@ -77,7 +98,11 @@ class Config:
 
 
 # What may differ when a run is resumed; anything else would make it another run.
-RESUMABLE = ("data_dir", "offline", "epochs", "steps", "patience", "out", "resume", "checkpoint_every")
+HERE_AND_NOW = ("coordinator", "process_id", "num_processes")  # and what belongs to one process of one start
+RESUMABLE = (
+    "data_dir", "offline", "epochs", "steps", "patience", "out", "resume", "checkpoint_every", "workers", "on_nan",
+    "parallel", "mesh", *HERE_AND_NOW,
+)  # fmt: skip
 
 
 def parse(argv: list[str], recipes: typing.Mapping[str, Config], command: str) -> tuple[Config, frozenset[str]]:

@@ -119,7 +119,7 @@ def _add(parser: argparse.ArgumentParser, field: dataclasses.Field, default: Any
         parser.add_argument(field.name, metavar=field.name.upper(), help=f"{about['help']}{choices}")
     elif _type(field) is bool:
         action = "store_true" if about["on_only"] else argparse.BooleanOptionalAction
-        shown = {True: "yes", False: "no"}[default]
+        shown = {True: "yes", False: "no"}.get(default, shown)
         parser.add_argument(flag_name(field.name), action=action, help=f"{about['help']} (default: {shown})")
     else:
         name = about["value"] or {int: "N", float: "X", str: "NAME"}[_type(field)]

@@ -1,12 +1,13 @@
-"""How this process takes memory from the operating system."""
+"""How much memory this machine has, and how this process takes it."""
 
 import ctypes
+import os
 import sys
 
 M_TRIM_THRESHOLD, M_TOP_PAD, M_MMAP_MAX, M_ARENA_MAX = -1, -2, -4, -8  # from glibc's malloc.h
 
 
-def keep_freed_memory() -> None:
+def keep_freed() -> None:
     """Has glibc keep freed memory instead of returning it to the system and fetching it anew at every step.
 
     A training step on CPU frees and takes hundreds of megabytes, whose page faults can cost as much as its
@@ -22,3 +23,11 @@ def keep_freed_memory() -> None:
     set_option(M_TRIM_THRESHOLD, 2**31 - 1)
     set_option(M_TOP_PAD, 2**28)
     set_option(M_ARENA_MAX, 1)
+
+
+def total() -> float:
+    """Bytes of memory in this machine; infinite where the system does not say."""
+    try:
+        return os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+    except (AttributeError, ValueError, OSError):
+        return float("inf")

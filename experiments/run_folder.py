@@ -1,18 +1,26 @@
 """A run's folder: its name, what its JSON files say, and whether it can be resumed."""
 
+import contextlib
 import dataclasses
 import json
+import os
 import shlex
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from importlib.metadata import version
 from pathlib import Path
 
-from experiments.config import RESUMABLE, TORCHVISION, Config
+from experiments.config import HERE_AND_NOW, RESUMABLE, TORCHVISION, Config
 from experiments.flags import flag_name
 from jaxdl.data.dataset import Dataset
 from jaxdl.errors import UserError
+
+try:
+    import fcntl
+except ImportError:  # Windows
+    fcntl = None
 
 PACKAGES = ("jax", "jaxlib", "flax", "optax", "orbax-checkpoint", "numpy")
 
@@ -58,6 +66,25 @@ def create(config: Config, dataset: Dataset, command: str, *, mean: Sequence[flo
     return out
 
 
+@contextmanager
+def held(out: str) -> Iterator[None]:
+    """A context in which no other process can hold the folder; however this one ends, it is free again.
+
+    Raises UserError if another holds it. Nothing is held where the system or the file system has no locks.
+    """
+    with contextlib.ExitStack() as stack:
+        if fcntl:
+            place = os.open(out, os.O_RDONLY)
+            stack.callback(os.close, place)
+            try:
+                fcntl.flock(place, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                raise UserError(f"another process is training in {out}. Wait for it, or name another --out.") from None
+            except OSError:
+                pass
+        yield
+
+
 def write_summary(out: str, summary: dict) -> None:
     """``summary.json``: what the finished run reached."""
     _write_json(Path(out) / "summary.json", summary)
@@ -94,6 +121,8 @@ def resumed(record: dict, config: Config, given: frozenset[str]) -> Config:
                 f"the run in {config.out} was made with {flag_name(name)} {before}, not {now}. "
                 "Leave the flag out to continue it, or start a new run in another --out."
             )
+    if "parallel" in given:
+        stored = dataclasses.replace(stored, mesh=None)  # it went with the other
     return dataclasses.replace(stored, **{name: getattr(config, name) for name in given & set(RESUMABLE)})
 
 
@@ -123,14 +152,17 @@ def _stored(config: Config) -> dict:
         for name in ("data_dir", "out", "pretrained")
         for path in [getattr(config, name)]
     }
-    return dataclasses.asdict(dataclasses.replace(config, resume=False, **paths))
+    return dataclasses.asdict(dataclasses.replace(config, resume=False, **paths, **dict.fromkeys(HERE_AND_NOW)))
 
 
 def _write_json(path: Path, content: dict) -> None:
     """Writes the file in one rename: whole or not at all."""
     draft = path.with_suffix(".draft")
-    draft.write_text(json.dumps(content, indent=2) + "\n")
-    draft.replace(path)
+    try:
+        draft.write_text(json.dumps(content, indent=2) + "\n")
+        draft.replace(path)
+    except OSError as error:
+        raise UserError(f"cannot write {path} ({error.strerror}). Make room, then continue with --resume.") from error
 
 
 def _new_name(config: Config, dataset: Dataset) -> Path:

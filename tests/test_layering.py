@@ -19,7 +19,9 @@ MAY_IMPORT = {
     "optim": SHARED,
     "models": SHARED | {"nn"},
     "train": SHARED | {"metrics"},
-    "checkpoint": SHARED | {"train"},
+    "checkpoint": SHARED | {"processes", "train"},
+    "processes": SHARED,
+    "cluster": SHARED | {"processes"},
     "report": SHARED | {"metrics", "train"},
     "transfer": SHARED,
     "saved_model": SHARED | {"models", "nn", "transfer"},
@@ -29,10 +31,11 @@ MAY_IMPORT = {
 DOORS = {
     "tensorflow": {"data/sources.py"},
     "tensorflow_datasets": {"data/sources.py"},
-    "orbax": {"checkpoint.py"},
+    "orbax": {"checkpoint/checkpoints.py"},
     "tensorboardX": {"report/runlog.py"},
     "tensorboard": set(),
     "PIL": {"data/folder.py"},
+    "grain": {"data/streaming.py"},
     "torch": set(),
     "experiments": set(),
 }

@@ -22,26 +22,42 @@ def read(root: Path, *, size: int, progress: bool = False) -> tuple[dict[str, np
     resized (bilinear) without keeping their aspect. Raises UserError for a missing or an empty folder and for a
     picture that cannot be read.
     """
-    classes = _classes(root / "train")
-    if _classes(root / "test") != classes:
-        raise UserError(f"{root / 'test'} must hold the same class folders as {root / 'train'}: {', '.join(classes)}.")
-    files = {
-        split: [(path, label) for label, name in enumerate(classes) for path in _pictures(root / split / name)]
-        for split in ("train", "test")
-    }
-
-    every = [path for entries in files.values() for path, _ in entries]
+    classes, splits = listing(root)
+    paths = {split: [root / os.fsdecode(name) for name in names] for split, (names, _) in splits.items()}
+    every = [path for split in paths.values() for path in split]
 
     def decode() -> tuple[dict[str, np.ndarray], dict]:
         stored = {}
         if progress:
             print(f"Reading {len(every):,} pictures from {root}; later runs start from a cache.", flush=True)
-        for split, entries in files.items():
-            stored[f"{split}_images"] = _decode([path for path, _ in entries], size, progress, split)
-            stored[f"{split}_labels"] = np.array([label for _, label in entries], np.int32)
+        for split, (_, labels) in splits.items():
+            stored[f"{split}_images"] = _decode(paths[split], size, progress, split)
+            stored[f"{split}_labels"] = labels
         return stored, {"classes": classes}
 
     return cache.arrays(cache.key_of("folder", every, size), decode)
+
+
+def listing(root: Path) -> tuple[list[str], dict[str, tuple[np.ndarray, np.ndarray]]]:
+    """The classes and, for ``train`` and ``test``, the pictures' names and labels, in ``read``'s order; opens none.
+
+    Names are bytes relative to ``root``, as ``os.fsencode`` gives them, in one array; labels: int32[N].
+    Raises UserError for a missing or an empty folder.
+    """
+    classes = _classes(root / "train")
+    if _classes(root / "test") != classes:
+        raise UserError(f"{root / 'test'} must hold the same class folders as {root / 'train'}: {', '.join(classes)}.")
+    splits = {}
+    for split in ("train", "test"):
+        found = [_pictures(root, Path(split, name)) for name in classes]
+        labels = np.repeat(np.arange(len(classes), dtype=np.int32), [len(names) for names in found])
+        splits[split] = np.array([name for names in found for name in names]), labels
+    return classes, splits
+
+
+def decoded_bytes(root: Path, *, size: int) -> int:
+    """The memory that ``read`` would fill with pixels; counts files and opens none. Raises as ``listing`` does."""
+    return sum(len(names) for names, _ in listing(root)[1].values()) * size * size * 3
 
 
 def open_picture(path: Path, size: int) -> np.ndarray:
@@ -74,15 +90,15 @@ def _classes(split: Path) -> list[str]:
     return found
 
 
-def _pictures(folder: Path) -> list[Path]:
-    found = sorted(
-        path
-        for path in folder.iterdir()
-        if path.suffix.lower() in SUFFIXES and path.is_file() and not path.name.startswith(".")
-    )
+def _pictures(root: Path, folder: Path) -> list[bytes]:
+    with os.scandir(root / folder) as entries:
+        names = [entry.name for entry in entries if entry.name.lower().endswith(SUFFIXES) and entry.is_file()]
+    found = sorted(name for name in names if not name.startswith("."))
     if not found:
-        raise UserError(f"the class folder {folder} holds no pictures ({', '.join(SUFFIXES)}). Fill or remove it.")
-    return found
+        raise UserError(
+            f"the class folder {root / folder} holds no pictures ({', '.join(SUFFIXES)}). Fill or remove it."
+        )
+    return [os.fsencode(folder / name) for name in found]
 
 
 def _decode(paths: list[Path], size: int, progress: bool, split: str) -> np.ndarray:

@@ -18,27 +18,71 @@ def steps_per_epoch(examples: int, batch_size: int) -> int:
     return examples // batch_size
 
 
-def train_batch(split: Split, step: int, *, batch_size: int, seed: int) -> Batch:
+def train_batch(
+    split: Split,
+    step: int,
+    *,
+    batch_size: int,
+    seed: int,
+    rows: slice | None = None,
+    padded_size: int | None = None,
+) -> Batch:
     """Batch number ``step`` (from 0) of an endless run over ``split``, in a new order each epoch.
 
-    Returns ``images: uint8[B, H, W, C]`` and ``labels: int32[B]``.
+    Returns ``images: uint8[B, H, W, C]`` and ``labels: int32[B]``. With a ``padded_size`` above ``batch_size``, that
+    many rows, the last of them zeros, and ``mask: bool[B]``, which is False there.
+
+    rows: the part of these rows to gather, such as one process's share; all of them if None.
     """
     epoch, index = divmod(step, steps_per_epoch(len(split), batch_size))
-    rows = _order(len(split), seed, epoch)[index * batch_size : (index + 1) * batch_size]
-    return {"images": split.images[rows], "labels": split.labels[rows]}
+    padded_size = padded_size or batch_size
+    if padded_size < batch_size:
+        raise ValueError(f"padded_size must be at least the batch_size of {batch_size}, got {padded_size}.")
+    first, last = _bounds(rows, padded_size)
+    order = _order(len(split), seed, epoch)[index * batch_size : (index + 1) * batch_size]
+    batch = _gather(split, order[first:last], last - first)
+    if padded_size == batch_size:
+        del batch["mask"]
+    return batch
 
 
-def eval_batches(split: Split, *, batch_size: int) -> Iterator[Batch]:
-    """Every example once, in order. The last batch is filled up with zeros, which ``mask: bool[B]`` marks False."""
-    for start in range(0, len(split), batch_size):
-        images = split.images[start : start + batch_size]
-        labels = split.labels[start : start + batch_size]
-        filled = np.arange(batch_size) < len(labels)
-        missing = batch_size - len(labels)
-        if missing:
-            images = np.pad(images, ((0, missing), (0, 0), (0, 0), (0, 0)))
-            labels = np.pad(labels, (0, missing))
-        yield {"images": images, "labels": labels, "mask": filled}
+def eval_batches(split: Split, *, batch_size: int, rows: slice | None = None) -> Iterator[Batch]:
+    """Every example once, in order. The last batch is filled up with zeros, which ``mask: bool[B]`` marks False.
+
+    rows: the part of each batch to gather, such as one process's share; all of it if None.
+    """
+    for index in range(eval_steps(len(split), batch_size)):
+        yield eval_batch(split, index, batch_size=batch_size, rows=rows)
+
+
+def eval_steps(examples: int, batch_size: int) -> int:
+    """The number of ``eval_batches``."""
+    return -(-examples // batch_size)
+
+
+def eval_batch(split: Split, index: int, *, batch_size: int, rows: slice | None = None) -> Batch:
+    """Number ``index`` (from 0) of ``eval_batches``."""
+    first, last = _bounds(rows, batch_size)
+    start = index * batch_size
+    return _gather(split, slice(start + first, start + last), last - first)
+
+
+def _bounds(rows: slice | None, size: int) -> tuple[int, int]:
+    first, last, stride = (rows or slice(None)).indices(size)
+    if stride != 1:
+        raise ValueError(f"rows must be a slice without a stride, got {rows}.")
+    return first, max(first, last)
+
+
+def _gather(split: Split, chosen: slice | np.ndarray, size: int) -> Batch:
+    """Those examples, filled up to ``size`` with zeros."""
+    images, labels = split.images[chosen], split.labels[chosen]
+    filled = np.arange(size) < len(labels)
+    missing = size - len(labels)
+    if missing:
+        images = np.pad(images, ((0, missing), (0, 0), (0, 0), (0, 0)))
+        labels = np.pad(labels, (0, missing))
+    return {"images": images, "labels": labels, "mask": filled}
 
 
 @lru_cache(maxsize=2)

@@ -1,5 +1,6 @@
 """A name -> Dataset. The only file that imports TensorFlow Datasets, and only to prepare or first read CIFAR-10."""
 
+import hashlib
 import os
 import re
 import threading
@@ -12,6 +13,7 @@ from tqdm import tqdm
 
 from jaxdl.data import cache, folder
 from jaxdl.data.dataset import Dataset, Split, fingerprint_of, train_val_split
+from jaxdl.data.streaming import Pictures
 from jaxdl.errors import UserError, unknown
 
 NAMES = ("auto", "cifar10", "digits", "folder")
@@ -32,6 +34,7 @@ def load(
     *,
     offline: bool = False,
     image_size: int = 32,
+    stream: bool = False,
     progress: bool = False,
 ) -> Dataset:
     """The dataset of that name.
@@ -42,8 +45,12 @@ def load(
     downloaded, else digits, with ``notice`` set.
 
     offline: never touch the network. image_size: pixels a side, for ``folder`` only.
+    stream: of ``folder``, leave the pictures in their files, for more than memory holds; nothing is decoded here, and
+    the fingerprint covers the files' names, sizes in bytes and labels and ``image_size``, not the pixels.
     Raises UserError for what its caller can mend; UnavailableError if CIFAR-10 is not here and cannot be fetched.
     """
+    if stream and name != "folder":
+        raise UserError(f"only --dataset folder can be streamed: {name} has no picture files and fits into memory.")
     if name == "auto":
         try:
             return _cifar10(data_dir, offline=offline, progress=progress)
@@ -54,14 +61,16 @@ def load(
     if name == "digits":
         return _digits()
     if name == "folder":
-        return _folder(data_dir, image_size, progress)
+        return _folder(data_dir, image_size, stream, progress)
     raise unknown("dataset", name, NAMES)
 
 
-def _folder(data_dir: str | Path | None, size: int, progress: bool) -> Dataset:
+def _folder(data_dir: str | Path | None, size: int, stream: bool, progress: bool) -> Dataset:
     if data_dir is None:
         raise UserError("--dataset folder needs --data-dir: a folder with train/<class>/*.jpg and test/<class>/*.jpg.")
     root = Path(data_dir).expanduser()
+    if stream:
+        return _streamed(root, size)
     stored, about = folder.read(root, size=size, progress=progress)
     return Dataset.of(
         "folder",
@@ -69,6 +78,24 @@ def _folder(data_dir: str | Path | None, size: int, progress: bool) -> Dataset:
         classes=tuple(about["classes"]),
         source=f"pictures in {root.resolve()}, resized to {size}x{size}",
         fingerprint=fingerprint_of(stored),
+    )
+
+
+def _streamed(root: Path, size: int) -> Dataset:
+    classes, splits = folder.listing(root)
+    digest = hashlib.sha256(repr(("streamed", size)).encode())
+    for split, (names, labels) in splits.items():
+        digest.update(split.encode())
+        for name, label in zip(names.tolist(), labels.tolist(), strict=True):
+            digest.update(b"%s\0%d\0%d\n" % (name, os.stat(os.path.join(os.fsencode(root), name)).st_size, label))
+    train, test = (Split(Pictures(root, names, size), labels) for names, labels in splits.values())
+    return Dataset(
+        name="folder",
+        train=train,
+        test=test,
+        classes=tuple(classes),
+        source=f"pictures in {root.resolve()}, read as they are needed, resized to {size}x{size}",
+        fingerprint=digest.hexdigest(),
     )
 
 

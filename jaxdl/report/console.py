@@ -64,6 +64,8 @@ class Console:
         )
         if "val_loss" in record:
             line += f"  |  val loss {record['val_loss']:.4f}  accuracy {record['val_accuracy']:.2%}"
+        if record.get("skipped_updates"):
+            line += f"  |  {record['skipped_updates']:,} updates skipped"
         return f"{line}  |  {record['images_per_second']:,.0f} images/s  {tqdm.format_interval(record['seconds'])}"
 
     def close(self) -> None:

@@ -6,12 +6,15 @@ from pathlib import Path
 
 from tensorboardX import SummaryWriter
 
+from jaxdl.errors import UserError
+
 
 class RunLog:
     """``metrics.jsonl`` and ``tensorboard/`` in ``folder``; a context.
 
     resume_at: (bytes of metrics.jsonl, step) as they stood at the checkpoint that is resumed; what was written after
     it is dropped, so that the file ends up as if the run had never stopped.
+    Raises UserError where it cannot write.
     """
 
     def __init__(self, folder: str | Path, *, resume_at: tuple[int, int] | None = None):
@@ -32,8 +35,14 @@ class RunLog:
 
     def write(self, record: dict) -> None:
         """Appends ``record``; its finite numbers also become TensorBoard scalars ``<kind>/<name>`` at its ``step``."""
-        self._file.write(json.dumps(record).encode() + b"\n")
-        self._file.flush()
+        try:
+            self._file.write(json.dumps(record).encode() + b"\n")
+            self._file.flush()
+        except OSError as error:
+            raise UserError(
+                f"cannot write {self._file.name} ({error.strerror}); training has stopped, its checkpoints stay. "
+                "Make room, then continue with --resume."
+            ) from error
         for name, value in record.items():
             if isinstance(value, int | float) and name not in ("step", "seconds") and math.isfinite(value):
                 self._board.add_scalar(f"{record['kind']}/{name}", value, record.get("step", 0))
@@ -52,3 +61,21 @@ class RunLog:
 
     def __exit__(self, *_) -> None:
         self.close()
+
+
+class NoLog:
+    """A RunLog that keeps nothing: of a process that leaves the writing to another."""
+
+    size = 0
+
+    def write(self, record: dict) -> None:
+        """Nothing."""
+
+    def text(self, name: str, text: str) -> None:
+        """Nothing."""
+
+    def __enter__(self) -> "NoLog":
+        return self
+
+    def __exit__(self, *_) -> None:
+        """Nothing."""

@@ -10,11 +10,15 @@ from jaxdl.errors import UserError
 
 
 def split(batch: Any, parts: int) -> Any:
-    """Every leaf [B, ...] as [parts, B / parts, ...]; UserError where B does not divide."""
+    """Every leaf [B, ...] as [parts, B / parts, ...], part k being rows k, k + parts, ...
+
+    So each part takes as many rows from each of the devices among which consecutive rows are divided. UserError where
+    B does not divide.
+    """
     size = jax.tree.leaves(batch)[0].shape[0]
     if parts < 1 or size % parts:
         raise UserError(f"accumulate must divide the batch, got {parts} for a batch of {size}.")
-    return jax.tree.map(lambda leaf: leaf.reshape(parts, size // parts, *leaf.shape[1:]), batch)
+    return jax.tree.map(lambda leaf: leaf.reshape(size // parts, parts, *leaf.shape[1:]).swapaxes(0, 1), batch)
 
 
 def sum_over_parts(function: Callable[[Any, Any], tuple[Any, Any]], carry: Any, parts: Any) -> tuple[Any, Any]:

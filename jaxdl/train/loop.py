@@ -28,7 +28,9 @@ class History:
     window, epoch: training metrics since the last step record and since the last epoch record.
     val_accuracies: at the end of each epoch so far.
     seconds: spent in ``fit``, compilation, validation and checkpoints included.
-    timed_images, timed_seconds: training alone, for images per second.
+    timed_images, timed_seconds: training alone, for images per second; waited_seconds: of them, those for data.
+    skipped_updates: left out because they were not finite.
+    validation_due: the epoch that has just ended is not validated yet, because the run was asked to stop.
     """
 
     window: Totals = field(default_factory=Totals)
@@ -38,6 +40,9 @@ class History:
     seconds: float = 0.0
     timed_images: int = 0
     timed_seconds: float = 0.0
+    waited_seconds: float = 0.0
+    skipped_updates: int = 0
+    validation_due: bool = False
 
     @classmethod
     def from_json(cls, stored: dict) -> "History":
@@ -53,12 +58,25 @@ class History:
         """Images trained on per second of training; 0 before two steps have run."""
         return self.timed_images / self.timed_seconds if self.timed_seconds else 0.0
 
+    @property
+    def waiting_for_data(self) -> float:
+        """The share of training time, 0 to 1, in which the next batch was not ready."""
+        return min(self.waited_seconds / self.timed_seconds, 1.0) if self.timed_seconds else 0.0
 
-def evaluate(eval_step: EvalStep, state: TrainState, batches: Iterable[Batch]) -> Totals:
-    """The metrics of ``eval_step`` summed over ``batches``, each example counted once."""
+
+def evaluate(
+    eval_step: EvalStep,
+    state: TrainState,
+    batches: Iterable[Batch],
+    *,
+    should_stop: Callable[[], bool] = lambda: False,
+) -> Totals | None:
+    """The metrics of ``eval_step`` summed over ``batches``, each example counted once; None if asked to stop."""
     totals: Totals = Totals()
     waiting: deque[dict[str, Mean]] = deque()
     for batch in batches:
+        if should_stop():
+            return None
         waiting.append(eval_step(state, batch))
         if len(waiting) > AHEAD:
             totals.add(jax.device_get(waiting.popleft()))
@@ -75,7 +93,7 @@ def fit(
     steps: int,
     steps_per_epoch: int,
     learning_rate: optax.Schedule,
-    validate: Callable[[TrainState], dict[str, float]] | None = None,
+    validate: Callable[[TrainState], dict[str, float] | None] | None = None,
     save: Callable[[TrainState, History, float | None], None] | None = None,
     save_every: int | None = None,
     log_every: int = 100,
@@ -87,7 +105,8 @@ def fit(
     """Trains from ``state.step`` to ``steps`` updates, or until ``should_stop()``; the state returned has been saved.
 
     batch_at: the batch of a step, counted from 0; with ``state`` it determines everything that follows.
-    validate: called at the end of each epoch and of the run; returns at least ``accuracy`` and ``loss``.
+    validate: called at the end of each epoch and of the run; returns at least ``accuracy`` and ``loss``, or None if it
+    was asked to stop: then the run stops too, and ``history`` has the next ``fit`` begin with it.
     save: called with (state, history, validation accuracy or None) at each epoch's end, or every ``save_every``
     updates and at each new best validation accuracy; and at the end.
     on_step: called for each finished step, in order.
@@ -108,6 +127,8 @@ def fit(
             metrics = jax.device_get(device_metrics)
             now = time.perf_counter()
             _check_finite(step, metrics)
+            if "skipped" in metrics:
+                history.skipped_updates += int(metrics["skipped"].total)
             history.window.add(metrics)
             history.epoch.add(metrics)
             if last_tick is not None:  # else this step waited for the compiler, for validation or for a checkpoint
@@ -118,22 +139,30 @@ def fit(
             on_step(step, history)
 
     step = int(state.step)
-    while step < steps and not should_stop():
-        state, metrics = train_step(state, batch_at(step))
-        step += 1
-        waiting.append((step, metrics))
-        settle(AHEAD)
+    while history.validation_due or (step < steps and not should_stop()):
+        if not history.validation_due:
+            asked = time.perf_counter()
+            batch = batch_at(step)
+            if last_tick is not None:
+                history.waited_seconds += time.perf_counter() - asked
+            state, metrics = train_step(state, batch)
+            step += 1
+            waiting.append((step, metrics))
+            settle(AHEAD)
 
-        epoch_ends, run_ends = step % steps_per_epoch == 0, step == steps
-        if step % log_every == 0:
-            settle(0)
-            on_record(_step_record(step, steps_per_epoch, history, float(learning_rate(step - 1))))
-            history.window = Totals()
+            if step % log_every == 0:
+                settle(0)
+                on_record(_step_record(step, steps_per_epoch, history, float(learning_rate(step - 1))))
+                history.window = Totals()
 
         val_accuracy, best = None, False
-        if epoch_ends or run_ends:
+        epoch_ends, run_ends = step % steps_per_epoch == 0, step == steps
+        if epoch_ends or run_ends or history.validation_due:
             settle(0)
             validation = validate(state) if validate else {}
+            history.validation_due = validation is None
+            if validation is None:
+                break
             val_accuracy = validation.get("accuracy")
             if val_accuracy is not None and (
                 history.best_val_accuracy is None or val_accuracy > history.best_val_accuracy
@@ -169,6 +198,8 @@ def _step_record(step: int, steps_per_epoch: int, history: History, learning_rat
         **history.window.means(),
         "learning_rate": learning_rate,
         "images_per_second": history.images_per_second,
+        "waiting_for_data": history.waiting_for_data,
+        "skipped_updates": history.skipped_updates,
         "seconds": history.seconds,
     }
 
@@ -184,6 +215,8 @@ def _epoch_record(
         **{f"val_{name}": value for name, value in validation.items()},
         "learning_rate": learning_rate,
         "images_per_second": history.images_per_second,
+        "waiting_for_data": history.waiting_for_data,
+        "skipped_updates": history.skipped_updates,
         "seconds": history.seconds,
     }
 

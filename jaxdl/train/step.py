@@ -11,6 +11,7 @@ import optax
 from jaxdl.metrics import Mean
 from jaxdl.train import compiler
 from jaxdl.train.accumulation import split, sum_over_parts
+from jaxdl.train.across import across, whole_batch
 from jaxdl.train.freezing import statistics_stay
 from jaxdl.train.state import TrainState
 from jaxdl.variables import flat, merge, restrict
@@ -18,8 +19,39 @@ from jaxdl.variables import flat, merge, restrict
 Batch = Mapping[str, jax.Array]
 PerExample = Callable[[jax.Array, jax.Array], jax.Array]
 Loss = Callable[[jax.Array, jax.Array], jax.Array | tuple[jax.Array, jax.Array]]
-TrainStep = Callable[[TrainState, Batch], tuple[TrainState, dict[str, Mean]]]
 EvalStep = Callable[[TrainState, Batch], dict[str, Mean]]
+GATHERED = "gathered"  # the name under which ``jax.checkpoint`` knows what is gathered again rather than kept
+
+
+class TrainStep:
+    """``step(state, batch) -> (state, metrics)``, jitted; the state passed in is donated and must not be used again.
+
+    prepare: (key, step, batch) -> batch; what is random in the images and labels, of the whole batch at once.
+    update: (state, batch) -> (state, metrics); all the rest, also on a device's share of the batch. ``gather=`` makes
+    whole parameters of those in the state, where they are used.
+    parts: the batch's rows must be a multiple of it.
+    """
+
+    def __init__(
+        self,
+        prepare: Callable[[jax.Array, jax.Array, Batch], Batch],
+        update: Callable[..., tuple[TrainState, dict[str, Mean]]],
+        *,
+        parts: int = 1,
+    ):
+        self.prepare, self.update, self.parts = prepare, update, parts
+        self.jitted = jax.jit(self.__wrapped__, donate_argnums=0, compiler_options=compiler.options())
+
+    def __call__(self, state: TrainState, batch: Batch) -> tuple[TrainState, dict[str, Mean]]:
+        return self.jitted(state, batch)
+
+    def lower(self, state: TrainState, batch: Batch) -> jax.stages.Lowered:
+        """The program, before XLA compiles it."""
+        return self.jitted.lower(state, batch)
+
+    def __wrapped__(self, state: TrainState, batch: Batch) -> tuple[TrainState, dict[str, Mean]]:
+        """The pure function itself, to be compiled by an outer ``vmap``, ``scan`` or ``pmap``."""
+        return self.update(state, self.prepare(state.key, state.step, batch))
 
 
 def make_train_step(
@@ -31,14 +63,15 @@ def make_train_step(
     mix: Callable[[jax.Array, jax.Array, jax.Array], tuple[jax.Array, jax.Array]] | None = None,
     penalty: Callable[[Any], jax.Array] | None = None,
     accumulate: int = 1,
+    skip_not_finite: bool = False,
     metrics: Mapping[str, PerExample] | None = None,
 ) -> TrainStep:
-    """``step(state, batch) -> (state, metrics)``, jitted; the state passed in is donated and must not be used again.
-
-    The pure function itself, to be compiled by an outer ``vmap`` or ``scan``, is ``step.__wrapped__``.
+    """The step ``(state, batch) -> (state, metrics)``. It runs on one device; ``jaxdl.train.parallel`` and an axis
+    named "batch" of ``jax.pmap`` run the same on several.
 
     What ``state.frozen`` holds is read only: no gradient is taken for it, and its batch norms keep their statistics.
-    batch: ``images`` [B, H, W, C], ``labels`` [B, ...], and optionally ``mask: bool[B]``, False for padding.
+    batch: ``images`` [B, H, W, C], ``labels`` [B, ...], and optionally ``mask: bool[B]``, False for padding, which
+    counts nowhere, in batch norm neither.
     optimizer: one that evaluates the loss again, as L-BFGS does, is given ``value_fn``: the batch's loss as a function
     of the parameters.
     loss: (logits, labels) -> float32[B, ...], averaged over each example and then over the batch; or a pair of such
@@ -48,67 +81,93 @@ def make_train_step(
     penalty: params -> float32[], added to the loss that is differentiated.
     accumulate: the batch goes through the model in so many parts, one after another, for the update of the whole batch
     in less memory; only batch norm sees the parts. It must divide B.
+    skip_not_finite: an update whose loss or gradient is not finite is left out: the state keeps all but ``step``, and
+    the metrics count nothing but ``skipped``.
     metrics: (logits, labels) -> float32[B], one value per example.
     A model that sows the logits of auxiliary classifiers into the collection ``auxiliary`` has their losses added to
     the one that is differentiated, each weighted by the model's ``auxiliary_weight``.
-    The metrics returned are ``loss`` (of the logits, no penalty and no auxiliary classifier in it), ``grad_norm``
-    (global L2, before clipping), ``penalty`` if there is one, and each of ``metrics``, as ``Mean``.
+    The metrics returned, as ``Mean``, are ``loss`` (of the logits, no penalty and no auxiliary classifier in it),
+    ``grad_norm`` (global L2, before clipping), ``penalty`` and ``skipped`` where there are such, and ``metrics``.
     """
     measured = dict(metrics or {})
     optimizer = optax.with_extra_args_support(optimizer)
 
-    def forward(
-        params: Any, batch_stats: Any, frozen: Any, part: tuple[jax.Array, ...]
-    ) -> tuple[Mean, dict[str, Mean], Any]:
-        images, labels, mask, key = part
-        with statistics_stay(frozen.get("batch_stats", {})):
+    def prepare(key: jax.Array, step: jax.Array, batch: Batch) -> Batch:
+        augment_key = _keys(key, step)[0]
+        images, labels = batch["images"], batch["labels"]
+        if augment is not None:
+            images = augment(augment_key, images)
+        if mix is not None:
+            images, labels = mix(jax.random.fold_in(augment_key, 1), images, labels)
+        return {**batch, "images": images, "labels": labels}
+
+    def forward(variables: Any, frozen: Any, part: dict[str, jax.Array]) -> tuple[Mean, dict[str, Mean], Any]:
+        labels, mask = part["labels"], _mask(part)
+        with statistics_stay(frozen.get("batch_stats", {})), whole_batch(part.get("mask")):
             logits, changed = model.apply(
-                merge({"params": params, "batch_stats": batch_stats}, frozen),
-                images,
+                merge(variables, frozen),
+                part["images"],
                 train=True,
                 mutable=["batch_stats", "auxiliary"],
-                rngs={"dropout": key},
+                rngs={"dropout": part["key"]},
             )
         means = {name: Mean.of(of(logits, labels), mask) for name, of in measured.items()}
         objective = means["loss"] = _mean_loss(loss, logits, labels, mask)
         for others in jax.tree.leaves(changed.get("auxiliary", {})):
             extra = _mean_loss(loss, others, labels, mask)
             objective = objective.replace(total=objective.total + model.auxiliary_weight * extra.total)
-        return objective, means, restrict(changed.get("batch_stats", {}), flat(batch_stats))
+        return objective, means, restrict(changed.get("batch_stats", {}), flat(variables["batch_stats"]))
 
-    def differentiate(params: Any, batch_stats: Any, frozen: Any, part: tuple[jax.Array, ...]) -> tuple[Any, tuple]:
-        def objective(params):
-            mean, means, changed = forward(params, batch_stats, frozen, part)
-            return mean.value if accumulate == 1 else mean.total, (mean, means, changed)
+    def update(
+        state: TrainState, batch: Batch, *, gather: Callable[[Any], Any] | None = None
+    ) -> tuple[TrainState, dict[str, Mean]]:
+        key = _keys(state.key, state.step)[1]
+        keys = key[None] if accumulate == 1 else jax.random.split(key, accumulate)
+        parts = {**split(dict(batch), accumulate), "key": keys}
 
-        gradients, (mean, means, changed) = jax.grad(objective, has_aux=True)(params)
-        return changed, (gradients, mean, means)
+        def objective(params: Any, batch_stats: Any, part: dict[str, jax.Array]) -> tuple[jax.Array, tuple]:
+            whole = gather or (lambda tree: tree)
+            variables = {"params": whole(params), "batch_stats": batch_stats}
+            mean, means, changed = forward(variables, whole(state.frozen), part)
+            share = mean.total if accumulate > 1 else Mean(mean.total, across(mean.count)).value
+            return share, (mean, means, changed)
 
-    def step(state: TrainState, batch: Batch) -> tuple[TrainState, dict[str, Mean]]:
-        images, labels, mask = _unpack(batch)
-        augment_key, dropout_key = jax.random.split(jax.random.fold_in(state.key, state.step))
-        if augment is not None:
-            images = augment(augment_key, images)
-        if mix is not None:
-            images, labels = mix(jax.random.fold_in(augment_key, 1), images, labels)
-        keys = dropout_key[None] if accumulate == 1 else jax.random.split(dropout_key, accumulate)
-        parts = (*split((images, labels, mask), accumulate), keys)
+        if gather:
+            kept = jax.checkpoint_policies.save_anything_except_these_names(GATHERED)
+            objective = jax.checkpoint(objective, policy=kept)
 
-        def value_fn(params):
-            def value(batch_stats, part):
-                mean, _, changed = forward(params, batch_stats, state.frozen, part)
+        def gradients_of(params: Any) -> tuple[Any, tuple[Any, Mean, dict[str, Mean]]]:
+            def differentiate(batch_stats: Any, part: dict[str, jax.Array]) -> tuple[Any, tuple]:
+                gradients, (mean, means, changed) = jax.grad(objective, has_aux=True)(params, batch_stats, part)
+                return changed, (gradients, mean, means)
+
+            batch_stats, sums = sum_over_parts(differentiate, state.batch_stats, parts)
+            gradients, mean, means = across(sums)
+            if accumulate > 1:
+                gradients = jax.tree.map(lambda leaf: leaf / jnp.where(mean.count > 0, mean.count, 1.0), gradients)
+            return batch_stats, (gradients, mean, means)
+
+        @jax.custom_vjp
+        def data_loss(params: Any) -> jax.Array:
+            def value(batch_stats: Any, part: dict[str, jax.Array]) -> tuple[Any, Mean]:
+                _, (mean, _, changed) = objective(params, batch_stats, part)
                 return changed, mean
 
-            _, mean = sum_over_parts(value, state.batch_stats, parts)
-            return mean.value if penalty is None else mean.value + penalty(params)
+            return across(sum_over_parts(value, state.batch_stats, parts)[1]).value
 
-        batch_stats, (gradients, mean, means) = sum_over_parts(
-            lambda batch_stats, part: differentiate(state.params, batch_stats, state.frozen, part),
-            state.batch_stats,
-            parts,
+        def data_loss_forward(params: Any) -> tuple[jax.Array, Any]:
+            gradients, mean, _ = gradients_of(params)[1]
+            return mean.value, gradients
+
+        data_loss.defvjp(
+            data_loss_forward,
+            lambda gradients, slope: (jax.tree.map(lambda leaf: slope * leaf, gradients),),
         )
-        if accumulate > 1:
-            gradients = jax.tree.map(lambda leaf: leaf / jnp.where(mean.count > 0, mean.count, 1.0), gradients)
+
+        def value_fn(params: Any) -> jax.Array:
+            return data_loss(params) if penalty is None else data_loss(params) + penalty(params)
+
+        batch_stats, (gradients, mean, means) = gradients_of(state.params)
         value, extra = mean.value, {}
         if penalty is not None:
             added, slope = jax.value_and_grad(penalty)(state.params)
@@ -117,21 +176,26 @@ def make_train_step(
         updates, opt_state = optimizer.update(
             gradients, state.opt_state, state.params, value=value, grad=gradients, value_fn=value_fn
         )
-        sums = {
-            **means,
-            "loss": means["loss"].over(mask.sum(dtype=jnp.float32)),
-            "grad_norm": Mean(optax.tree.norm(gradients), jnp.ones(())),
-            **extra,
-        }
-        state = state.replace(
+        norm = optax.tree.norm(gradients)
+        after = state.replace(
             params=optax.apply_updates(state.params, updates),
             batch_stats=batch_stats,
             opt_state=opt_state,
             step=state.step + 1,
         )
-        return state, sums
+        sums = {
+            **means,
+            "loss": means["loss"].over(across(_mask(batch).sum(dtype=jnp.float32))),
+            "grad_norm": Mean(norm, jnp.ones(())),
+            **extra,
+        }
+        if skip_not_finite:
+            finite = jnp.isfinite(value) & jnp.isfinite(norm)
+            after, sums = _only_if(finite, (after, sums), (state.replace(step=after.step), _zeros(sums)))
+            sums["skipped"] = Mean(1.0 - finite, jnp.ones(()))
+        return after, sums
 
-    return jax.jit(step, donate_argnums=0, compiler_options=compiler.options())
+    return TrainStep(prepare, update, parts=accumulate)
 
 
 def make_eval_step(
@@ -151,15 +215,24 @@ def make_eval_step(
     measured = dict(metrics or {})
 
     def step(state: TrainState, batch: Batch) -> dict[str, Mean]:
-        images, labels, mask = _unpack(batch)
+        images, labels, mask = batch["images"], batch["labels"], _mask(batch)
         if prepare is not None:
             images = prepare(images)
         seen = [images, *(view(images) for view in views)]
         logits = sum(model.apply(state.variables, version, train=False) for version in seen) / len(seen)
         means = {name: Mean.of(of(logits, labels), mask) for name, of in measured.items()}
-        return {"loss": _mean_loss(loss, logits, labels, mask), **means}
+        return across({"loss": _mean_loss(loss, logits, labels, mask), **means})
 
     return jax.jit(step, compiler_options=compiler.options())
+
+
+def _keys(key: jax.Array, step: jax.Array) -> jax.Array:
+    """The keys of augmentation and of dropout."""
+    return jax.random.split(jax.random.fold_in(key, step))
+
+
+def _mask(batch: Batch) -> jax.Array:
+    return batch["mask"] if "mask" in batch else jnp.ones(batch["images"].shape[:1], bool)
 
 
 def _mean_loss(loss: Loss, logits: jax.Array, labels: jax.Array, mask: jax.Array) -> Mean:
@@ -168,7 +241,9 @@ def _mean_loss(loss: Loss, logits: jax.Array, labels: jax.Array, mask: jax.Array
     return Mean.of(values, mask, weights)
 
 
-def _unpack(batch: Batch) -> tuple[jax.Array, jax.Array, jax.Array]:
-    images, labels = batch["images"], batch["labels"]
-    mask = batch["mask"] if "mask" in batch else jnp.ones(images.shape[:1], bool)
-    return images, labels, mask
+def _only_if(holds: jax.Array, value: Any, otherwise: Any) -> Any:
+    return jax.tree.map(lambda new, old: jnp.where(holds, new, old), value, otherwise)
+
+
+def _zeros(tree: Any) -> Any:
+    return jax.tree.map(jnp.zeros_like, tree)

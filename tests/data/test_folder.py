@@ -75,6 +75,26 @@ def test_splits_with_different_classes_are_refused(picture_folder):
         sources.load("folder", picture_folder)
 
 
+def test_listing_names_the_pictures_in_the_order_in_which_they_are_read(picture_folder, monkeypatch):
+    (picture_folder / "train" / "ants" / ".hidden.png").write_bytes(b"")
+    (picture_folder / "train" / "ants" / "notes.txt").write_bytes(b"")
+    (picture_folder / "train" / "ants" / "d.png").mkdir()
+    monkeypatch.setattr(folder, "open_picture", None)
+    classes, splits = folder.listing(picture_folder)
+    names, labels = splits["train"]
+    assert classes == ["ants", "bees"]
+    assert names.tolist() == [
+        f"train/{name}/{file}".encode() for name in classes for file in ("a.png", "b.JPG", "c.png")
+    ]
+    assert labels.tolist() == [0, 0, 0, 1, 1, 1]
+    assert labels.dtype == np.int32
+
+
+def test_decoded_bytes_are_those_of_the_arrays(picture_folder):
+    dataset = sources.load("folder", picture_folder, image_size=20)
+    assert folder.decoded_bytes(picture_folder, size=20) == dataset.train.images.nbytes + dataset.test.images.nbytes
+
+
 def test_folder_imports_no_tensorflow(picture_folder):
     program = (
         "import sys; from jaxdl.data import sources; "
@@ -83,3 +103,36 @@ def test_folder_imports_no_tensorflow(picture_folder):
     )
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
+
+
+def test_a_streamed_folder_decodes_nothing_and_says_that_it_is_read_later(picture_folder, monkeypatch):
+    held = sources.load("folder", picture_folder, image_size=16)
+    monkeypatch.setattr(folder, "open_picture", None)
+    streamed = sources.load("folder", picture_folder, image_size=16, stream=True)
+    assert streamed.classes == held.classes
+    assert streamed.source == f"pictures in {picture_folder}, read as they are needed, resized to 16x16"
+    for split, expected in ((streamed.train, held.train), (streamed.test, held.test)):
+        assert split.images.shape == expected.images.shape
+        np.testing.assert_array_equal(split.labels, expected.labels)
+
+
+def test_the_fingerprint_of_a_stream_changes_with_a_files_size_name_and_class_and_with_the_image_size(picture_folder):
+    def fingerprint(size=16):
+        return sources.load("folder", picture_folder, image_size=size, stream=True).fingerprint
+
+    found = [fingerprint(), fingerprint(size=17)]
+    assert fingerprint() == found[0]
+    path = picture_folder / "train" / "ants" / "a.png"
+    path.write_bytes(path.read_bytes() + b"\0")
+    found.append(fingerprint())
+    path = path.rename(path.with_name("z.png"))
+    found.append(fingerprint())
+    path.rename(picture_folder / "train" / "bees" / "z.png")
+    found.append(fingerprint())
+    assert len(set(found)) == 5
+
+
+@pytest.mark.parametrize("name", ["auto", "cifar10", "digits"])
+def test_only_a_folder_can_be_streamed(name):
+    with pytest.raises(UserError, match=f"only --dataset folder can be streamed: {name}"):
+        sources.load(name, stream=True)

@@ -1,8 +1,10 @@
+import itertools
+
 import numpy as np
 import pytest
 
 from jaxdl.data.dataset import Split
-from jaxdl.data.pipeline import eval_batches, steps_per_epoch, train_batch
+from jaxdl.data.pipeline import eval_batch, eval_batches, eval_steps, steps_per_epoch, train_batch
 from jaxdl.errors import UserError
 
 
@@ -48,3 +50,72 @@ def test_eval_batches_count_every_example_once(split, batch_size):
 def test_steps_per_epoch_refuses_a_batch_that_cannot_be_filled(batch_size):
     with pytest.raises(UserError, match="between 1 and the 23"):
         steps_per_epoch(23, batch_size)
+
+
+@pytest.mark.parametrize("cuts", [[0, 7], [0, 3, 7], [0, 1, 1, 6, 7]])
+def test_shares_of_a_train_batch_join_to_the_whole(split, cuts):
+    whole = train_batch(split, 4, batch_size=7, seed=0)
+    assert whole.keys() == {"images", "labels"}
+    shares = [
+        train_batch(split, 4, batch_size=7, seed=0, rows=slice(first, last)) for first, last in itertools.pairwise(cuts)
+    ]
+    assert_join(shares, whole)
+
+
+def test_a_padded_train_batch_is_the_batch_then_masked_zeros_in_every_share(split):
+    batch = train_batch(split, 4, batch_size=5, seed=0)
+    whole = train_batch(split, 4, batch_size=5, seed=0, padded_size=12)
+    assert whole["mask"].tolist() == [True] * 5 + [False] * 7
+    for name, array in batch.items():
+        assert whole[name].dtype == array.dtype
+        np.testing.assert_array_equal(whole[name][:5], array)
+        assert not whole[name][5:].any()
+    shares = [
+        train_batch(split, 4, batch_size=5, seed=0, padded_size=12, rows=slice(first, first + 4))
+        for first in (0, 4, 8)  # full, part and no more than padding
+    ]
+    assert_join(shares, whole)
+
+
+def test_a_padded_size_equal_to_the_batch_size_adds_no_mask(split):
+    assert "mask" not in train_batch(split, 0, batch_size=5, seed=0, padded_size=5, rows=slice(0, 2))
+    with pytest.raises(ValueError, match="at least the batch_size of 5"):
+        train_batch(split, 0, batch_size=5, seed=0, padded_size=4)
+
+
+def test_a_share_gathers_its_rows_only(split):
+    class Asked:
+        def __getitem__(self, rows):
+            asked.append(len(split.labels[rows]))
+            return split.images[rows]
+
+    asked = []
+    train_batch(Split(Asked(), split.labels), 0, batch_size=8, seed=0, rows=slice(6, 8))
+    list(eval_batches(Split(Asked(), split.labels), batch_size=10, rows=slice(2, 5)))
+    assert asked == [2, 3, 3, 1]
+
+
+@pytest.mark.parametrize("batch_size", [1, 8, 23, 40])
+def test_shares_of_eval_batches_join_to_the_whole(split, batch_size):
+    cuts = [0, batch_size // 3, batch_size]
+    shares = [
+        list(eval_batches(split, batch_size=batch_size, rows=slice(first, last)))
+        for first, last in itertools.pairwise(cuts)
+    ]
+    wholes = list(eval_batches(split, batch_size=batch_size))
+    assert len(wholes) == len(shares[0]) == len(shares[1]) == eval_steps(23, batch_size)
+    for index, whole in enumerate(wholes):
+        assert_join([share[index] for share in shares], whole)
+        assert_join([eval_batch(split, index, batch_size=batch_size)], whole)
+
+
+def test_rows_with_a_stride_are_refused(split):
+    with pytest.raises(ValueError, match="without a stride"):
+        train_batch(split, 0, batch_size=5, seed=0, rows=slice(0, 5, 2))
+
+
+def assert_join(shares, whole):
+    for name, array in whole.items():
+        joined = np.concatenate([share[name] for share in shares])
+        assert joined.dtype == array.dtype
+        np.testing.assert_array_equal(joined, array)

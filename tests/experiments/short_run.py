@@ -27,7 +27,8 @@ def command(*flags, out):
 def records(out):
     """metrics.jsonl without what time changes."""
     lines = [json.loads(line) for line in (out / "metrics.jsonl").read_text().splitlines()]
-    return [{k: v for k, v in line.items() if k not in ("seconds", "images_per_second")} for line in lines]
+    timing = ("seconds", "images_per_second", "waiting_for_data")
+    return [{name: value for name, value in line.items() if name not in timing} for line in lines]
 
 
 def final_state(out):

@@ -57,7 +57,10 @@ class Run:
         )
 
     def timeless(self):
-        return [{k: v for k, v in each.items() if k not in ("seconds", "images_per_second")} for each in self.records]
+        return [
+            {k: v for k, v in each.items() if k not in ("seconds", "images_per_second", "waiting_for_data")}
+            for each in self.records
+        ]
 
 
 def test_fit_validates_and_saves_each_epoch_and_at_the_end():

@@ -71,7 +71,7 @@ def test_nothing_compiles_twice(rng, setting):
     for _ in range(3):
         state, _ = step(state, batch_of(rng))
         eval_step(state, batch_of(rng))
-    assert step._cache_size() == eval_step._cache_size() == 1
+    assert step.jitted._cache_size() == eval_step._cache_size() == 1
 
 
 def test_train_step_draws_new_randomness_each_step(rng):

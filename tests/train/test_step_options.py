@@ -55,7 +55,7 @@ def test_accumulation_takes_batch_norm_through_the_parts_in_turn(rng, setting):
     in_parts = make_train_step(model, optimizer, losses.cross_entropy, accumulate=3)
     state = create_state(model, optimizer, jax.random.key(0), jnp.zeros((1, 8, 8, 3)))
     expected = jax.tree.map(jnp.copy, state)
-    for rows in (slice(0, 4), slice(4, 8), slice(8, 12)):
+    for rows in (slice(0, None, 3), slice(1, None, 3), slice(2, None, 3)):
         expected, _ = whole(expected, {name: array[rows] for name, array in batch.items()})
     jax.tree.map(pytorch.assert_close, in_parts(state, batch)[0].batch_stats, expected.batch_stats)
 

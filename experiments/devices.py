@@ -1,0 +1,33 @@
+"""What the flags say of the devices: which take part, in one process or several, and how they share the work."""
+
+import os
+import re
+import sys
+
+from experiments.config import Config
+from jaxdl import cluster
+from jaxdl.errors import UserError
+from jaxdl.train import parallel
+
+MESH = re.compile(r"(data|fsdp)=([1-9][0-9]{0,5})")
+
+
+def devices_of(config: Config) -> parallel.Devices:
+    """The devices that the flags name, after joining the other processes if there are any; only the first talks."""
+    shape = mesh_of(config.mesh)
+    if config.coordinator:
+        cluster.join(config.coordinator, process_id=config.process_id, num_processes=config.num_processes)
+        if not cluster.is_first():
+            sys.stdout = open(os.devnull, "w")  # noqa: SIM115, to the process's end
+    elif config.process_id is not None or config.num_processes is not None:
+        raise UserError("--process-id and --num-processes need --coordinator: HOST:PORT of process 0.")
+    return parallel.choose(config.parallel, **shape)
+
+
+def mesh_of(text: str | None) -> dict[str, int]:
+    """``data=4,fsdp=2`` as a dict; raises UserError for anything else."""
+    parts = [MESH.fullmatch(part.strip()) for part in (text or "").split(",")] if text else []
+    shape = {part[1]: int(part[2]) for part in parts if part}
+    if len(shape) < len(parts):
+        raise UserError(f"--mesh must be as data=4,fsdp=2 or one of the two, got {text!r}.")
+    return shape

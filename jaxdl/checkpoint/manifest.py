@@ -1,0 +1,126 @@
+"""What a checkpoint says of itself: the arrays it holds, their checksums and its files', the notes, how well it did."""
+
+import json
+import os
+import re
+import zlib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import jax
+
+from jaxdl.errors import UserError
+from jaxdl.processes import from_first
+
+MANIFEST, NOTES = "manifest/metadata", "notes/metadata"  # JSON where Orbax looks for it
+
+
+class DamagedError(Exception):
+    """Says what of a checkpoint is not as it was saved."""
+
+
+@dataclass(frozen=True)
+class Manifest:
+    """One checkpoint's.
+
+    leaves: by name, such as ``float32[64, 10]``. sums: ``checksums`` of those that are not empty. notes: the caller's,
+    as JSON text. val_accuracy: None where it was not measured.
+    """
+
+    leaves: Mapping[str, str]
+    sums: Mapping[str, jax.Array | int]
+    notes: str
+    val_accuracy: float | None
+
+    def write(self, folder: Path) -> None:
+        """Adds the notes and itself to a checkpoint's folder, in which all else is written."""
+        (folder / NOTES).parent.mkdir()
+        (folder / NOTES).write_text(self.notes)
+        contents = {
+            "leaves": dict(self.leaves),
+            "sums": {name: int(total) for name, total in jax.device_get(dict(self.sums)).items()},
+            "val_accuracy": self.val_accuracy,
+            "files": {str(path.relative_to(folder)): _crc(path) for path in folder.rglob("*") if path.is_file()},
+        }
+        text = json.dumps(contents)
+        (folder / MANIFEST).parent.mkdir()
+        (folder / MANIFEST).write_text(f'{{"crc32": {zlib.crc32(text.encode())}, "contents": {text}}}')
+
+    def check_fits(self, leaves: Mapping[str, str], folder: Path) -> None:
+        """Raises UserError unless the checkpoint in ``folder`` holds ``leaves``, naming the first difference."""
+        for name in {**leaves, **self.leaves}:
+            here, there = leaves.get(name, "absent"), self.leaves.get(name, "absent")
+            if here != there:
+                raise UserError(
+                    f"the checkpoint {folder} does not fit this model and optimizer: {name} is {there} in it, "
+                    f"{here} here."
+                )
+
+
+def read(folder: Path) -> Manifest:
+    """The manifest in ``folder``, as the first process finds it; raises DamagedError in all alike.
+
+    Every file is read and compared: what reads the arrays after this never sees one that is damaged.
+    """
+    found, damage = from_first(_read(folder) if jax.process_index() == 0 else None)
+    if damage:
+        raise DamagedError(damage)
+    return Manifest(**found)
+
+
+def val_accuracy(folder: Path) -> float | None:
+    """What the manifest in ``folder`` says, None where it cannot be read; asks no other process."""
+    try:
+        return _contents(folder)["val_accuracy"]
+    except (OSError, ValueError):
+        return None
+
+
+def why(error: BaseException) -> str:
+    """The error in a few words, a line at most; the operating system's own where it is the cause."""
+    if isinstance(error, OSError) and error.strerror:
+        return error.strerror
+    number = re.search(r"os_error_code='(\d+)'", str(error))  # as tensorstore has it
+    if number:
+        return os.strerror(int(number[1]))
+    return (str(error) or type(error).__name__).splitlines()[0][:300]
+
+
+def _read(folder: Path) -> tuple[dict[str, Any], str | None]:
+    """The fields, or else which file is damaged and how."""
+    name = MANIFEST
+    try:
+        contents = _contents(folder)
+        for name, crc in contents.pop("files").items():
+            if _crc(folder / name) != crc:
+                raise ValueError("has changed since it was saved")
+        notes = (folder / NOTES).read_text()
+    except FileNotFoundError:
+        return {}, f"{name} is missing"
+    except OSError as error:
+        return {}, f"{name} cannot be read: {why(error)}"
+    except ValueError as error:
+        return {}, f"{name} {error}"
+    return {**contents, "notes": notes}, None
+
+
+def _contents(folder: Path) -> dict[str, Any]:
+    """Raises ValueError if they have changed."""
+    try:
+        sealed = json.loads((folder / MANIFEST).read_text())
+        intact = zlib.crc32(json.dumps(sealed["contents"]).encode()) == sealed["crc32"]
+    except (ValueError, LookupError, TypeError, RecursionError):
+        intact = False
+    if not intact:
+        raise ValueError("has changed since it was saved")
+    return sealed["contents"]
+
+
+def _crc(path: Path) -> int:
+    crc = 0
+    with path.open("rb") as file:
+        while block := file.read(1 << 20):
+            crc = zlib.crc32(block, crc)
+    return crc
