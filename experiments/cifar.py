@@ -47,7 +47,9 @@ def run(config: Config, given: frozenset[str], interrupt: Interruptible) -> int:
         record = run_folder.read(config.out)
         config = run_folder.resumed(record, config, given)
     devices = devices_of(config)
+    saved = False
     if config.resume:
+        saved = bool(Checkpoints(f"{config.out}/checkpoints").steps)  # else it was stopped before the first
         dataset = _load(config)
         run_folder.check_same_data(record, dataset)
     else:
@@ -69,7 +71,7 @@ def run(config: Config, given: frozenset[str], interrupt: Interruptible) -> int:
     prepare = partial(augment.normalize, mean=mean, std=std)
     key, sample = jax.random.key(config.seed), prepare(train.images[:SAMPLE])
     variables = None
-    if config.pretrained and not config.resume:
+    if config.pretrained and not saved:
         weights = weights_file(config.pretrained, config.model, offline=config.offline)
         variables, anew = start_from(weights, model, jax.random.fold_in(key, 1), sample[:1])
         print(f"weights  {weights}" + (f"; {', '.join(anew)} for other classes: starts anew" if anew else ""))
@@ -123,15 +125,16 @@ def run(config: Config, given: frozenset[str], interrupt: Interruptible) -> int:
         Checkpoints(f"{config.out}/checkpoints", report=_warn) as checkpoints,
     ):
         history, log_position = History(), None
-        if config.resume:
+        if saved:
             state, notes = checkpoints.restore(state)
             history = History.from_json(notes["history"])
             log_position = (notes["log_size"], int(state.step))
+        if config.resume:
             if cluster.is_first():
                 run_folder.note_resumption(record, config, COMMAND)
             print(f"resuming at step {int(state.step):,} of {steps:,}", flush=True)
         with RunLog(config.out, resume_at=log_position) if cluster.is_first() else NoLog() as log:
-            if not config.resume:
+            if not saved:
                 log.write({"kind": "run", **run_folder.about(dataset)})
                 log.text("dataset", dataset.notice or dataset.source)
 

@@ -5,6 +5,7 @@ import dataclasses
 import json
 import os
 import shlex
+import shutil
 import sys
 import time
 from collections.abc import Iterator, Sequence
@@ -47,10 +48,6 @@ def create(config: Config, dataset: Dataset, command: str, *, mean: Sequence[flo
     mean, std: of the channels, as the network sees them: with the classes' names, what it takes to use it afterwards.
     """
     out = Path(config.out) if config.out else _new_name(config, dataset)
-    try:
-        out.mkdir(parents=True)
-    except OSError as error:
-        raise UserError(f"cannot make the run's folder {out} ({error.strerror}). Name another with --out.") from error
     content = {
         "command": _typed(command),
         **about(dataset),
@@ -62,7 +59,14 @@ def create(config: Config, dataset: Dataset, command: str, *, mean: Sequence[flo
         "config": _stored(dataclasses.replace(config, dataset=dataset.name, out=str(out))),
         "versions": {name: version(name) for name in PACKAGES},
     }
-    _write_json(out / "config.json", content)
+    draft = out.with_name(f".{out.name}.{os.getpid()}")  # a process killed here leaves no folder that is no run
+    try:
+        draft.mkdir(parents=True)
+        _write_json(draft / "config.json", content)
+        draft.rename(out)
+    except OSError as error:
+        shutil.rmtree(draft, ignore_errors=True)
+        raise UserError(f"cannot make the run's folder {out} ({error.strerror}). Name another with --out.") from error
     return out
 
 

