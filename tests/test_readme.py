@@ -17,12 +17,19 @@ def blocks(language, page=README):
     return re.findall(rf"```{language}\n(.*?)```", page, re.DOTALL)
 
 
-def test_the_research_block_runs_and_learns(tmp_path):
-    (block,) = blocks("python")
+def test_the_research_blocks_run_and_learn():
+    block, devices = blocks("python")
     assert len(block.strip().splitlines()) <= 20
-    done = subprocess.run([sys.executable, "-W", "error", "-c", block], cwd=ROOT, capture_output=True, text=True)
+    done = subprocess.run(
+        [sys.executable, "-W", "error", "-c", block + devices],
+        cwd=ROOT,
+        env={**os.environ, "XLA_FLAGS": "--xla_force_host_platform_device_count=8"},
+        capture_output=True,
+        text=True,
+    )
     assert done.returncode == 0, done.stderr
     assert float(re.search(r"'accuracy': ([0-9.]+)", done.stdout)[1]) > 0.6
+    assert re.search(r"loss 0\.\d+ on 8 devices", done.stdout)
 
 
 def test_two_commands_come_first_and_ci_calls_the_second():

@@ -90,25 +90,25 @@ def test_train_step_draws_new_randomness_each_step(rng):
     assert len(set(drawn)) == 4
 
 
-def test_masked_rows_change_neither_loss_nor_gradient(rng):
-    model = models.create("cifar_cnn")  # no batch norm, so that rows are independent
+@pytest.mark.parametrize(("model", "side"), [(models.create("cifar_cnn"), 32), (OneBlock(), 8)])
+def test_masked_rows_change_neither_loss_nor_gradient_nor_statistics(rng, model, side):
     optimizer = optim.create("sgd", learning_rate=0.1)
     step = make_train_step(
         model, optimizer, losses.cross_entropy, augment=lambda key, x: augment.normalize(x),
         metrics={"accuracy": metrics.correct},
     )  # fmt: skip
-    batch = batch_of(rng, side=32)
+    batch = batch_of(rng, side=side)
     padded = {
         "images": np.concatenate([batch["images"], batch["images"][:4]]),
         "labels": np.concatenate([batch["labels"], batch["labels"][:4] + 1]),
         "mask": np.arange(16) < 12,
     }
     plain, masked = (
-        step(create_state(model, optimizer, jax.random.key(0), jnp.zeros((1, 32, 32, 3))), each)
+        step(create_state(model, optimizer, jax.random.key(0), jnp.zeros((1, side, side, 3))), each)
         for each in (batch, padded)
     )
     close = lambda a, b: np.testing.assert_allclose(a, b, rtol=1e-5, atol=1e-7)  # noqa: E731
-    jax.tree.map(close, plain[0].params, masked[0].params)
+    jax.tree.map(close, (plain[0].params, plain[0].batch_stats), (masked[0].params, masked[0].batch_stats))
     jax.tree.map(close, plain[1], masked[1])
 
 

@@ -60,6 +60,22 @@ def test_accumulation_takes_batch_norm_through_the_parts_in_turn(rng, setting):
     jax.tree.map(pytorch.assert_close, in_parts(state, batch)[0].batch_stats, expected.batch_stats)
 
 
+def test_an_update_that_is_not_finite_is_left_out_and_counted(rng, setting):
+    model, optimizer = setting[0], optim.create("adam", learning_rate=0.1)
+    step = make_train_step(model, optimizer, losses.cross_entropy, skip_not_finite=True)
+    good = {**batch_of(rng), "images": rng.normal(size=(12, 8, 8, 3)).astype(np.float32)}
+    bad = {**good, "images": np.where(np.arange(12)[:, None, None, None] == 5, np.nan, good["images"])}
+    state, first = step(create_state(model, optimizer, jax.random.key(0), jnp.zeros((1, 8, 8, 3))), good)
+    before = jax.tree.map(np.array, (state.params, state.batch_stats, state.opt_state))
+    state, skipped = step(state, bad)
+    jax.tree.map(np.testing.assert_array_equal, (state.params, state.batch_stats, state.opt_state), before)
+    assert int(state.step) == 2
+    assert (first["skipped"].total, skipped["skipped"].total) == (0, 1)
+    assert skipped["loss"].count == skipped["grad_norm"].count == 0
+    state, _ = step(state, good)
+    assert all(np.isfinite(leaf).all() for leaf in jax.tree.leaves(state.params))
+
+
 def test_a_batch_that_does_not_divide_is_named(rng, setting):
     model, _, create = setting
     step = make_train_step(model, optim.create("sgd", learning_rate=0.1), losses.cross_entropy, accumulate=5)
