@@ -26,6 +26,7 @@ from jaxdl.data import augment, folder, pipeline, sources, streaming
 from jaxdl.data.dataset import Dataset, Split, channel_statistics, train_val_split
 from jaxdl.data.prefetch import Prefetch
 from jaxdl.errors import UserError
+from jaxdl.processes import from_first
 from jaxdl.report.console import Console
 from jaxdl.report.runlog import NoLog, RunLog
 from jaxdl.train import parallel
@@ -49,7 +50,7 @@ def run(config: Config, given: frozenset[str], interrupt: Interruptible) -> int:
     devices = devices_of(config)
     saved = False
     if config.resume:
-        saved = bool(Checkpoints(f"{config.out}/checkpoints").steps)  # else it was stopped before the first
+        saved = from_first(bool(Checkpoints(f"{config.out}/checkpoints").steps))  # else it was stopped before that
         dataset = _load(config)
         run_folder.check_same_data(record, dataset)
     else:
@@ -184,7 +185,7 @@ def run(config: Config, given: frozenset[str], interrupt: Interruptible) -> int:
                     raise UserError(f"{error} Checkpoints in {config.out}: {last}.") from error
             checkpoints.wait()
             step = int(state.step)
-            if step not in checkpoints.steps:
+            if not from_first(step in checkpoints.steps):
                 last = f"the last is of step {checkpoints.steps[-1]:,}" if checkpoints.steps else "there is none"
                 raise UserError(
                     f"the checkpoint of step {step:,} could not be saved; {last}. Make room, then: {resume_command}"
