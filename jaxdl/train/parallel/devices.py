@@ -1,0 +1,136 @@
+"""One device or several: where a state and a batch lie, and what runs on them."""
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax.sharding import Mesh, NamedSharding, PartitionSpec
+
+from jaxdl.errors import UserError
+from jaxdl.train.parallel.rows import fill, rows_of, up_to_multiple
+from jaxdl.train.parallel.typed_keys import bare, typed
+from jaxdl.train.step import Batch, TrainStep
+
+Step = Callable[[Any, Batch], Any]
+
+
+class PlacedBatch(dict):
+    """Arrays on the devices, of which the first ``examples`` rows are the batch and the rest is padding."""
+
+    def __init__(self, arrays: Mapping[str, jax.Array], examples: int):
+        super().__init__(arrays)
+        self.examples = examples
+
+
+class Compiled:
+    """``step(state, batch)`` for a placed batch; ``lower`` gives its programs, before XLA compiles them."""
+
+    def __init__(self, run: Callable[..., Any], lower: Callable[..., list[jax.stages.Lowered]]):
+        self._run, self.lower = run, lower
+
+    def __call__(self, state: Any, batch: PlacedBatch) -> Any:
+        return self._run(state, batch)
+
+
+class Single:
+    """One device."""
+
+    kind = "single"
+
+    def __init__(self, device: jax.Device):
+        self.devices = [device]
+
+    def __str__(self) -> str:
+        return "single"
+
+    def put(self, tree: Any) -> Any:
+        """A copy of ``tree`` where the step wants it; the step may then donate it."""
+        return jax.device_put(jax.tree.map(jnp.copy, tree), self.devices[0])
+
+    def padded(self, examples: int) -> int:
+        """The rows of a batch of so many examples, with those that fill it up."""
+        return examples
+
+    def share(self, rows: int) -> slice:
+        """Those of a batch's rows, padding included, that this process has to hand to ``place``."""
+        return slice(0, rows)
+
+    def place(self, batch: Batch, *, examples: int | None = None) -> PlacedBatch:
+        """``batch`` on the device."""
+        return PlacedBatch(jax.device_put(dict(batch), self.devices[0]), examples or rows_of(batch))
+
+    def compile(self, step: Step, *, donate: bool = False) -> Step:
+        """``step`` as it is, jitted if it was not."""
+        jitted = step if hasattr(step, "__wrapped__") else jax.jit(step, donate_argnums=0 if donate else ())
+        return Compiled(
+            lambda state, batch: jitted(state, dict(batch)), lambda state, batch: [jitted.lower(state, dict(batch))]
+        )
+
+
+class Several:
+    """Several devices, of this process or of all: a mesh, and what a batch's rows are divided over."""
+
+    def __init__(self, mesh: Mesh):
+        self.mesh = mesh
+        self.devices = list(mesh.devices.flat)
+        self.whole = NamedSharding(mesh, PartitionSpec())
+        self.by_rows = NamedSharding(mesh, PartitionSpec(mesh.axis_names))
+
+    def __str__(self) -> str:
+        return self.kind
+
+    def sharding(self, leaf: Any) -> NamedSharding:
+        """Where a leaf of the state lies: whole on every device."""
+        return self.whole
+
+    def put(self, tree: Any) -> Any:
+        """A copy of ``tree`` where the step wants it, the same in every process; the step may then donate it."""
+        return typed(jax.tree.map(self._put, bare(tree)))
+
+    def padded(self, examples: int) -> int:
+        """The rows of a batch of so many examples, with those that fill it up to as many for each device."""
+        return up_to_multiple(examples, len(self.devices))
+
+    def share(self, rows: int) -> slice:
+        """Those of a batch's rows, padding included, that this process has to hand to ``place``."""
+        each = rows // jax.process_count()
+        return slice(jax.process_index() * each, (jax.process_index() + 1) * each)
+
+    def place(self, batch: Batch, *, examples: int | None = None) -> PlacedBatch:
+        """``batch`` divided among the devices.
+
+        With one process it is the whole batch; if its rows do not divide, it is filled up with zeros that
+        ``mask: bool[rows]`` leaves out. With several it is this process's ``share`` of the padded batch, and
+        ``examples`` says how many rows of the whole are no padding.
+        """
+        several = jax.process_count() > 1
+        rows = rows_of(batch)
+        examples = examples or rows * jax.process_count()
+        if not several:
+            batch = fill(dict(batch), self.padded(rows), np)
+        elif rows * jax.process_count() != self.padded(examples):
+            raise UserError(
+                f"each of {jax.process_count()} processes must place {self.padded(examples) // jax.process_count()} "
+                f"rows of a batch of {examples}, got {rows}."
+            )
+        return PlacedBatch({name: self._place(np.asarray(array)) for name, array in batch.items()}, examples)
+
+    def _place(self, rows: np.ndarray) -> jax.Array:
+        return jax.make_array_from_process_local_data(self.by_rows, rows)
+
+    def _put(self, leaf: Any) -> jax.Array:
+        sharding = self.sharding(leaf)
+        if sharding.is_fully_addressable:
+            return jax.device_put(jnp.copy(leaf), sharding)
+        host = np.asarray(leaf)
+        return jax.make_array_from_callback(host.shape, sharding, host.__getitem__)
+
+    def _prepare(self, step: TrainStep, key: jax.Array, number: jax.Array, batch: Batch, examples: int) -> Batch:
+        """What ``step.prepare`` makes of the batch without padding, padded so that every part of it divides."""
+        if rows_of(batch) != examples:
+            batch = {name: array[:examples] for name, array in batch.items()}
+        batch = step.prepare(key, number, batch)
+        batch = fill(batch, up_to_multiple(examples, len(self.devices) * step.parts), jnp)
+        return jax.lax.with_sharding_constraint(batch, self.by_rows)

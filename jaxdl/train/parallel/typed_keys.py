@@ -1,0 +1,34 @@
+"""Typed keys as plain arrays; as they are ``pmap`` would take them from process to process through the host."""
+
+from typing import Any
+
+import flax.struct
+import jax
+import jax.numpy as jnp
+
+
+@flax.struct.dataclass
+class KeyData:
+    """The array in a key, and the kind of key it is."""
+
+    data: jax.Array
+    implementation: Any = flax.struct.field(pytree_node=False)
+
+
+def bare(tree: Any) -> Any:
+    """``tree`` with the arrays in its keys in their place, and what kind of keys these are."""
+
+    def data_of(leaf: Any) -> Any:
+        is_key = isinstance(leaf, jax.Array) and jnp.issubdtype(leaf.dtype, jax.dtypes.prng_key)
+        return KeyData(jax.random.key_data(leaf), jax.random.key_impl(leaf)) if is_key else leaf
+
+    return jax.tree.map(data_of, tree)
+
+
+def typed(tree: Any) -> Any:
+    """The inverse of ``bare``."""
+
+    def key_of(leaf: Any) -> Any:
+        return jax.random.wrap_key_data(leaf.data, impl=leaf.implementation) if isinstance(leaf, KeyData) else leaf
+
+    return jax.tree.map(key_of, tree, is_leaf=lambda leaf: isinstance(leaf, KeyData))
