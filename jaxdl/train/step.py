@@ -11,8 +11,9 @@ import optax
 from jaxdl.metrics import Mean
 from jaxdl.train import compiler
 from jaxdl.train.accumulation import split, sum_over_parts
-from jaxdl.train.across import across, whole_batch
+from jaxdl.train.across import AXIS, across, shared, whole_batch
 from jaxdl.train.freezing import statistics_stay
+from jaxdl.train.gradient import with_gradient
 from jaxdl.train.state import TrainState
 from jaxdl.variables import flat, merge, restrict
 
@@ -50,8 +51,13 @@ class TrainStep:
         return self.jitted.lower(state, batch)
 
     def __wrapped__(self, state: TrainState, batch: Batch) -> tuple[TrainState, dict[str, Mean]]:
-        """The pure function itself, to be compiled by an outer ``vmap``, ``scan`` or ``pmap``."""
-        return self.update(state, self.prepare(state.key, state.step, batch))
+        """The pure function itself, to be compiled by an outer ``vmap``, ``scan`` or ``pmap``.
+
+        Under a ``pmap`` of one's own each device augments its rows by draws of its own, so that only what is random in
+        the images differs from one device's; ``jaxdl.train.parallel`` prepares the whole batch.
+        """
+        key = jax.random.fold_in(state.key, jax.lax.axis_index(AXIS)) if shared() else state.key
+        return self.update(state, self.prepare(key, state.step, batch))
 
 
 def make_train_step(
@@ -147,7 +153,6 @@ def make_train_step(
                 gradients = jax.tree.map(lambda leaf: leaf / jnp.where(mean.count > 0, mean.count, 1.0), gradients)
             return batch_stats, (gradients, mean, means)
 
-        @jax.custom_vjp
         def data_loss(params: Any) -> jax.Array:
             def value(batch_stats: Any, part: dict[str, jax.Array]) -> tuple[Any, Mean]:
                 _, (mean, _, changed) = objective(params, batch_stats, part)
@@ -155,17 +160,13 @@ def make_train_step(
 
             return across(sum_over_parts(value, state.batch_stats, parts)[1]).value
 
-        def data_loss_forward(params: Any) -> tuple[jax.Array, Any]:
-            gradients, mean, _ = gradients_of(params)[1]
+        def data_loss_and_gradient(params: Any) -> tuple[jax.Array, Any]:
+            _, (gradients, mean, _) = gradients_of(params)
             return mean.value, gradients
 
-        data_loss.defvjp(
-            data_loss_forward,
-            lambda gradients, slope: (jax.tree.map(lambda leaf: slope * leaf, gradients),),
-        )
-
         def value_fn(params: Any) -> jax.Array:
-            return data_loss(params) if penalty is None else data_loss(params) + penalty(params)
+            value = with_gradient(data_loss, data_loss_and_gradient)(params)
+            return value if penalty is None else value + penalty(params)
 
         batch_stats, (gradients, mean, means) = gradients_of(state.params)
         value, extra = mean.value, {}

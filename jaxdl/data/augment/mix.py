@@ -1,6 +1,6 @@
 """Two images and their labels made into one. Both functions pair every image with the one before it in the batch.
 
-Under ``pmap`` that is the device's share of the batch, under a mesh the whole of it.
+In a function that is itself under ``jax.pmap`` that is the device's share of the batch.
 """
 
 import jax
