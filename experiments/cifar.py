@@ -54,7 +54,7 @@ def run(config: Config, given: frozenset[str], interrupt: Interruptible) -> int:
         dataset = _load(config)
         run_folder.check_same_data(record, dataset)
     else:
-        run_folder.refuse_existing(config)
+        cluster.on_first(lambda: run_folder.refuse_existing(config))
         config = dataclasses.replace(config, stream=_streams(config))  # for good, on whatever machine it is resumed
         dataset = _load(config)
         config = adapt(config, dataset, given)
@@ -77,7 +77,7 @@ def run(config: Config, given: frozenset[str], interrupt: Interruptible) -> int:
         variables, anew = start_from(weights, model, jax.random.fold_in(key, 1), sample[:1])
         print(f"weights  {weights}" + (f"; {', '.join(anew)} for other classes: starts anew" if anew else ""))
     freeze = frozen_patterns(config.freeze, model, sample[:1])
-    state = create_state(model, optimizer, key, sample, variables=variables, freeze=freeze)
+    state = devices.make(partial(create_state, model, optimizer, key, sample, variables=variables, freeze=freeze))
 
     # ---- steps -----------------------------------------------------------------------------------------------------
     train_step = make_train_step(
@@ -100,7 +100,7 @@ def run(config: Config, given: frozenset[str], interrupt: Interruptible) -> int:
         metrics={"accuracy": metrics.correct},
     )
 
-    train_step, eval_step, state = devices.compile(train_step), devices.compile(eval_step), devices.put(state)
+    train_step, eval_step = devices.compile(train_step), devices.compile(eval_step)
 
     def measure(
         state: TrainState, split: Split, doing: str, should_stop: Callable[[], bool] = lambda: False

@@ -76,7 +76,7 @@ def is_first() -> bool:
     return jax.process_index() == 0
 
 
-def on_first(function: Callable[[], str]) -> str:
+def on_first(function: Callable[[], str | None]) -> str | None:
     """In all processes, what ``function()`` returns in the first, which alone runs it, or the UserError it raises."""
     answer, problem = None, None
     if is_first():

@@ -160,6 +160,16 @@ def test_fsdp_divides_large_leaves_of_parameters_and_optimizer_state():
     )
 
 
+@pytest.mark.parametrize("form", ["single", *FORMS])
+def test_made_on_the_devices_is_the_same_state_as_put_there(form):
+    devices = parallel.single() if form == "single" else FORMS[form]()
+    optimizer, images = optim.create("adamw", learning_rate=0.1), jnp.zeros((1, 8, 8, 3))
+    make = partial(create_state, Wide(), optimizer, jax.random.key(0), images, freeze=["Dense_0.bias"])
+    made, placed = devices.make(make), devices.put(make())
+    assert_agree(made, placed, 1e-6)
+    assert jax.tree.map(lambda leaf: leaf.sharding, made) == jax.tree.map(lambda leaf: leaf.sharding, placed)
+
+
 def test_put_copies_what_the_step_then_donates():
     state = create_state(OneBlock(), optim.create("sgd", learning_rate=0.1), jax.random.key(0), jnp.zeros((1, 8, 8, 3)))
     for devices in (parallel.single(), *(make() for make in FORMS.values())):

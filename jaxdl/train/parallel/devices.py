@@ -49,6 +49,10 @@ class Single:
         """A copy of ``tree`` where the step wants it; the step may then donate it."""
         return jax.device_put(jax.tree.map(jnp.copy, tree), self.devices[0])
 
+    def make(self, function: Callable[[], Any]) -> Any:
+        """What ``function()`` returns, where the step wants it."""
+        return self.put(function())
+
     def padded(self, examples: int) -> int:
         """The rows of a batch of so many examples, with those that fill it up."""
         return examples
@@ -88,6 +92,10 @@ class Several:
     def put(self, tree: Any) -> Any:
         """A copy of ``tree`` where the step wants it, the same in every process; the step may then donate it."""
         return typed(jax.tree.map(self._put, bare(tree)))
+
+    def make(self, function: Callable[[], Any]) -> Any:
+        """What ``function()`` returns, where the step wants it."""
+        return self.put(function())
 
     def padded(self, examples: int) -> int:
         """The rows of a batch of so many examples, with those that fill it up to as many for each device."""

@@ -1,5 +1,6 @@
 """``jit`` over a mesh of devices."""
 
+from collections.abc import Callable
 from functools import partial
 from typing import Any
 
@@ -33,6 +34,13 @@ class MeshOfDevices(Several):
             return self.whole
         longest = max(axes, key=lambda axis: leaf.shape[axis])
         return NamedSharding(self.mesh, PartitionSpec(*[None] * longest, "fsdp"))
+
+    def make(self, function: Callable[[], Any]) -> Any:
+        """What ``function()`` returns, where the step wants it; what ``fsdp`` divides is whole on no device."""
+        if self.mesh.shape["fsdp"] == 1:
+            return super().make(function)
+        laid_out = jax.tree.map(self.sharding, jax.eval_shape(function))
+        return jax.jit(function, out_shardings=laid_out)()
 
     def compile(self, step: Step, *, donate: bool = False) -> Step:
         """``step(state, batch)`` for what ``put`` and ``place`` return.
