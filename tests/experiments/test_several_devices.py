@@ -143,6 +143,13 @@ def test_an_error_of_all_processes_is_told_by_each(tmp_path):
         assert "has ended" not in errors
 
 
+def test_a_folder_that_exists_is_refused_by_all_processes(tmp_path):
+    for status, _, errors in Pair(*EPOCH, out=tmp_path).end():
+        assert status == 2
+        assert f"error: --out {tmp_path} exists" in errors
+        assert "has ended" not in errors
+
+
 def test_two_processes_stopped_and_resumed_were_never_stopped(tmp_path):
     whole, parts = tmp_path / "whole", tmp_path / "parts"
     for flags, out in (([*EPOCH], whole), ([*EPOCH, "--steps", "5"], parts), (["--resume", "--steps", "12"], parts)):
