@@ -217,6 +217,8 @@ def test_a_worker_that_is_killed_ends_the_run_with_advice(streamed):
 
 
 PROGRAM = """
+import signal
+signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background job ignores it
 import sys
 import grain  # whose import, like that of jax, now and then loses an exception raised by a signal
 from jaxdl.data import sources
@@ -258,7 +260,7 @@ def test_workers_end_with_their_program_and_without_a_word(pictures, tmp_path, n
             process.kill()
         else:
             os.killpg(process.pid, number)  # as a terminal does
-        out, err = process.communicate(timeout=30)  # returns once no worker holds the pipes any more
+        out, err = process.communicate(timeout=90)  # returns once no worker holds the pipes any more
     finally:
         process.kill()
     assert "Traceback" not in err

@@ -86,7 +86,7 @@ def run_without_room(size, *flags, out):
 
 def test_a_full_disk_is_told_and_training_goes_on(tmp_path):
     out = tmp_path / "run"
-    done = run_without_room(300_000, *SHORT, out=out)
+    done = run_without_room(60_000, *SHORT, out=out)
     assert done.returncode == 2
     assert "the checkpoint of step 12 could not be saved (File too large)" in done.stderr
     assert "epoch 3/3" in done.stdout

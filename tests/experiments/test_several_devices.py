@@ -135,6 +135,7 @@ def test_a_lost_process_ends_the_other_with_a_line(tmp_path, lost):
     assert f"error: process {lost} has ended, so process {1 - lost} does." in errors
 
 
+@pytest.mark.slow
 def test_an_error_of_all_processes_is_told_by_each(tmp_path):
     ends = Pair(*EPOCH, "--lr", "1e20", out=tmp_path / "run").end()
     for status, _, errors in ends:
@@ -143,6 +144,7 @@ def test_an_error_of_all_processes_is_told_by_each(tmp_path):
         assert "has ended" not in errors
 
 
+@pytest.mark.slow
 def test_a_folder_that_exists_is_refused_by_all_processes(tmp_path):
     for status, _, errors in Pair(*EPOCH, out=tmp_path).end():
         assert status == 2
@@ -150,6 +152,7 @@ def test_a_folder_that_exists_is_refused_by_all_processes(tmp_path):
         assert "has ended" not in errors
 
 
+@pytest.mark.slow
 def test_two_processes_stopped_and_resumed_were_never_stopped(tmp_path):
     whole, parts = tmp_path / "whole", tmp_path / "parts"
     for flags, out in (([*EPOCH], whole), ([*EPOCH, "--steps", "5"], parts), (["--resume", "--steps", "12"], parts)):
