@@ -9,20 +9,20 @@ import sys
 import time
 from collections.abc import Callable
 from functools import partial
-from pathlib import Path
 
 import jax
 from tqdm import tqdm
 
 from experiments import host_memory, run_folder
 from experiments.config import Config, parse
+from experiments.data import load, streams, train_batches
 from experiments.devices import devices_of
 from experiments.network import frozen_patterns, model_of, start_from, weights_file
 from experiments.optimization import optimizer_of, schedule_of
 from experiments.recipes import RECIPES, adapt
 from jaxdl import cluster, losses, metrics, optim
 from jaxdl.checkpoint import Checkpoints
-from jaxdl.data import augment, folder, pipeline, sources, streaming
+from jaxdl.data import augment, pipeline
 from jaxdl.data.dataset import Dataset, Split, channel_statistics, train_val_split
 from jaxdl.data.prefetch import Prefetch
 from jaxdl.errors import UserError
@@ -51,12 +51,12 @@ def run(config: Config, given: frozenset[str], interrupt: Interruptible) -> int:
     saved = False
     if config.resume:
         saved = from_first(bool(Checkpoints(f"{config.out}/checkpoints").steps))  # else it was stopped before that
-        dataset = _load(config)
+        dataset = load(config)
         run_folder.check_same_data(record, dataset)
     else:
         cluster.on_first(lambda: run_folder.refuse_existing(config))
-        config = dataclasses.replace(config, stream=_streams(config))  # for good, on whatever machine it is resumed
-        dataset = _load(config)
+        config = dataclasses.replace(config, stream=streams(config))  # for good, on whatever machine it is resumed
+        dataset = load(config)
         config = adapt(config, dataset, given)
     train, val = train_val_split(dataset.train, val_size=config.val_size, seed=config.seed)
     mean, std = channel_statistics(train.images, progress=True) if config.normalize else ((0.0,), (1.0,))
@@ -157,7 +157,7 @@ def run(config: Config, given: frozenset[str], interrupt: Interruptible) -> int:
             validate = partial(measure, split=val, doing="validating", should_stop=stopped if alone else lambda: False)
             with (
                 Console(step=int(state.step), steps=steps, steps_per_epoch=steps_per_epoch) as console,
-                _batches(train, start=int(state.step), config=config, **batches) as batch_at,
+                train_batches(train, start=int(state.step), config=config, **batches) as batch_at,
                 Prefetch(
                     batch_at, start=int(state.step), stop=steps, put=partial(devices.place, examples=config.batch_size)
                 ) as placed,
@@ -248,31 +248,6 @@ def main(argv: list[str] | None = None) -> int:
     except Interrupted as stopped:
         print(f"\nStopped by {stopped}; training after the last checkpoint, if any, is not saved.", file=sys.stderr)
         return stopped.status
-
-
-def _load(config: Config) -> Dataset:
-    return sources.load(
-        config.dataset,
-        config.data_dir,
-        offline=config.offline,
-        image_size=config.image_size,
-        stream=bool(config.stream),
-        progress=True,
-    )
-
-
-def _streams(config: Config) -> bool:
-    """Whether a folder's pictures stay in their files."""
-    if config.stream is not None or config.dataset != "folder" or config.data_dir is None:
-        return bool(config.stream)
-    return folder.decoded_bytes(Path(config.data_dir).expanduser(), size=config.image_size) > host_memory.total() / 2
-
-
-def _batches(split: Split, *, start: int, config: Config, **options):
-    """A context in which ``batch_at(step)`` reads this process's share of a training batch."""
-    if isinstance(split.images, streaming.Pictures):
-        return streaming.TrainBatches(split, start=start, workers=config.workers, **options)
-    return contextlib.nullcontext(partial(pipeline.train_batch, split, **options))
 
 
 def _means(totals: metrics.Totals | None) -> dict[str, float] | None:

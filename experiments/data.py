@@ -1,0 +1,36 @@
+"""What the flags say of the data: which they are, and whether pictures stay in their files."""
+
+import contextlib
+from functools import partial
+from pathlib import Path
+
+from experiments import host_memory
+from experiments.config import Config
+from jaxdl.data import folder, pipeline, sources, streaming
+from jaxdl.data.dataset import Dataset, Split
+
+
+def load(config: Config) -> Dataset:
+    """The dataset that the flags name."""
+    return sources.load(
+        config.dataset,
+        config.data_dir,
+        offline=config.offline,
+        image_size=config.image_size,
+        stream=bool(config.stream),
+        progress=True,
+    )
+
+
+def streams(config: Config) -> bool:
+    """Whether a folder's pictures stay in their files."""
+    if config.stream is not None or config.dataset != "folder" or config.data_dir is None:
+        return bool(config.stream)
+    return folder.decoded_bytes(Path(config.data_dir).expanduser(), size=config.image_size) > host_memory.total() / 2
+
+
+def train_batches(split: Split, *, start: int, config: Config, **options):
+    """A context in which ``batch_at(step)`` reads this process's share of a training batch."""
+    if isinstance(split.images, streaming.Pictures):
+        return streaming.TrainBatches(split, start=start, workers=config.workers, **options)
+    return contextlib.nullcontext(partial(pipeline.train_batch, split, **options))
