@@ -2,21 +2,24 @@
 
 import contextlib
 import dataclasses
-import os
 import shlex
 import signal
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Iterable, Iterator
 from functools import partial
+from pathlib import Path
 
 import jax
 from tqdm import tqdm
 
-from experiments import host_memory, run_folder
+from experiments import host_memory, review, run_folder
+from experiments.augmentation import augmentation_of, mix_of, views_of
+from experiments.checks import before_training
 from experiments.config import Config, parse
 from experiments.data import load, streams, train_batches
-from experiments.devices import devices_of
+from experiments.devices import described, devices_of
+from experiments.finished_run import FinishedRun
 from experiments.network import frozen_patterns, model_of, start_from, weights_file
 from experiments.optimization import optimizer_of, schedule_of
 from experiments.recipes import RECIPES, adapt
@@ -27,17 +30,23 @@ from jaxdl.data.dataset import Dataset, Split, channel_statistics, train_val_spl
 from jaxdl.data.prefetch import Prefetch
 from jaxdl.errors import UserError
 from jaxdl.processes import from_first
+from jaxdl.report.checks import Check
 from jaxdl.report.console import Console
+from jaxdl.report.diagnosis import as_text
+from jaxdl.report.evaluation import Predictions
+from jaxdl.report.layers import grouped, layers
 from jaxdl.report.runlog import NoLog, RunLog
 from jaxdl.train import parallel
 from jaxdl.train.early_stopping import stops_early
 from jaxdl.train.interrupt import Interrupted, Interruptible, leave
-from jaxdl.train.loop import History, NotFiniteError, evaluate, fit
+from jaxdl.train.loop import History, NotFiniteError, evaluate, fit, predict
 from jaxdl.train.state import TrainState, create_state, parameter_count
-from jaxdl.train.step import make_eval_step, make_train_step
+from jaxdl.train.step import make_eval_step, make_gradient_step, make_predict_step, make_train_step
+from jaxdl.variables import depth_of
 
 COMMAND = "experiments.cifar"
 EVAL_BATCH = 500
+GROUPS = 24  # layer groups, at most, whose gradients are logged
 SAMPLE = 2000  # training images that a layer initialised from data sees
 
 
@@ -78,41 +87,54 @@ def run(config: Config, given: frozenset[str], interrupt: Interruptible) -> int:
         print(f"weights  {weights}" + (f"; {', '.join(anew)} for other classes: starts anew" if anew else ""))
     freeze = frozen_patterns(config.freeze, model, sample[:1])
     state = devices.make(partial(create_state, model, optimizer, key, sample, variables=variables, freeze=freeze))
+    depth = depth_of({"params": state.params}, most=GROUPS)
+    groups = [group.name for group in grouped(layers(model, sample.shape[1:]), depth)]
+
+    if config.check:
+        return _print_checks(before_training(model, state, dataset, train, val, prepare=prepare, freeze=freeze))
 
     # ---- steps -----------------------------------------------------------------------------------------------------
+    loss = partial(losses.cross_entropy, label_smoothing=config.label_smoothing)
+    training = {
+        "augment": augmentation_of(config, mean=mean, std=std),
+        "mix": mix_of(config, num_classes=len(dataset.classes)),
+        "accumulate": config.accumulate,
+    }
     train_step = make_train_step(
         model,
         optimizer,
-        partial(losses.cross_entropy, label_smoothing=config.label_smoothing),
-        augment=augment.pipeline(
-            mean=mean, std=std, flip_images=config.flip, crop_padding=config.crop_padding, cutout_size=config.cutout
-        ),
-        mix=_mix(config, len(dataset.classes)),
-        accumulate=config.accumulate,
+        loss,
+        **training,
         skip_not_finite=config.on_nan == "skip",
         metrics={"accuracy": metrics.correct},
+        gradient_metrics=partial(metrics.gradient_health, depth=depth),
     )
+    gradient_step = make_gradient_step(model, loss, **training)
+    views = views_of(config)
     eval_step = make_eval_step(
-        model,
-        losses.cross_entropy,
-        prepare=prepare,
-        views=(augment.mirror,) if config.test_flip else (),
-        metrics={"accuracy": metrics.correct},
+        model, losses.cross_entropy, prepare=prepare, views=views, metrics={"accuracy": metrics.correct}
     )
+    predict_step = make_predict_step(model, prepare=prepare, views=views)
+    steps_of_run = train_step, eval_step, predict_step, gradient_step
+    train_step, eval_step, predict_step, gradient_step = map(devices.compile, steps_of_run)
+    stopped = cluster.Agreement(lambda: interrupt.requested is not None)
+    alone = jax.process_count() == 1
 
-    train_step, eval_step = devices.compile(train_step), devices.compile(eval_step)
-
-    def measure(
-        state: TrainState, split: Split, doing: str, should_stop: Callable[[], bool] = lambda: False
-    ) -> metrics.Totals | None:
+    @contextlib.contextmanager
+    def batches_of(split: Split, doing: str) -> Iterator[Iterator[parallel.PlacedBatch]]:
         size = devices.padded(min(EVAL_BATCH, len(split)))
         count = pipeline.eval_steps(len(split), size)
         batch_at = partial(pipeline.eval_batch, split, batch_size=size, rows=devices.share(size))
-        if config.ema is not None:
-            state = state.replace(params=optim.ema_params(state.opt_state))
         with Prefetch(batch_at, start=0, stop=count, put=partial(devices.place, examples=size)) as placed:
-            shown = tqdm(range(count), doing, leave=False, disable=None, file=sys.stdout)
-            return evaluate(eval_step, state, map(placed, shown), should_stop=should_stop)
+            yield map(placed, tqdm(range(count), doing, leave=False, disable=None, file=sys.stdout))
+
+    def evaluated(state: TrainState) -> TrainState:
+        return state if config.ema is None else state.replace(params=optim.ema_params(state.opt_state))
+
+    def validate(state: TrainState) -> dict[str, float] | None:
+        with batches_of(val, "validating") as batches:
+            totals = evaluate(eval_step, evaluated(state), batches, should_stop=stopped if alone else lambda: False)
+        return None if totals is None else totals.means()
 
     # ---- the run's folder ------------------------------------------------------------------------------------------
     if not config.resume:
@@ -136,7 +158,7 @@ def run(config: Config, given: frozenset[str], interrupt: Interruptible) -> int:
             print(f"resuming at step {int(state.step):,} of {steps:,}", flush=True)
         with RunLog(config.out, resume_at=log_position) if cluster.is_first() else NoLog() as log:
             if not saved:
-                log.write({"kind": "run", **run_folder.about(dataset)})
+                log.write({"kind": "run", **run_folder.about(dataset), "groups": groups})
                 log.text("dataset", dataset.notice or dataset.source)
 
             # ---- training --------------------------------------------------------------------------------------
@@ -148,13 +170,17 @@ def run(config: Config, given: frozenset[str], interrupt: Interruptible) -> int:
                 log.write(record)
                 console.record(record)
 
+            def on_epoch(state: TrainState, batch: parallel.PlacedBatch | None) -> None:
+                if not config.histograms:
+                    return
+                shown = {"parameters": state.params} | ({"gradients": gradient_step(state, batch)} if batch else {})
+                for name, tree in shown.items():
+                    log.histograms(name, devices.fetch(tree), int(state.step))
+
             def patience_ended() -> bool:
                 values = history.val_accuracies
                 return config.patience is not None and stops_early(values, patience=config.patience, mode="max")
 
-            stopped = cluster.Agreement(lambda: interrupt.requested is not None)
-            alone = jax.process_count() == 1
-            validate = partial(measure, split=val, doing="validating", should_stop=stopped if alone else lambda: False)
             with (
                 Console(step=int(state.step), steps=steps, steps_per_epoch=steps_per_epoch) as console,
                 train_batches(train, start=int(state.step), config=config, **batches) as batch_at,
@@ -171,15 +197,17 @@ def run(config: Config, given: frozenset[str], interrupt: Interruptible) -> int:
                         steps=steps,
                         steps_per_epoch=steps_per_epoch,
                         learning_rate=learning_rate,
-                        validate=(lambda state: _means(validate(state))) if val else None,
+                        validate=validate if val else None,
                         save=save,
                         save_every=config.checkpoint_every,
                         on_step=console.step,
                         on_record=on_record,
+                        on_epoch=on_epoch,
                         should_stop=lambda: stopped() or patience_ended(),
                         history=history,
                     )
                 except NotFiniteError as error:
+                    log.write({"kind": "stopped", "reason": str(error)})
                     checkpoints.wait()
                     last = f"last good one: step {checkpoints.steps[-1]}" if checkpoints.steps else "none yet"
                     raise UserError(f"{error} Checkpoints in {config.out}: {last}.") from error
@@ -200,10 +228,12 @@ def run(config: Config, given: frozenset[str], interrupt: Interruptible) -> int:
             # ---- the test split, once --------------------------------------------------------------------------
             print(f"testing on {len(dataset.test):,} images", flush=True)
             try:
-                test = measure(state, dataset.test, "testing")
+                with batches_of(dataset.test, "testing") as batches:
+                    logits = predict(predict_step, evaluated(state), batches, examples=len(dataset.test))
             except Interrupted as interrupted:
                 print(f"Stopped during the test; all training is saved. Finish with:\n  {resume_command}")
                 return interrupted.status
+            predictions = Predictions(logits, dataset.test.labels, dataset.classes)
             summary = {
                 **run_folder.about(dataset),
                 "model": config.model,
@@ -213,21 +243,32 @@ def run(config: Config, given: frozenset[str], interrupt: Interruptible) -> int:
                 "epochs": step / steps_per_epoch,
                 "steps": step,
                 "skipped_updates": history.skipped_updates,
-                "test_examples": test.count("loss"),
-                **{f"test_{name}": value for name, value in test.means().items()},
+                "test_examples": len(predictions),
+                "test_loss": predictions.loss,
+                "test_accuracy": predictions.accuracy,
                 "best_val_accuracy": history.best_val_accuracy,
                 "train_seconds": history.seconds,
                 "images_per_second": history.images_per_second,
                 "waiting_for_data": history.waiting_for_data,
-                "device": _device(devices),
+                "device": described(devices),
                 "seed": config.seed,
                 "finished": time.strftime("%Y-%m-%dT%H:%M:%S%z"),
             }
             tested = {name: value for name, value in summary.items() if name.startswith("test_")}
             log.write({"kind": "test", "step": summary["steps"], **tested})
-    if cluster.is_first():
-        run_folder.write_summary(config.out, summary)
-    _print_result(summary, config.out)
+            if cluster.is_first():
+                run_folder.write_summary(config.out, summary)
+            _print_result(summary, config.out)
+
+            # ---- what there is to look at ----------------------------------------------------------------------
+            kept = devices.fetch(evaluated(state).replace(opt_state=()))
+            if cluster.is_first():
+                finished = FinishedRun(model, kept, config, run_folder.read(config.out))
+                try:
+                    _review(finished, dataset, train, predictions, log)
+                except Interrupted as interrupted:
+                    print(f"Stopped while the report was written; write it with:\n  {review.command(config.out)}")
+                    return interrupted.status
     return 0
 
 
@@ -250,30 +291,29 @@ def main(argv: list[str] | None = None) -> int:
         return stopped.status
 
 
-def _means(totals: metrics.Totals | None) -> dict[str, float] | None:
-    return None if totals is None else totals.means()
-
-
 def _warn(message: str) -> None:
     tqdm.write(f"warning: {message}", file=sys.stderr)
 
 
-def _mix(config: Config, num_classes: int):
-    """The mixing of images and labels that the flags ask for, or None."""
-    kinds = [(augment.mixup, config.mixup), (augment.cutmix, config.cutmix)]
-    chosen = [partial(mix, num_classes=num_classes, alpha=alpha) for mix, alpha in kinds if alpha]
-    return augment.random_choice(*chosen) if chosen else None
+def _print_checks(checks: Iterable[Check]) -> int:
+    """A line for each as it is done; returns the exit status, 1 if one is worth a look."""
+    fine = True
+    for check in checks:
+        print(f"{'ok  ' if check.fine else 'LOOK'}  {check.name:<12} {check.said}", flush=True)
+        fine = fine and check.fine
+    return 0 if fine else 1
 
 
-def _device(devices: parallel.Devices) -> str:
-    device, count = devices.devices[0], len(devices.devices)
-    name = (
-        f"CPU, {os.cpu_count()} cores"
-        if device.platform == "cpu"
-        else f"{device.platform.upper()}, {device.device_kind}"
-    )
-    shared = f"; {devices} of {count} devices" if count > 1 else ""
-    return name + shared + (f" in {jax.process_count()} processes" if jax.process_count() > 1 else "")
+def _review(run: FinishedRun, dataset: Dataset, train: Split, predictions: Predictions, log: RunLog) -> None:
+    """The diagnosis in words; with ``--report`` what there is to look at, in the run's folder and its log."""
+    findings = review.findings_of(run)
+    print(*as_text(findings), sep="\n", flush=True)
+    if run.config.report:
+        seen, images = review.seen_batch(run, train), dataset.test.images
+        about = {"predictions": predictions, "images": images, "seen": seen}
+        evaluation = review.write(Path(run.config.out), run=run, split="test", findings=findings, **about)
+        print(f"report   {run.config.out}/report.html", flush=True)
+        review.log_pictures(log, run, evaluation=evaluation, **about)
 
 
 def _print_header(
@@ -284,7 +324,7 @@ def _print_header(
     total, left = parameter_count(state.variables["params"]), parameter_count(state.params)
     trained = f", {left:,} of them trained" if left < total else ""
     print(
-        f"device   {_device(devices)}\n"
+        f"device   {described(devices)}\n"
         f"dataset  {dataset.name}: {train:,} images to train, {val:,} to validate, {len(dataset.test):,} to test\n"
         f"pixels   {dataset.source}\n"
         f"model    {config.model}, {total:,} parameters{trained}, {config.precision}\n"

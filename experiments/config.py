@@ -89,9 +89,12 @@ class Config:
     )
     process_id: int | None = flag(None, "this process's number, with --coordinator HOST:PORT", least=0)
     num_processes: int | None = flag(None, "how many there are, with --coordinator HOST:PORT", least=1)
+    check: bool = flag(False, "look at data and network before any training, and train nothing", on_only=True)
     out: str | None = flag(None, "folder of the run", unset="runs/<dataset>-<recipe>-<time>", value="PATH")
     resume: bool = flag(False, "continue the run in --out", on_only=True)
     checkpoint_every: int | None = flag(None, "updates between checkpoints", least=1, unset="one epoch")
+    report: bool = flag(True, "leave figures, every prediction and a page to look at, and pictures for TensorBoard")
+    histograms: bool = flag(False, "for TensorBoard, how parameters and gradients are distributed, each epoch")
 
     def __post_init__(self) -> None:
         check(self)
@@ -100,8 +103,8 @@ class Config:
 # What may differ when a run is resumed; anything else would make it another run.
 HERE_AND_NOW = ("coordinator", "process_id", "num_processes")  # and what belongs to one process of one start
 RESUMABLE = (
-    "data_dir", "offline", "epochs", "steps", "patience", "out", "resume", "checkpoint_every", "workers", "on_nan",
-    "parallel", "mesh", *HERE_AND_NOW,
+    "data_dir", "offline", "epochs", "steps", "patience", "out", "resume", "checkpoint_every", "report", "histograms",
+    "workers", "on_nan", "parallel", "mesh", *HERE_AND_NOW,
 )  # fmt: skip
 
 

@@ -4,6 +4,8 @@ import os
 import re
 import sys
 
+import jax
+
 from experiments.config import Config
 from jaxdl import cluster
 from jaxdl.errors import UserError
@@ -22,6 +24,15 @@ def devices_of(config: Config) -> parallel.Devices:
     elif config.process_id is not None or config.num_processes is not None:
         raise UserError("--process-id and --num-processes need --coordinator: HOST:PORT of process 0.")
     return parallel.choose(config.parallel, **shape)
+
+
+def described(devices: parallel.Devices) -> str:
+    """Which they are, how many, and in how many processes."""
+    device, count = devices.devices[0], len(devices.devices)
+    cpu = device.platform == "cpu"
+    name = f"CPU, {os.cpu_count()} cores" if cpu else f"{device.platform.upper()}, {device.device_kind}"
+    shared = f"; {devices} of {count} devices" if count > 1 else ""
+    return name + shared + (f" in {jax.process_count()} processes" if jax.process_count() > 1 else "")
 
 
 def mesh_of(text: str | None) -> dict[str, int]:

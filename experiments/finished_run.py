@@ -1,5 +1,6 @@
 """A run's network as it was left: what evaluating, exporting or using it begins with."""
 
+import dataclasses
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -14,29 +15,56 @@ from experiments.optimization import optimizer_of, schedule_of
 from jaxdl import optim
 from jaxdl.checkpoint import Checkpoints
 from jaxdl.errors import UserError
-from jaxdl.train.state import create_state
+from jaxdl.train.state import TrainState, create_state
 
 
 class FinishedRun(NamedTuple):
     """A network, what it saw, and how it came about.
 
-    variables: of the newest checkpoint, averaged if the run averaged them. image: (H, W, C). mean, std: of the channels
-    in [0, 1], as the network saw them. record: ``config.json``. step: the updates made.
+    state: without the optimizer's; parameters are averages if the run averaged them. record: ``config.json``.
     """
 
     model: nn.Module
-    variables: dict[str, Any]
-    classes: tuple[str, ...]
-    image: tuple[int, int, int]
-    mean: tuple[float, ...]
-    std: tuple[float, ...]
+    state: TrainState
     config: Config
     record: dict[str, Any]
-    step: int
+
+    @property
+    def variables(self) -> dict[str, Any]:
+        """What ``model.apply`` takes."""
+        return self.state.variables
+
+    @property
+    def step(self) -> int:
+        """The updates made."""
+        return int(self.state.step)
+
+    @property
+    def classes(self) -> tuple[str, ...]:
+        """Their names, in the order of the logits."""
+        return tuple(self.record["classes"])
+
+    @property
+    def image(self) -> tuple[int, int, int]:
+        """(H, W, C) of one image."""
+        return tuple(self.record["image"])
+
+    @property
+    def mean(self) -> tuple[float, ...]:
+        """Of the channels in [0, 1], as the network saw them."""
+        return tuple(self.record["mean"])
+
+    @property
+    def std(self) -> tuple[float, ...]:
+        """As ``mean``."""
+        return tuple(self.record["std"])
 
 
 def load(folder: str) -> FinishedRun:
-    """The run in ``folder``; raises UserError if there is none, or none that has saved anything yet."""
+    """The run in ``folder`` as its newest checkpoint has it.
+
+    Raises UserError if there is no run, or none that has saved anything yet.
+    """
     record = run_folder.read(folder)
     config = run_folder.config_of(record, folder)
     missing = {"classes", "image", "mean", "std"} - record.keys()
@@ -55,14 +83,5 @@ def load(folder: str) -> FinishedRun:
         state, _ = checkpoints.restore(like)
     if config.ema is not None:
         state = state.replace(params=optim.ema_params(state.opt_state))
-    return FinishedRun(
-        model=model,
-        variables=state.variables,
-        classes=tuple(record["classes"]),
-        image=tuple(record["image"]),
-        mean=tuple(record["mean"]),
-        std=tuple(record["std"]),
-        config=config,
-        record=record,
-        step=int(state.step),
-    )
+    config = dataclasses.replace(config, out=folder)  # it may have been moved
+    return FinishedRun(model=model, state=state.replace(opt_state=()), config=config, record=record)

@@ -34,7 +34,8 @@ def flag(
     """A field that is a flag of the command.
 
     text: the help. least, above, below: limits, of which only ``least`` is itself allowed. unset: what the help calls
-    None. value: what it calls the value. on_only: of a bool, no ``--no-`` form. positional: given without its name.
+    None. value: what it calls the value. on_only: of a bool, no ``--no-`` form. positional: given without its name;
+    a field of type ``tuple[str, ...]`` takes one or more.
     """
     about = {"help": text, "least": least, "above": above, "below": below, "choices": choices, "unset": unset,
              "value": value, "on_only": on_only, "positional": positional}  # fmt: skip
@@ -55,13 +56,13 @@ def parse(argv: list[str], base: Options, command: str, description: str) -> tup
     )
     for field in dataclasses.fields(base):
         _add(parser, field, getattr(base, field.name))
-    values, rest = parser.parse_known_args(argv)
+    values, rest = parser.parse_known_intermixed_args(argv)
     for word in rest:
         if word.startswith("-"):
             known = [option for action in parser._actions for option in action.option_strings]
             raise unknown("flag", word.split("=")[0], known, listed=False)
         raise UserError(f"unexpected argument {word!r}; see --help.")
-    given = vars(values)
+    given = {name: tuple(value) if isinstance(value, list) else value for name, value in vars(values).items()}
     return dataclasses.replace(base, **given), frozenset(given)
 
 
@@ -116,7 +117,9 @@ def _add(parser: argparse.ArgumentParser, field: dataclasses.Field, default: Any
     shown = about["unset"] if default is None else default
     choices = f"; one of {', '.join(about['choices'])}" if about["choices"] else ""
     if about["positional"]:
-        parser.add_argument(field.name, metavar=field.name.upper(), help=f"{about['help']}{choices}")
+        name, several = about["value"] or field.name.upper(), typing.get_origin(_type(field)) is tuple
+        text = f"{about['help']}{choices}"
+        parser.add_argument(field.name, nargs="+" if several else None, metavar=name, help=text)
     elif _type(field) is bool:
         action = "store_true" if about["on_only"] else argparse.BooleanOptionalAction
         shown = {True: "yes", False: "no"}.get(default, shown)

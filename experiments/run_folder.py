@@ -107,6 +107,37 @@ def read(folder: str | None) -> dict:
         raise UserError(f"cannot read {path} ({error}).") from error
 
 
+def records(folder: str | Path) -> list[dict]:
+    """The records of ``metrics.jsonl`` so far; a last line that is being written is left out."""
+    path = Path(folder, "metrics.jsonl")
+    try:
+        lines = path.read_text().splitlines()
+    except OSError as error:
+        raise UserError(f"cannot read {path} ({error.strerror}).") from error
+    found = []
+    for line in lines:
+        try:
+            found.append(json.loads(line))
+        except ValueError:
+            if line is not lines[-1]:
+                raise UserError(f"{path} is damaged: {line[:60]!r} is not JSON.") from None
+    return found
+
+
+def groups(records: Sequence[dict]) -> list[str]:
+    """The layer groups whose gradients the records hold, from the input to the output."""
+    return next((record["groups"] for record in records if "groups" in record), [])
+
+
+def summary(folder: str | Path) -> dict | None:
+    """``summary.json``, or None where the run has not ended."""
+    path = Path(folder, "summary.json")
+    try:
+        return json.loads(path.read_text()) if path.exists() else None
+    except (OSError, ValueError) as error:
+        raise UserError(f"cannot read {path} ({error}).") from error
+
+
 def config_of(record: dict, folder: str) -> Config:
     """The configuration in ``record``, which ``read`` found in ``folder``."""
     try:
@@ -143,6 +174,15 @@ def check_same_data(record: dict, dataset: Dataset) -> None:
             f"the run was made on {record['dataset_source']}; what is there now ({dataset.source}) holds other images. "
             "Name the first with --data-dir."
         )
+
+
+@contextmanager
+def written(place: str | Path) -> Iterator[None]:
+    """A context in which a file of that folder that cannot be written is the user's to mend."""
+    try:
+        yield
+    except OSError as error:
+        raise UserError(f"cannot write in {place} ({error.strerror}). Make room, or name another folder.") from error
 
 
 def _typed(command: str) -> str:

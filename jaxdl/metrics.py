@@ -7,6 +7,8 @@ import flax.struct
 import jax
 import jax.numpy as jnp
 
+from jaxdl.variables import flat, layer_of
+
 
 @flax.struct.dataclass
 class Mean:
@@ -54,17 +56,40 @@ def correct(logits: jax.Array, labels: jax.Array) -> jax.Array:
     return (logits.argmax(-1) == labels).astype(jnp.float32)
 
 
-def norms_by_layer(tree: Any) -> dict[str, jax.Array]:
-    """The L2 norm of each layer's leaves together: ``{"stage1/Conv_0": float32[]}``, by name.
+def norms_by_layer(tree: Any, *, depth: int | None = None) -> dict[str, jax.Array]:
+    """The L2 norm of each layer's leaves together: ``{"stage1.conv": float32[]}``, by name.
 
-    tree: gradients or params. A layer is what holds leaves: a kernel and its bias count as one. Where gradients vanish
-    these fall from layer to layer towards the input, where they explode they rise.
+    tree: gradients or params. A layer is what holds leaves: a kernel and its bias count as one; with ``depth``, what
+    shares so many parts of its name. Where gradients vanish these fall from layer to layer towards the input, where
+    they explode they rise.
     """
     squares: dict[str, jax.Array] = {}
-    for path, leaf in jax.tree_util.tree_leaves_with_path(tree):
-        layer = "/".join(str(getattr(part, "key", part)) for part in path[:-1])
+    for path, leaf in flat({"params": tree}).items():
+        layer = layer_of(path, depth=depth)
         squares[layer] = squares.get(layer, 0.0) + jnp.square(leaf.astype(jnp.float32)).sum()
     return {layer: jnp.sqrt(total) for layer, total in squares.items()}
+
+
+def still_units_by_layer(gradients: Any, *, depth: int | None = None) -> dict[str, jax.Array]:
+    """The share, 0 to 1, of each layer's units whose weights get no gradient at all, by name as ``norms_by_layer``.
+
+    A unit is an output feature of a kernel. Under ReLU it gets none where no example of the batch makes it positive:
+    a unit that stays so is dead, and learns no more (Lu et al. 2019). Layers without a kernel are left out.
+    """
+    units: dict[str, list[jax.Array]] = {}
+    for path, leaf in flat({"params": gradients}).items():
+        if path[-1] == "kernel":
+            still = (leaf == 0).all(tuple(range(leaf.ndim - 1)))
+            units.setdefault(layer_of(path, depth=depth), []).append(still)
+    return {layer: jnp.concatenate(still).mean(dtype=jnp.float32) for layer, still in units.items()}
+
+
+def gradient_health(gradients: Any, *, depth: int | None = None) -> dict[str, jax.Array]:
+    """Both of the above: ``grad_norm/<layer>`` and ``no_gradient/<layer>``, float32[] each."""
+    norms, still = norms_by_layer(gradients, depth=depth), still_units_by_layer(gradients, depth=depth)
+    return {f"grad_norm/{name}": value for name, value in norms.items()} | {
+        f"no_gradient/{name}": value for name, value in still.items()
+    }
 
 
 class Totals(dict):

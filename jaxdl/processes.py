@@ -21,3 +21,9 @@ def from_all(value: Any) -> list[Any]:
 def from_first(value: Any) -> Any:
     """The first process's ``value``: what all go by where each has read the disk for itself. As ``from_all``."""
     return from_all(value)[0]
+
+
+def on_host(array: jax.Array) -> np.ndarray:
+    """The whole of it, also where each process holds a part; then each of them has to call this at the same place."""
+    whole = array.is_fully_replicated or array.is_fully_addressable
+    return np.asarray(array if whole else multihost_utils.process_allgather(array, tiled=True))

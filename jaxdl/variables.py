@@ -27,9 +27,17 @@ def unflat(leaves: Mapping[Path, Any]) -> dict[str, Any]:
     return traverse_util.unflatten_dict(dict(leaves))
 
 
-def layer_of(path: Path) -> str:
-    """The name of the layer that holds the leaf."""
-    return ".".join(path[1:-1])
+def layer_of(path: Path, *, depth: int | None = None) -> str:
+    """The name of the layer that holds the leaf; with ``depth``, the first so many parts of it."""
+    return ".".join(path[1:-1][:depth])
+
+
+def depth_of(variables: Variables, *, most: int) -> int:
+    """The depth at which ``layer_of`` tells as many layers apart as it can, but no more than ``most``; at least 1."""
+    paths = list(flat(variables))
+    deepest = max(len(path) for path in paths) - 2
+    fitting = (depth for depth in range(deepest, 1, -1) if len({layer_of(path, depth=depth) for path in paths}) <= most)
+    return next(fitting, 1)
 
 
 def select(variables: Variables, patterns: Sequence[str]) -> set[Path]:

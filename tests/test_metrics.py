@@ -104,4 +104,4 @@ def test_norms_by_layer_fall_or_rise_with_depth_as_pytorchs(rng, activation, ini
 
 def test_norms_by_layer_name_nested_layers():
     tree = {"block": {"conv": {"kernel": 3.0 * jnp.ones(1), "bias": 4.0 * jnp.ones(1)}}, "head": {"bias": jnp.ones(4)}}
-    assert {name: float(norm) for name, norm in norms_by_layer(tree).items()} == {"block/conv": 5.0, "head": 2.0}
+    assert {name: float(norm) for name, norm in norms_by_layer(tree).items()} == {"block.conv": 5.0, "head": 2.0}

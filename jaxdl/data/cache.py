@@ -11,7 +11,7 @@ from pathlib import Path
 
 import numpy as np
 
-FORMAT = 1  # raise it when what is stored changes
+FORMAT = 2  # raise it when what is stored changes
 
 
 def directory() -> Path:

@@ -1,26 +1,26 @@
-"""A dataset from folders of pictures, ``root/train/<class>/*.jpg`` and ``root/test/<class>/*.jpg``, by Pillow alone."""
+"""A dataset from folders of pictures, ``root/train/<class>/*.jpg`` and ``root/test/<class>/*.jpg``."""
 
 import os
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
-from PIL import Image, ImageOps
 from tqdm import tqdm
 
-from jaxdl.data import cache
+from jaxdl.data import cache, pictures
 from jaxdl.errors import UserError
 
 SUFFIXES = (".jpg", ".jpeg", ".png")
-MOST_PIXELS = 100_000_000  # a picture that claims more is refused before it is decoded
+MOST_PIXELS = pictures.MOST_PIXELS
 
 
 def read(root: Path, *, size: int, progress: bool = False) -> tuple[dict[str, np.ndarray], dict]:
     """Both splits as arrays, ``train_images``: uint8[N, size, size, 3], ``train_labels``: int32[N], and so for test.
 
-    Classes are the folder names in sorted order. Pictures are turned upright by their EXIF tag, brought to RGB and
-    resized (bilinear) without keeping their aspect. Raises UserError for a missing or an empty folder and for a
-    picture that cannot be read.
+    Classes are the folder names in sorted order. Pictures are turned upright by their EXIF tag, brought to RGB, on
+    white where they are transparent, and resized (bilinear) without keeping their aspect. Raises UserError for a
+    missing or an empty folder and for a picture that cannot be read.
     """
     classes, splits = listing(root)
     paths = {split: [root / os.fsdecode(name) for name in names] for split, (names, _) in splits.items()}
@@ -55,27 +55,35 @@ def listing(root: Path) -> tuple[list[str], dict[str, tuple[np.ndarray, np.ndarr
     return classes, splits
 
 
+def labelled(root: Path, classes: Sequence[str]) -> tuple[np.ndarray, np.ndarray]:
+    """The pictures in ``root/<class>/`` as ``listing`` gives those of a split; opens none.
+
+    Folders may be missing, and one at least must be there. Raises UserError for one that is none of ``classes`` and for
+    an empty one.
+    """
+    if not root.is_dir():
+        raise UserError(f"{root} is not a folder. Name one that holds pictures in <class>/.")
+    found = sorted(entry.name for entry in root.iterdir() if entry.is_dir() and not entry.name.startswith("."))
+    strange = sorted(set(found) - set(classes))
+    if strange or not found:
+        what = f"the folder {strange[0]}, which is none of the classes" if strange else "no folder"
+        raise UserError(f"{root} holds {what}. It must hold pictures in folders named {', '.join(classes)}.")
+    names = [_pictures(root, Path(name)) for name in found]
+    labels = np.repeat(np.array([classes.index(name) for name in found], np.int32), [len(each) for each in names])
+    return np.array([name for each in names for name in each]), labels
+
+
 def decoded_bytes(root: Path, *, size: int) -> int:
     """The memory that ``read`` would fill with pixels; counts files and opens none. Raises as ``listing`` does."""
     return sum(len(names) for names, _ in listing(root)[1].values()) * size * size * 3
 
 
 def open_picture(path: Path, size: int) -> np.ndarray:
-    """One picture as uint8[size, size, 3]; raises UserError with its path if it cannot be read."""
+    """One picture as uint8[size, size, 3], by ``pictures.open_picture``; raises UserError with its path."""
     try:
-        with Image.open(path) as image:
-            if image.width * image.height > MOST_PIXELS:
-                raise UserError(
-                    f"{path} is {image.width} x {image.height} pixels, more than the {MOST_PIXELS:,} allowed."
-                )
-            image = ImageOps.exif_transpose(image).convert("RGB")
-            if image.size != (size, size):
-                image = image.resize((size, size), Image.Resampling.BILINEAR)
-            return np.asarray(image)
-    except UserError:
-        raise
-    except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
-        raise UserError(f"cannot read the picture {path} ({error}). Replace or remove it.") from error
+        return pictures.open_picture(path, size, most_pixels=MOST_PIXELS)
+    except UserError as error:
+        raise UserError(f"{error} Replace or remove it.") from error
 
 
 def _classes(split: Path) -> list[str]:

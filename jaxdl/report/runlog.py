@@ -3,11 +3,22 @@
 import contextlib
 import json
 import math
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
+import numpy as np
 from tensorboardX import SummaryWriter
+from tensorboardX.proto.attr_value_pb2 import AttrValue
+from tensorboardX.proto.event_pb2 import Event
+from tensorboardX.proto.graph_pb2 import GraphDef
+from tensorboardX.proto.node_def_pb2 import NodeDef
+from tensorboardX.proto.tensor_shape_pb2 import TensorShapeProto
+from tensorboardX.proto.versions_pb2 import VersionDef
 
 from jaxdl.errors import UserError
+from jaxdl.report.graph import Node
+from jaxdl.variables import flat
 
 
 class RunLog:
@@ -52,6 +63,38 @@ class RunLog:
         """A passage on TensorBoard's text page."""
         self._board.add_text(name, text, 0)
 
+    def image(self, name: str, image: np.ndarray, step: int) -> None:
+        """A picture, uint8[H, W, 3], on TensorBoard's page of images."""
+        self._board.add_image(name, image, step, dataformats="HWC")
+
+    def images(self, name: str, images: np.ndarray, step: int) -> None:
+        """A batch of pictures, uint8[N, H, W, 3], as one there."""
+        self._board.add_images(name, images, step, dataformats="NHWC")
+
+    def histograms(self, name: str, tree: Any, step: int) -> None:
+        """How the numbers of each leaf are distributed: ``<name>/<layer>.<leaf>`` on its page of histograms."""
+        for path, leaf in flat({name: tree}).items():
+            self._board.add_histogram(f"{name}/{'.'.join(path[1:])}", np.asarray(leaf, np.float32), step)
+
+    def graph(self, nodes: Sequence[Node]) -> None:
+        """A network on its page of graphs."""
+        stored = [
+            NodeDef(
+                name=node.name,
+                op=node.kind,
+                input=node.inputs,
+                attr={"_output_shapes": AttrValue(list=AttrValue.ListValue(shape=[_shape(node.shape)]))},
+            )
+            for node in nodes
+        ]
+        graph = GraphDef(node=stored, versions=VersionDef(producer=22))
+        self._board.file_writer.add_event(Event(graph_def=graph.SerializeToString()))
+
+    def hyperparameters(self, settings: Mapping[str, Any], reached: Mapping[str, float]) -> None:
+        """The run's row in its table of hyperparameters: what was set, and what came of it."""
+        shown = {name: str(value) if value is None else value for name, value in settings.items()}
+        self._board.add_hparams(shown, dict(reached), name="hyperparameters")
+
     def close(self) -> None:
         """Everything is on disk afterwards."""
         with contextlib.suppress(OSError):  # every record is flushed; what is left is one that could not be written
@@ -65,6 +108,10 @@ class RunLog:
         self.close()
 
 
+def _shape(sizes: Sequence[int]) -> TensorShapeProto:
+    return TensorShapeProto(dim=[TensorShapeProto.Dim(size=size) for size in sizes])
+
+
 class NoLog:
     """A RunLog that keeps nothing: of a process that leaves the writing to another."""
 
@@ -74,6 +121,9 @@ class NoLog:
         """Nothing."""
 
     def text(self, name: str, text: str) -> None:
+        """Nothing."""
+
+    def histograms(self, name: str, tree: Any, step: int) -> None:
         """Nothing."""
 
     def __enter__(self) -> "NoLog":

@@ -21,6 +21,11 @@ def across(tree: Any) -> Any:
     return jax.lax.psum(tree, AXIS) if shared() else tree
 
 
+def every_row(rows: jax.Array) -> jax.Array:
+    """The rows of the whole batch, in order, from those of each device that shares it; the same where none do."""
+    return jax.lax.all_gather(rows, AXIS, tiled=True) if shared() else rows
+
+
 def shared() -> bool:
     """Whether the function being traced is one of several replicas, each with its share of a batch."""
     try:

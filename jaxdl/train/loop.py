@@ -1,4 +1,4 @@
-"""fit() and evaluate(): what happens, in order."""
+"""fit(), evaluate() and predict(): what happens, in order."""
 
 import math
 import time
@@ -7,12 +7,14 @@ from collections.abc import Callable, Iterable
 from dataclasses import asdict, dataclass, field
 
 import jax
+import numpy as np
 import optax
 
 from jaxdl.errors import UserError
 from jaxdl.metrics import Mean, Totals
+from jaxdl.processes import on_host
 from jaxdl.train.state import TrainState
-from jaxdl.train.step import Batch, EvalStep, TrainStep
+from jaxdl.train.step import Batch, EvalStep, PredictStep, TrainStep
 
 AHEAD = 4  # steps queued on the device before the host waits for a result: enough never to starve it
 
@@ -85,6 +87,27 @@ def evaluate(
     return totals
 
 
+def predict(
+    predict_step: PredictStep,
+    state: TrainState,
+    batches: Iterable[Batch],
+    *,
+    examples: int,
+    should_stop: Callable[[], bool] = lambda: False,
+) -> np.ndarray | None:
+    """Logits, float32[examples, classes], of ``batches`` but for the padding at their end; None if asked to stop."""
+    found: list[np.ndarray] = []
+    waiting: deque[jax.Array] = deque()
+    for batch in batches:
+        if should_stop():
+            return None
+        waiting.append(predict_step(state, batch))
+        if len(waiting) > AHEAD:
+            found.append(on_host(waiting.popleft()))
+    found.extend(map(on_host, waiting))
+    return np.concatenate(found)[:examples]
+
+
 def fit(
     state: TrainState,
     train_step: TrainStep,
@@ -99,6 +122,7 @@ def fit(
     log_every: int = 100,
     on_step: Callable[[int, History], None] = lambda step, history: None,
     on_record: Callable[[dict], None] = lambda record: None,
+    on_epoch: Callable[[TrainState, Batch | None], None] = lambda state, batch: None,
     should_stop: Callable[[], bool] = lambda: False,
     history: History | None = None,
 ) -> TrainState:
@@ -111,6 +135,8 @@ def fit(
     updates and at each new best validation accuracy; and at the end.
     on_step: called for each finished step, in order.
     on_record: called with a flat dict of metrics every ``log_every`` steps and at each epoch's end.
+    on_epoch: called after that, at the end of each epoch and of the run, with the state and the last batch, if this
+    ``fit`` trained on one.
     history: what the checkpoint that ``state`` comes from noted; a new one if None. It is updated in place.
     Raises NotFiniteError, naming the step, before anything of that step is saved.
     """
@@ -138,7 +164,7 @@ def fit(
             history.seconds = before + now - began
             on_step(step, history)
 
-    step = int(state.step)
+    step, batch = int(state.step), None
     while history.validation_due or (step < steps and not should_stop()):
         if not history.validation_due:
             asked = time.perf_counter()
@@ -173,6 +199,7 @@ def fit(
                 history.val_accuracies.append(val_accuracy)
             history.seconds = before + time.perf_counter() - began
             on_record(_epoch_record(step, steps_per_epoch, history, float(learning_rate(step - 1)), validation))
+            on_epoch(state, batch)
             if epoch_ends:
                 history.epoch = Totals()
             last_tick = None

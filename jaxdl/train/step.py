@@ -1,6 +1,7 @@
-"""The training step and the evaluation step: pure functions of arrays, compiled."""
+"""The steps of training, evaluation and prediction: pure functions of arrays, compiled."""
 
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from typing import Any
 
 import flax.linen as nn
@@ -11,7 +12,7 @@ import optax
 from jaxdl.metrics import Mean
 from jaxdl.train import compiler
 from jaxdl.train.accumulation import split, sum_over_parts
-from jaxdl.train.across import AXIS, across, shared, whole_batch
+from jaxdl.train.across import AXIS, across, every_row, shared, whole_batch
 from jaxdl.train.freezing import statistics_stay
 from jaxdl.train.gradient import with_gradient
 from jaxdl.train.state import TrainState
@@ -21,6 +22,7 @@ Batch = Mapping[str, jax.Array]
 PerExample = Callable[[jax.Array, jax.Array], jax.Array]
 Loss = Callable[[jax.Array, jax.Array], jax.Array | tuple[jax.Array, jax.Array]]
 EvalStep = Callable[[TrainState, Batch], dict[str, Mean]]
+PredictStep = Callable[[TrainState, Batch], jax.Array]
 GATHERED = "gathered"  # the name under which ``jax.checkpoint`` knows what is gathered again rather than kept
 
 
@@ -60,6 +62,27 @@ class TrainStep:
         return self.update(state, self.prepare(key, state.step, batch))
 
 
+def prepare_batch(
+    key: jax.Array,
+    step: jax.Array | int,
+    batch: Batch,
+    *,
+    augment: Callable[[jax.Array, jax.Array], jax.Array] | None = None,
+    mix: Callable[[jax.Array, jax.Array, jax.Array], tuple[jax.Array, jax.Array]] | None = None,
+) -> Batch:
+    """What the network sees of ``batch`` in training step ``step`` (from 0), ``key`` being the state's.
+
+    augment, mix: as ``make_train_step`` takes them.
+    """
+    augment_key = _keys(key, step)[0]
+    images, labels = batch["images"], batch["labels"]
+    if augment is not None:
+        images = augment(augment_key, images)
+    if mix is not None:
+        images, labels = mix(jax.random.fold_in(augment_key, 1), images, labels)
+    return {**batch, "images": images, "labels": labels}
+
+
 def make_train_step(
     model: nn.Module,
     optimizer: optax.GradientTransformation,
@@ -71,6 +94,7 @@ def make_train_step(
     accumulate: int = 1,
     skip_not_finite: bool = False,
     metrics: Mapping[str, PerExample] | None = None,
+    gradient_metrics: Callable[[Any], Mapping[str, jax.Array]] | None = None,
 ) -> TrainStep:
     """The step ``(state, batch) -> (state, metrics)``. It runs on one device; ``jaxdl.train.parallel`` and an axis
     named "batch" of ``jax.pmap`` run the same on several.
@@ -90,22 +114,17 @@ def make_train_step(
     skip_not_finite: an update whose loss or gradient is not finite is left out: the state keeps all but ``step``, and
     the metrics count nothing but ``skipped``.
     metrics: (logits, labels) -> float32[B], one value per example.
+    gradient_metrics: gradients -> float32[] by name, before clipping.
     A model that sows the logits of auxiliary classifiers into the collection ``auxiliary`` has their losses added to
     the one that is differentiated, each weighted by the model's ``auxiliary_weight``.
     The metrics returned, as ``Mean``, are ``loss`` (of the logits, no penalty and no auxiliary classifier in it),
-    ``grad_norm`` (global L2, before clipping), ``penalty`` and ``skipped`` where there are such, and ``metrics``.
+    ``grad_norm`` (global L2, before clipping), ``penalty`` and ``skipped`` where there are such, ``metrics`` and
+    ``gradient_metrics``.
     """
     measured = dict(metrics or {})
     optimizer = optax.with_extra_args_support(optimizer)
 
-    def prepare(key: jax.Array, step: jax.Array, batch: Batch) -> Batch:
-        augment_key = _keys(key, step)[0]
-        images, labels = batch["images"], batch["labels"]
-        if augment is not None:
-            images = augment(augment_key, images)
-        if mix is not None:
-            images, labels = mix(jax.random.fold_in(augment_key, 1), images, labels)
-        return {**batch, "images": images, "labels": labels}
+    prepare = partial(prepare_batch, augment=augment, mix=mix)
 
     def forward(variables: Any, frozen: Any, part: dict[str, jax.Array]) -> tuple[Mean, dict[str, Mean], Any]:
         labels, mask = part["labels"], _mask(part)
@@ -178,6 +197,8 @@ def make_train_step(
             gradients, state.opt_state, state.params, value=value, grad=gradients, value_fn=value_fn
         )
         norm = optax.tree.norm(gradients)
+        if gradient_metrics is not None:
+            extra |= {name: Mean(measure, jnp.ones(())) for name, measure in gradient_metrics(gradients).items()}
         after = state.replace(
             params=optax.apply_updates(state.params, updates),
             batch_stats=batch_stats,
@@ -199,6 +220,21 @@ def make_train_step(
     return TrainStep(prepare, update, parts=accumulate)
 
 
+def make_gradient_step(model: nn.Module, loss: Loss, **options: Any) -> Callable[[TrainState, Batch], Any]:
+    """``step(state, batch) -> gradients``, a tree as ``state.params``: those that the next training step would take.
+
+    options: as ``make_train_step`` takes them. A pure function, not jitted; nothing is donated.
+    """
+    memory = optax.trace(decay=0.0)  # whose state is the gradient that it was given
+    train_step = make_train_step(model, memory, loss, **options)
+
+    def step(state: TrainState, batch: Batch) -> Any:
+        after, _ = train_step.__wrapped__(state.replace(opt_state=memory.init(state.params)), batch)
+        return after.opt_state.trace
+
+    return step
+
+
 def make_eval_step(
     model: nn.Module,
     loss: Loss,
@@ -214,17 +250,49 @@ def make_eval_step(
     as they are and all views.
     """
     measured = dict(metrics or {})
+    logits_of = _averaged(model, prepare, views)
 
     def step(state: TrainState, batch: Batch) -> dict[str, Mean]:
-        images, labels, mask = batch["images"], batch["labels"], _mask(batch)
-        if prepare is not None:
-            images = prepare(images)
-        seen = [images, *(view(images) for view in views)]
-        logits = sum(model.apply(state.variables, version, train=False) for version in seen) / len(seen)
+        labels, mask = batch["labels"], _mask(batch)
+        logits = logits_of(state, batch["images"])
         means = {name: Mean.of(of(logits, labels), mask) for name, of in measured.items()}
         return across({"loss": _mean_loss(loss, logits, labels, mask), **means})
 
     return jax.jit(step, compiler_options=compiler.options())
+
+
+def make_predict_step(
+    model: nn.Module,
+    *,
+    prepare: Callable[[jax.Array], jax.Array] | None = None,
+    views: Sequence[Callable[[jax.Array], jax.Array]] = (),
+) -> PredictStep:
+    """``step(state, batch) -> logits: float32[B, classes]`` of every row of the batch, padding too, on each device.
+
+    Otherwise as ``make_eval_step``.
+    """
+    logits_of = _averaged(model, prepare, views)
+
+    def step(state: TrainState, batch: Batch) -> jax.Array:
+        return every_row(logits_of(state, batch["images"]).astype(jnp.float32))
+
+    return jax.jit(step, compiler_options=compiler.options())
+
+
+def _averaged(
+    model: nn.Module,
+    prepare: Callable[[jax.Array], jax.Array] | None,
+    views: Sequence[Callable[[jax.Array], jax.Array]],
+) -> Callable[[TrainState, jax.Array], jax.Array]:
+    """Logits averaged over the prepared images and all views of them."""
+
+    def logits_of(state: TrainState, images: jax.Array) -> jax.Array:
+        if prepare is not None:
+            images = prepare(images)
+        seen = [images, *(view(images) for view in views)]
+        return sum(model.apply(state.variables, version, train=False) for version in seen) / len(seen)
+
+    return logits_of
 
 
 def _keys(key: jax.Array, step: jax.Array) -> jax.Array:

@@ -16,7 +16,7 @@ from jaxdl.train.state import create_state
 
 ROOT = Path(__file__).resolve().parents[2]
 SHORT = ["--dataset", "digits", "--model", "cifar_cnn", "--recipe", "course", "--lr", "0.05", "--batch-size", "100",
-         "--epochs", "3", "--crop-padding", "2"]  # 12 steps an epoch  # fmt: skip
+         "--epochs", "3", "--crop-padding", "2", "--no-report"]  # 12 steps an epoch  # fmt: skip
 STEPS = 36
 
 

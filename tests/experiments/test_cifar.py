@@ -1,16 +1,20 @@
 """The command, run as its users run it: what it prints, what it leaves, what it trains on."""
 
+import io
 import json
 import os
 import subprocess
 import sys
 import time
 
+import numpy as np
 import pytest
+from PIL import Image
+from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 from experiments.cifar import main
 from tests.data.test_sources import PREPARED, real_cifar10
-from tests.experiments.short_run import ROOT, SHORT, STEPS, assert_same_run, command, records
+from tests.experiments.short_run import ROOT, SHORT, STEPS, assert_same_run, command, final_state, records
 from tests.report.tensorboard_events import scalars
 
 SUMMARY = {
@@ -24,7 +28,8 @@ def test_a_run_prints_a_header_lines_and_its_result(finished):
     _, done = finished
     for words in ("device   CPU", "dataset  digits: 1,294 images to train, 143 to validate, 360 to test",
                   "scikit-learn's bundled", "model    cifar_cnn, 145,578 parameters", "recipe   course: sgd",
-                  "epoch 1/3  train loss", "epoch 3/3", "images/s", "test accuracy"):  # fmt: skip
+                  "epoch 1/3  train loss", "epoch 3/3", "images/s", "test accuracy",
+                  "underfitting: ", "report.html"):  # fmt: skip
         assert words in done.stdout
     assert "\r" not in done.stdout  # no progress bar where there is no terminal
     assert done.stderr == ""
@@ -34,6 +39,7 @@ def test_a_run_leaves_its_files(finished):
     out, _ = finished
     assert {path.name for path in out.iterdir()} == {
         "config.json", "metrics.jsonl", "summary.json", "checkpoints", "tensorboard",
+        "evaluation.json", "predictions.csv", "report.html",
     }  # fmt: skip
     summary = json.loads((out / "summary.json").read_text())
     assert set(summary) >= SUMMARY
@@ -50,6 +56,60 @@ def test_tensorboard_reads_the_same_curves(finished):
     epochs = [record for record in records(out) if record["kind"] == "epoch"]
     assert found["epoch/val_accuracy"] == {each["step"]: pytest.approx(each["val_accuracy"]) for each in epochs}
     assert {"epoch/train_loss", "epoch/learning_rate", "epoch/train_grad_norm", "epoch/images_per_second"} <= set(found)
+
+
+def test_tensorboard_reads_pictures_histograms_settings_and_the_graph(finished):
+    out, _ = finished
+    found = EventAccumulator(str(out / "tensorboard"), size_guidance={"images": 0, "histograms": 0}).Reload()
+    tags = found.Tags()
+    assert {"augmented_batch", "mistakes", "confusion_matrix", "inputs_beside_outputs/Conv_0"} <= set(tags["images"])
+    for tag in tags["images"]:
+        (image,) = found.Images(tag)
+        assert image.step == STEPS
+        assert np.asarray(Image.open(io.BytesIO(image.encoded_image_string))).std() > 5
+    assert {"parameters/Conv_0.kernel", "gradients/Dense_1.bias"} <= set(tags["distributions"])
+    kernels = found.Histograms("parameters/Conv_0.kernel")
+    assert [each.step for each in kernels] == [12, 24, 36]
+    state = final_state(out)
+    assert kernels[-1].histogram_value.num == state.params["Conv_0"]["kernel"].size
+    assert kernels[-1].histogram_value.sum == pytest.approx(float(state.params["Conv_0"]["kernel"].sum()), abs=1e-3)
+    assert tags["graph"]
+    settings = EventAccumulator(str(out / "tensorboard" / "hyperparameters")).Reload()
+    assert "test_accuracy" in settings.Tags()["scalars"]
+
+
+def test_records_hold_each_layers_gradient(finished):
+    out, _ = finished
+    first, *_, last = records(out)[:-1]
+    assert first["groups"] == ["Conv_0", "Conv_1", "Conv_2", "Dense_0", "Dense_1"]
+    norms = [last[f"train_grad_norm/{group}"] for group in first["groups"]]
+    assert all(0 < norm < last["train_grad_norm"] for norm in norms)
+    assert all(last[f"train_no_gradient/{group}"] == 0 for group in first["groups"])
+
+
+def test_without_a_report_only_the_diagnosis_is_given(tmp_path, capsys):
+    out = tmp_path / "run"
+    assert main([*SHORT, "--steps", "12", "--out", str(out)]) == 0
+    assert "not converging: " in capsys.readouterr().out
+    assert not list(out.glob("*.html")) + list(out.glob("*.csv"))
+
+
+def test_checks_before_training_say_ok_and_train_nothing(tmp_path, capsys):
+    flags = ["--dataset", "digits", "--model", "cifar_cnn", "--check"]
+    assert main([*flags, "--out", str(tmp_path / "run")]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert [line.split()[:2] for line in lines] == [
+        ["ok", "labels"], ["ok", "test"], ["ok", "inputs"], ["ok", "first"], ["ok", "one"],
+    ]  # fmt: skip
+    assert not (tmp_path / "run").exists()
+
+
+def test_a_check_that_fails_is_seen_in_the_exit_status(tmp_path, capsys):
+    """Of a network whose trained layers cannot learn: all that is left to train is one layer's bias."""
+    flags = ["--dataset", "digits", "--model", "cifar_cnn", "--freeze", "*,!Dense_1.bias", "--check"]
+    assert main(flags) == 1
+    last = capsys.readouterr().out.splitlines()[-1]
+    assert last.startswith("LOOK  one batch")
 
 
 def test_the_same_seed_gives_the_same_run_and_another_seed_another(finished, tmp_path):

@@ -10,7 +10,7 @@ from jax.sharding import Mesh, NamedSharding, PartitionSpec
 
 from jaxdl.errors import UserError
 from jaxdl.train.parallel.rows import fill, rows_of, up_to_multiple
-from jaxdl.train.parallel.typed_keys import bare, typed
+from jaxdl.train.parallel.typed_keys import bare, fetched, typed
 from jaxdl.train.step import Batch, TrainStep
 
 Step = Callable[[Any, Batch], Any]
@@ -52,6 +52,10 @@ class Single:
     def make(self, function: Callable[[], Any]) -> Any:
         """What ``function()`` returns, where the step wants it."""
         return self.put(function())
+
+    def fetch(self, tree: Any) -> Any:
+        """The whole of ``tree`` on the host, as numpy's arrays; keys stay keys. The same in every process."""
+        return fetched(tree)
 
     def padded(self, examples: int) -> int:
         """The rows of a batch of so many examples, with those that fill it up."""
@@ -96,6 +100,10 @@ class Several:
     def make(self, function: Callable[[], Any]) -> Any:
         """What ``function()`` returns, where the step wants it."""
         return self.put(function())
+
+    def fetch(self, tree: Any) -> Any:
+        """The whole of ``tree`` on the host, as numpy's arrays; keys stay keys. The same in every process."""
+        return fetched(tree)
 
     def padded(self, examples: int) -> int:
         """The rows of a batch of so many examples, with those that fill it up to as many for each device."""

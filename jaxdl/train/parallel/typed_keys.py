@@ -6,6 +6,8 @@ import flax.struct
 import jax
 import jax.numpy as jnp
 
+from jaxdl.processes import on_host
+
 
 @flax.struct.dataclass
 class KeyData:
@@ -32,3 +34,8 @@ def typed(tree: Any) -> Any:
         return jax.random.wrap_key_data(leaf.data, impl=leaf.implementation) if isinstance(leaf, KeyData) else leaf
 
     return jax.tree.map(key_of, tree, is_leaf=lambda leaf: isinstance(leaf, KeyData))
+
+
+def fetched(tree: Any) -> Any:
+    """``tree`` on the host, its arrays whole; keys stay keys, of this process alone."""
+    return typed(jax.tree.map(on_host, bare(tree)))

@@ -1,0 +1,72 @@
+"""``python -m experiments.cifar --check``: a look at the data and the network before any training."""
+
+from collections.abc import Callable, Iterator, Sequence
+from functools import partial
+
+import flax.linen as nn
+import jax
+import numpy as np
+from tqdm import tqdm
+
+from jaxdl import losses, metrics, optim
+from jaxdl.data.dataset import Dataset, Split
+from jaxdl.report import checks
+from jaxdl.report.checks import Check
+from jaxdl.train.state import TrainState, create_state
+from jaxdl.train.step import make_eval_step, make_train_step
+
+IMAGES = 32  # of the batch that is learned by heart
+UPDATES = 200  # in which it is to be
+SAMPLE = 500  # images that the first loss is taken over
+RATE = 1e-3  # Adam's own, whatever the run is to use: the network is on trial
+
+
+def before_training(
+    model: nn.Module,
+    state: TrainState,
+    dataset: Dataset,
+    train: Split,
+    val: Split | None,
+    *,
+    prepare: Callable[[jax.Array], jax.Array],
+    freeze: Sequence[str],
+) -> Iterator[Check]:
+    """Each check as it is done. state: as training would begin with it. freeze: patterns of what is not trained."""
+    splits = {"train": train, **({"val": val} if val else {}), "test": dataset.test}
+    yield checks.labels(splits, dataset.classes)
+    if isinstance(dataset.test.images, np.ndarray):
+        yield checks.repeated(dataset.train, dataset.test)
+    sample = train.take(np.random.default_rng(0).permutation(len(train))[:SAMPLE])
+    yield checks.inputs(np.asarray(prepare(sample.images)))
+    batch = {"images": sample.images, "labels": sample.labels}
+    first = make_eval_step(model, losses.cross_entropy, prepare=prepare)(state, batch)
+    yield checks.first_loss(float(first["loss"].value), len(dataset.classes))
+    yield _one_batch(model, state, sample.take(range(min(IMAGES, len(sample)))), prepare, freeze, len(dataset.classes))
+
+
+def _one_batch(
+    model: nn.Module,
+    state: TrainState,
+    few: Split,
+    prepare: Callable[[jax.Array], jax.Array],
+    freeze: Sequence[str],
+    classes: int,
+) -> Check:
+    optimizer = optim.create("adam", learning_rate=RATE)
+    step = make_train_step(
+        model,
+        optimizer,
+        losses.cross_entropy,
+        augment=lambda key, images: prepare(images),
+        metrics={"accuracy": metrics.correct},
+    )
+    images = prepare(few.images)
+    trained = create_state(model, optimizer, state.key, images, variables=state.variables, freeze=freeze)
+    batch = {"images": few.images, "labels": few.labels}
+    judge = partial(checks.one_batch, images=len(few), classes=classes)
+    for update in tqdm(range(1, UPDATES + 1), "learning one batch", delay=2, leave=False, disable=None):
+        trained, measured = step(trained, batch)
+        found = judge(float(measured["loss"].value), float(measured["accuracy"].value), updates=update)
+        if found.fine:
+            break
+    return found

@@ -1,0 +1,131 @@
+"""Pictures from files of unknown origin, to pixels of one size. The only file that imports Pillow."""
+
+import contextlib
+import io
+import stat
+import threading
+import warnings
+from pathlib import Path
+from typing import BinaryIO
+
+import numpy as np
+from PIL import (
+    Image,
+    UnidentifiedImageError,
+    WebPImagePlugin,  # noqa: F401, or Pillow would import all its decoders to find this one
+)
+
+from jaxdl.errors import UserError
+
+FORMATS = ("JPEG", "PNG", "WEBP", "BMP", "GIF")  # no other decoder ever sees a byte
+SUFFIXES = (".jpg", ".jpeg", ".png", ".webp", ".bmp", ".gif")
+MOST_PIXELS = 100_000_000  # a picture that claims more is refused before it is decoded
+MOST_SIDE = 65_535  # pixels; resizing takes memory for each pixel of a side
+MOST_BYTES = 2**30  # of a file
+LARGE = 16_000_000  # pixels, beyond which pictures are decoded one at a time: each can take a gigabyte
+ORIENTATION = 0x0112  # the EXIF tag
+TURNS = {
+    2: Image.Transpose.FLIP_LEFT_RIGHT,
+    3: Image.Transpose.ROTATE_180,
+    4: Image.Transpose.FLIP_TOP_BOTTOM,
+    5: Image.Transpose.TRANSPOSE,
+    6: Image.Transpose.ROTATE_270,
+    7: Image.Transpose.TRANSVERSE,
+    8: Image.Transpose.ROTATE_90,
+}
+
+_alone = threading.Lock()
+# What Pillow warns of is either refused below or does no harm. A filter of the whole process, since
+# warnings.catch_warnings is none for threads.
+warnings.filterwarnings("ignore", module=r"PIL\.")
+
+
+def open_picture(
+    source: Path | bytes, size: int, *, name: str | None = None, most_pixels: int = MOST_PIXELS
+) -> np.ndarray:
+    """The picture as uint8[size, size, 3]: upright by its EXIF tag, RGB, on white where transparent.
+
+    Resized (bilinear) without keeping its aspect. Of an animation, the first frame. JPEG, PNG, WebP, BMP and GIF.
+
+    source: a file or its content. name: what errors call it. most_pixels: more are refused before they are decoded.
+    Raises UserError, with one line, whatever is wrong with it. Several threads may call.
+    """
+    name = name or (str(source) if isinstance(source, Path) else "the file")
+    try:
+        with _opened(source, name) as file:
+            return _decoded(file, size, name, most_pixels)
+    except UserError:
+        raise
+    except UnidentifiedImageError:
+        raise UserError(
+            f"{name} is not a picture that can be read here (JPEG, PNG, WebP, BMP, GIF), or is damaged."
+        ) from None
+    except Image.DecompressionBombError:
+        raise UserError(f"{name} claims more than the {most_pixels:,} pixels allowed.") from None
+    except MemoryError:
+        raise UserError(f"{name} takes more memory to decode than there is.") from None
+    except OSError as error:
+        raise UserError(f"{name} cannot be read as a picture ({error.strerror or error}).") from error
+    except Exception as error:  # a decoder given a damaged file raises what it stumbles over, and no list is complete
+        raise UserError(f"{name} cannot be read as a picture ({str(error) or type(error).__name__}).") from error
+
+
+def png(pixels: np.ndarray) -> bytes:
+    """The content of a PNG file of ``pixels``: uint8[H, W, 3]."""
+    file = io.BytesIO()
+    Image.fromarray(pixels).save(file, "PNG")
+    return file.getvalue()
+
+
+def _opened(source: Path | bytes, name: str) -> BinaryIO:
+    if isinstance(source, Path):
+        about = source.stat()
+        if not stat.S_ISREG(about.st_mode):  # opening a pipe would wait for its writer
+            raise UserError(f"{name} is not a file.")
+        length = about.st_size
+    else:
+        length = len(source)
+    if not length:
+        raise UserError(f"{name} is empty.")
+    if length > MOST_BYTES:
+        raise UserError(f"{name} has {length:,} bytes, more than the {MOST_BYTES:,} allowed.")
+    return source.open("rb") if isinstance(source, Path) else io.BytesIO(source)
+
+
+def _decoded(file: BinaryIO, size: int, name: str, most_pixels: int) -> np.ndarray:
+    with Image.open(file, formats=FORMATS) as image:
+        pixels = image.width * image.height
+        if pixels > most_pixels or max(image.size) > MOST_SIDE:
+            limit = f"{most_pixels:,} allowed" if pixels > most_pixels else f"{MOST_SIDE:,} allowed for a side"
+            raise UserError(f"{name} is {image.width} x {image.height} pixels, more than the {limit}.")
+        with _alone if pixels > LARGE else contextlib.nullcontext():
+            image.load()
+            turn = TURNS.get(_orientation(image))
+            image = _rgb(image)
+            if turn is not None:
+                image = image.transpose(turn)
+            if image.size != (size, size):
+                image = image.resize((size, size), Image.Resampling.BILINEAR)
+            return np.asarray(image)
+
+
+def _orientation(image: Image.Image) -> int:
+    try:
+        return image.getexif().get(ORIENTATION, 1)
+    except Exception:  # what is not to be read of its tags is no reason to refuse the picture
+        return 1
+
+
+def _rgb(image: Image.Image) -> Image.Image:
+    if image.mode.startswith("I;16"):  # Pillow would take every value above 255 for white
+        values = np.asarray(image)
+        pixels = (values >> 8).astype(np.uint8)
+        if "transparency" in image.info:
+            pixels[values == image.info["transparency"]] = 255
+        return Image.fromarray(pixels).convert("RGB")
+    if not image.has_transparency_data:
+        return image.convert("RGB")
+    white = Image.new("RGB", image.size, "white")
+    image = image.convert("RGBA")
+    white.paste(image, mask=image)
+    return white

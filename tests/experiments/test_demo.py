@@ -1,0 +1,321 @@
+"""The page as a browser has it, and its server as a stranger would try it."""
+
+import base64
+import http.client
+import io
+import json
+import os
+import re
+import shutil
+import signal
+import socket
+import struct
+import subprocess
+import sys
+import urllib.request
+from concurrent.futures import ThreadPoolExecutor
+
+import numpy as np
+import pytest
+from PIL import Image
+from scipy.special import softmax
+
+from experiments import finished_run
+from experiments.classifier import Classifier
+from experiments.demo import MOST_BYTES, main
+from jaxdl.data import sources
+from jaxdl.data.pictures import png
+from tests.browser import PHONE, browser  # noqa: F401, a fixture
+from tests.experiments import bad_pictures
+from tests.experiments.short_run import ROOT
+
+NAMES = [f"<b onclick=alert({digit})>&{digit}" for digit in range(10)]  # of classes: text, wherever they are shown
+
+
+@pytest.fixture(scope="module")
+def digit():
+    """A picture of the digits' test split, as pixels."""
+    return sources.load("digits").test.images[0]
+
+
+@pytest.fixture(scope="module")
+def server(finished, tmp_path_factory):
+    """(process, host and port, its run's folder): a demo of a run with classes and a notice that are markup."""
+    run = tmp_path_factory.mktemp("demo") / "run"
+    shutil.copytree(finished[0], run)
+    record = json.loads((run / "config.json").read_text())
+    (run / "config.json").write_text(json.dumps({**record, "classes": NAMES, "notice": "<i>not the real data</i>"}))
+    command = [sys.executable, "-m", "experiments.demo", str(run), "--port", "0"]
+    with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+        try:
+            line = process.stdout.readline()
+            assert line.startswith("http://127.0.0.1:"), process.stderr.read()
+            yield process, line.split("/")[2], run
+        finally:
+            process.kill()
+
+
+@pytest.fixture
+def address(server):
+    return server[1]
+
+
+def ask(address, method="POST", path="/predict", body=None, **headers):
+    """(status, answer, headers); an answer that is JSON is read."""
+    connection = http.client.HTTPConnection(address, timeout=60)
+    connection.request(method, path, body, {"Origin": f"http://{address}", **headers})
+    reply = connection.getresponse()
+    content = reply.read()
+    connection.close()
+    if reply.headers["Content-Type"] == "application/json":
+        content = json.loads(content)
+    return reply.status, content, reply.headers
+
+
+def pixels(data_url):
+    with urllib.request.urlopen(data_url) as file, Image.open(io.BytesIO(file.read())) as image:
+        return np.asarray(image)
+
+
+def test_the_answer_is_the_networks_and_the_picture_what_it_reads(server, digit):
+    _, address, run = server
+    status, found, _ = ask(address, body=png(digit))
+    assert status == 200
+    expected = softmax(Classifier(finished_run.load(str(run))).logits(digit[None])[0].astype(np.float64))
+    order = np.argsort(-expected)[:5]
+    assert [each["index"] for each in found["predictions"]] == order.tolist()
+    assert [each["class"] for each in found["predictions"]] == [NAMES[index] for index in order]
+    assert [each["probability"] for each in found["predictions"]] == pytest.approx(expected[order], rel=1e-4)
+    np.testing.assert_array_equal(pixels(found["picture"]), digit)
+
+
+def test_each_class_has_a_map_of_the_pictures_size(address, digit):
+    maps = []
+    for index in (0, 7):
+        status, found, _ = ask(address, path=f"/saliency?class={index}", body=png(digit))
+        assert status == 200
+        maps.append(pixels(found["map"]))
+        assert maps[-1].shape == digit.shape
+    assert (maps[0] != maps[1]).any()
+    for number in ("", "10", "-1", "x", "1e9"):
+        status, found, _ = ask(address, path=f"/saliency?class={number}", body=png(digit))
+        assert (status, found) == (400, {"error": "class must be the number of a class."})
+
+
+def test_bad_pictures_cost_one_line_and_a_good_one_is_still_answered(server, digit):
+    process, address, _ = server
+    for name, content in bad_pictures.odd().items():
+        assert ask(address, body=content)[0] == 200, name
+    for name, content in bad_pictures.broken().items():
+        status, found, _ = ask(address, body=content)
+        assert status == 422, name
+        assert list(found) == ["error"]
+        assert found["error"].startswith("the file ")
+        assert len(found["error"].splitlines()) == 1
+    status, found, _ = ask(address, body=bad_pictures.nearly_too_large())
+    assert (status, found["error"]) == (422, "the file is 9900 x 9900 pixels, more than the 50,000,000 allowed.")
+    assert ask(address, body=png(digit))[0] == 200
+    assert process.poll() is None
+
+
+def test_an_upload_that_is_too_large_is_refused(address):
+    for body in (bytes(MOST_BYTES + 1), iter([bytes(2**20)] * 12)):  # the second says no length beforehand
+        status, found, _ = ask(address, body=body)
+        assert (status, found) == (413, {"error": "the file has more than 10 MB."})
+
+
+def test_several_at_once_get_each_its_own_answer(address):
+    images = sources.load("digits").test.images[:12]
+    alone = [ask(address, body=png(image))[1] for image in images]
+    with ThreadPoolExecutor(6) as pool:
+        together = list(pool.map(lambda image: ask(address, body=png(image))[1], images))
+    assert together == alone
+
+
+def test_other_names_other_pages_and_other_paths_are_refused(address, digit):
+    port = address.split(":")[1]
+    for host in ("evil.example", f"evil.example:{port}", "127.0.0.1", f"127.0.0.1:{int(port) - 1}", ""):
+        for method, path in (("GET", "/"), ("POST", "/predict")):
+            status, found, _ = ask(address, method, path, png(digit), Host=host, Origin=f"http://{host}")
+            assert status in (400, 403), host
+            assert b"<!doctype" not in (found if isinstance(found, bytes) else b"")
+    for origin in ("http://evil.example", "null", "", f"https://{address}", f"http://localhost:{port}"):
+        status, found, _ = ask(address, body=png(digit), Origin=origin)
+        assert (status, found) == (403, {"error": "only the page itself may ask."})
+    assert ask(address, body=png(digit), Host=f"localhost:{port}", Origin=f"http://localhost:{port}")[0] == 200
+    assert ask(address, "GET", "/page.js")[0] == 404
+    assert ask(address, "GET", "/../demo.py")[0] == 404
+    assert ask(address, "GET", "/predict")[0] == 405
+    assert ask(address, "DELETE", "/")[0] == 405
+
+
+def test_the_page_runs_only_what_is_in_it_and_no_other_site_may_read_it(address, digit):
+    status, page, headers = ask(address, "GET", "/")
+    assert status == 200
+    policy = dict(part.split(" ", 1) for part in headers["Content-Security-Policy"].split("; "))
+    assert policy["default-src"] == "'none'"
+    assert re.fullmatch(r"'sha256-\S+'", policy["script-src"])
+    assert re.fullmatch(r"'sha256-\S+'", policy["style-src"])
+    assert b"&lt;i&gt;not the real data&lt;/i&gt;" in page
+    assert b"<b onclick" not in page
+    assert not re.findall(rb"(?:src|href)=[\"']?http|url\(|@import", page)
+    for _, _, each in (ask(address, "GET", "/"), ask(address, body=png(digit)), ask(address, body=b"no")):
+        assert each["X-Content-Type-Options"] == "nosniff"
+        assert "Access-Control-Allow-Origin" not in each
+        assert each["Content-Security-Policy"] == headers["Content-Security-Policy"]
+
+
+def test_a_request_that_stops_half_way_does_not_stop_the_others(address, digit):
+    host, port = address.split(":")
+    with socket.create_connection((host, int(port))) as stalled, socket.create_connection((host, int(port))) as reset:
+        for each in (stalled, reset):
+            each.sendall(f"POST /predict HTTP/1.1\r\nHost: {address}\r\nContent-Length: 5000\r\n".encode())
+            each.sendall(f"Origin: http://{address}\r\n\r\nhalf".encode())
+        reset.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        reset.close()
+        assert ask(address, body=png(digit))[0] == 200
+
+
+def dropped(page, files):
+    """Drops ``files``, (name, content), on the page, as the desktop would."""
+    encoded = [[name, base64.b64encode(content).decode()] for name, content in files]
+    transfer = page.evaluate_handle(
+        """files => {
+            const transfer = new DataTransfer();
+            for (const [name, content] of files)
+                transfer.items.add(new File([Uint8Array.from(atob(content), c => c.charCodeAt(0))], name));
+            return transfer;
+        }""",
+        encoded,
+    )
+    page.dispatch_event("#drop", "dragover", {"dataTransfer": transfer})
+    page.dispatch_event("#drop", "drop", {"dataTransfer": transfer})
+
+
+def test_a_dropped_picture_is_answered_and_each_class_explained(browser, address, digit):  # noqa: F811
+    expected = ask(address, body=png(digit))[1]["predictions"]
+    with browser.visit(f"http://{address}/") as page:
+        dropped(page, [("<i>seven</i>.png", png(digit)), ("other.png", png(digit))])
+        page.locator("#mapped:not(:empty)").wait_for()
+        assert page.locator("#name").inner_text() == "<i>seven</i>.png (the first of 2 files)"
+        assert page.locator(".name").all_inner_texts() == [each["class"] for each in expected]
+        shares = [f"{each['probability']:.1%}" for each in expected]
+        assert page.locator(".share").all_inner_texts() == shares
+        widths = [each.bounding_box()["width"] for each in page.locator(".track span").all()]
+        assert widths == sorted(widths, reverse=True)
+        assert widths[0] / page.locator(".track").first.bounding_box()["width"] == pytest.approx(
+            expected[0]["probability"], abs=0.02
+        )
+        assert page.locator("#status").inner_text().endswith(f"{expected[0]['class']}, {shares[0]}")
+        assert page.locator("#mapped").inner_text() == expected[0]["class"]
+        first = page.locator("#map").get_attribute("src")
+        page.get_by_role("radio").nth(0).focus()
+        page.keyboard.press("ArrowDown")
+        page.locator("#mapped", has_text=f"&{expected[1]['index']}").wait_for()
+        assert page.locator("#map").get_attribute("src") != first
+        for name in ("seen", "map"):
+            assert page.locator(f"#{name}").evaluate("image => [image.naturalWidth, image.naturalHeight]") == [32, 32]
+            assert page.locator(f"#{name}").get_attribute("alt")
+
+
+def test_a_picture_is_chosen_by_keyboard_and_pasted(browser, address, digit, tmp_path):  # noqa: F811
+    (tmp_path / "chosen.png").write_bytes(png(digit))
+    with browser.visit(f"http://{address}/") as page:
+        page.on("filechooser", lambda _: None)  # or the browser would not yet hand over the first one
+        page.keyboard.press("Tab")
+        page.keyboard.press("Tab")
+        with page.expect_file_chooser() as chooser:
+            page.keyboard.press("Enter")
+        chooser.value.set_files(tmp_path / "chosen.png")
+        page.locator("#name", has_text="chosen.png").wait_for()
+        page.evaluate(
+            """content => {
+                const transfer = new DataTransfer();
+                transfer.items.add(new File([Uint8Array.from(atob(content), c => c.charCodeAt(0))], "pasted.png"));
+                document.dispatchEvent(new ClipboardEvent("paste", {clipboardData: transfer}));
+            }""",
+            base64.b64encode(png(digit)).decode(),
+        )
+        page.locator("#name", has_text="pasted.png").wait_for()
+        assert page.get_by_role("alert").inner_text() == ""
+
+
+def test_what_cannot_be_read_is_said_in_an_alert(browser, address, digit):  # noqa: F811
+    with browser.visit(f"http://{address}/") as first:
+        page = first.context.new_page()  # of its own: Chromium itself complains of a status of 4xx
+        page.goto(f"http://{address}/")
+        dropped(page, [("good.png", png(digit))])
+        page.locator("#name", has_text="good.png").wait_for()
+        dropped(page, [("bad.png", b"not a picture")])
+        page.get_by_role("alert").filter(has_text="bad.png: the file is not a picture").wait_for()
+        assert not page.locator("#result").is_visible()
+        dropped(first, [("huge.png", bytes(MOST_BYTES + 1))])
+        first.get_by_role("alert").filter(has_text="huge.png: the file has more than 10 MB.").wait_for()
+        dropped(first, [])
+        first.get_by_role("alert").filter(has_text="That is no file.").wait_for()
+        dropped(first, [("good.png", png(digit))])
+        first.locator("#name", has_text="good.png").wait_for()
+        assert first.get_by_role("alert").inner_text() == ""
+
+
+@pytest.mark.parametrize("dark", [False, True])
+def test_the_page_fits_a_phone_and_has_contrast(browser, address, digit, dark):  # noqa: F811
+    with browser.visit(f"http://{address}/", size=PHONE, dark=dark) as page:
+        dropped(page, [(f"{'long' * 40}.png", png(digit))])
+        page.locator("#mapped:not(:empty)").wait_for()
+        page.locator("summary").click()
+        assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
+        for selector in ("h1", ".hint", "#limits", "#drop b", ".share", "figcaption"):
+            text, behind = page.evaluate(
+                """selector => {
+                    let each = document.querySelector(selector);
+                    const text = getComputedStyle(each).color;
+                    const clear = "rgba(0, 0, 0, 0)";
+                    while (getComputedStyle(each).backgroundColor === clear) each = each.parentElement;
+                    return [text, getComputedStyle(each).backgroundColor];
+                }""",
+                selector,
+            )
+            lights = sorted(luminance(color) for color in (text, behind))
+            assert (lights[1] + 0.05) / (lights[0] + 0.05) >= 4.5, selector
+            assert (luminance(behind) < 0.1) == dark
+
+
+def luminance(color):
+    """As the Web Content Accessibility Guidelines have it."""
+    values = np.array([int(value) for value in re.findall(r"\d+", color)[:3]]) / 255
+    linear = np.where(values <= 0.04045, values / 12.92, ((values + 0.055) / 1.055) ** 2.4)
+    return linear @ [0.2126, 0.7152, 0.0722]
+
+
+def test_mistakes_end_with_status_2_and_a_line(finished, tmp_path, capsys):
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = str(taken.getsockname()[1])
+        for argv, says in (
+            ([str(finished[0]), "--port", port], f"port {port} is not to be had (Address already in use). Choose"),
+            ([str(finished[0]), "--port", "65536"], "--port must be less than 65536"),
+            ([str(tmp_path), "--port", "0"], "there is no run in"),
+            ([], "required: RUN"),
+        ):
+            assert main(argv) == 2
+            out, err = capsys.readouterr()
+            assert says in err
+            assert len(err.splitlines()) == 1
+            assert out == ""
+
+
+def test_ctrl_c_ends_it_quietly_and_the_run_is_as_it_was(server, finished):
+    process, _, run = server
+    process.send_signal(signal.SIGINT)
+    out, err = process.communicate(timeout=30)
+    assert process.returncode == 0
+    assert out == ""
+    assert err == "<i>not the real data</i>\n"
+    for folder, _, names in os.walk(finished[0]):
+        for name in names:
+            before = os.path.join(folder, name)
+            after = run / os.path.relpath(before, finished[0])
+            if name != "config.json":
+                with open(before, "rb") as one, open(after, "rb") as other:
+                    assert one.read() == other.read()
+    assert sum(len(names) for _, _, names in os.walk(run)) == sum(len(names) for _, _, names in os.walk(finished[0]))

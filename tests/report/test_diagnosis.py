@@ -1,0 +1,174 @@
+"""Real short runs, each built to be one of the cases, are named rightly."""
+
+import tarfile
+from pathlib import Path
+
+import jax
+import numpy as np
+import pytest
+
+from experiments.config import parse
+from experiments.recipes import RECIPES
+from jaxdl.data.dataset import Split
+from jaxdl.data.pictures import open_picture
+from jaxdl.report.diagnosis import CASES, as_text, diagnose
+from jaxdl.report.remedies import BY_CASE, remedies
+from tests.report.short_runs import Stack, digits, run, shuffled
+
+JPEGS = Path(__file__).resolve().parents[3] / "shared/data/cifar10-jpeg.tar.xz"
+FEW = 50  # photographs of a class
+
+
+@pytest.fixture(scope="module")
+def data():
+    return digits()
+
+
+def findings_of(records, groups, settings):
+    return diagnose(records, classes=10, groups=groups, settings=settings)
+
+
+def cases_of(found):
+    return [finding.case for finding in found]
+
+
+def flags_of(finding):
+    return [remedy.flags for remedy in finding.remedies]
+
+
+def test_a_run_that_learns_is_healthy(data):
+    assert cases_of(findings_of(*run(Stack((64,)), *data))) == ["healthy"]
+
+
+def test_a_tiny_network_underfits(data):
+    (finding,) = findings_of(*run(Stack((3,)), *data))
+    assert finding.case == "underfitting"
+    assert "--model resnet18" in flags_of(finding)
+
+
+def test_too_few_epochs_underfit_and_longer_is_tried_first(data):
+    (finding,) = findings_of(*run(Stack((64,)), *data, lr=0.001, epochs=5))
+    assert finding.case == "underfitting"
+    assert finding.remedies[0].flags == "--epochs 10"
+
+
+@pytest.fixture(scope="module")
+def photographs():
+    """500 of CIFAR-10 to train on and 500 to validate, that went through JPEG."""
+    if not JPEGS.exists():
+        pytest.skip("no CIFAR-10 here")
+    found = {"train": [], "test": []}
+    counts = {}
+    with tarfile.open(JPEGS) as archive:
+        for member in archive:
+            split, name = Path(member.name).parts[-3:-1] if member.isfile() else ("", "")
+            counts[split, name] = counts.get((split, name), 0) + 1
+            if split in found and counts[split, name] <= FEW:
+                found[split].append((open_picture(archive.extractfile(member).read(), 32), name))
+    names = sorted({name for _, name in found["train"]})
+    return [
+        Split(np.stack([image for image, _ in each]), np.array([names.index(name) for _, name in each], np.int32))
+        for each in found.values()
+    ]
+
+
+def test_500_photographs_without_augmentation_are_overfitted(photographs):
+    found = findings_of(*run(Stack((128,)), *photographs, epochs=30))
+    assert cases_of(found)[-1] == "overfitting"
+    assert {"--flip", "--crop-padding 4"} <= set(flags_of(found[-1]))
+
+
+def test_overfitting_names_the_epoch_from_which(photographs):
+    records, groups, settings = run(Stack((256,)), *photographs, epochs=40, lr=0.02, momentum=0.9)
+    finding = next(each for each in findings_of(records, groups, settings) if each.case == "overfitting")
+    losses = [record["val_loss"] for record in records if record["kind"] == "epoch"]
+    assert losses[-1] > 1.1 * min(losses)
+    assert f"from epoch {1 + losses.index(min(losses))} on" in finding.summary
+
+
+@pytest.mark.parametrize("options", [{"lr": 5.0}, {"lr": 5.0, "momentum": 0.9}, {"lr": 1e30}], ids=str)
+def test_a_learning_rate_a_hundred_times_too_large_explodes(data, options):
+    found = findings_of(*run(Stack((64,)), *data, **options))
+    assert found[0].case == "exploding gradients"
+    assert found[0].remedies[0].flags == f"--lr {options['lr'] / 10:g}"
+
+
+def test_a_learning_rate_too_large_for_adam_oscillates(data):
+    assert "oscillating" in cases_of(findings_of(*run(Stack((64, 64)), *data, lr=0.1, optimizer="adam")))
+
+
+def test_units_killed_by_one_large_update_are_dead(data):
+    found = findings_of(*run(Stack((64,)), *data, lr=1.0))
+    assert found[0].case == "dead units"
+    assert "of those of layer0 get no gradient" in found[0].summary
+
+
+def test_shuffled_labels_do_not_converge(data):
+    train, val = data
+    (finding,) = findings_of(*run(Stack((64,)), shuffled(train, 0), shuffled(val, 1)))
+    assert finding.case == "not converging"
+    assert finding.remedies[0].flags == "--check"
+    assert any("by heart" in figure for figure in finding.figures)
+
+
+def test_shuffled_labels_drawn_anew_each_epoch_cannot_even_be_learned_by_heart(data):
+    train, val = data
+
+    def noise(key, images):
+        return jax.random.normal(key, images.shape)
+
+    (finding,) = findings_of(*run(Stack((64,)), train, val, augmented=noise, epochs=3))
+    assert finding.case == "not converging"
+    assert any("ln(classes) = 2.303" in figure for figure in finding.figures)
+
+
+def test_a_stack_of_sigmoids_has_vanishing_gradients(data):
+    found = findings_of(*run(Stack((32,) * 8, "sigmoid"), *data, epochs=4))
+    assert found[0].case == "vanishing gradients"
+    assert "layer0 hardly learns" in found[0].summary
+
+
+def test_a_stack_as_deep_of_relus_has_not(data):
+    assert "vanishing gradients" not in cases_of(findings_of(*run(Stack((32,) * 8), *data, epochs=4)))
+
+
+def test_no_validation_is_judged_by_training_alone(data):
+    records, groups, settings = run(Stack((3,)), *data)
+    alone = [{name: value for name, value in each.items() if not name.startswith("val_")} for each in records]
+    assert cases_of(findings_of(alone, groups, settings)) == ["underfitting"]
+
+
+def test_nothing_is_said_before_an_epoch_has_ended():
+    assert diagnose([{"kind": "run"}, {"kind": "step", "step": 100}], classes=10) == []
+
+
+def test_older_records_without_layer_groups_are_judged_by_their_losses(data):
+    records, _, settings = run(Stack((64,)), *data)
+    assert cases_of(findings_of(records, (), settings)) == ["healthy"]
+
+
+def test_every_case_has_remedies_that_the_command_understands():
+    assert set(BY_CASE) == set(CASES)
+    settings = {"lr": 0.2, "batch_size": 64, "epochs": 4, "mixup": 0.2, "cutmix": 1.0, "cutout": 8, "weight_decay": 0.1,
+                "l2": 0.1, "label_smoothing": 0.1}  # fmt: skip
+    for case in CASES:
+        for given in (settings, dict.fromkeys(settings, 0) | {"lr": 0.2, "batch_size": 64, "epochs": 4}):
+            found = remedies(case, given, still_falling=True)
+            assert found
+            for remedy in found:
+                _, names = parse(remedy.flags.split(), RECIPES, "command")
+                assert names, remedy.flags
+
+
+def test_remedies_leave_out_what_the_run_does_already():
+    plain = {remedy.flags for remedy in remedies("overfitting", {})}
+    careful = {remedy.flags for remedy in remedies("overfitting", {"flip": True, "crop_padding": 4, "patience": 3})}
+    assert plain - careful == {"--flip", "--crop-padding 4", "--patience 3"}
+
+
+def test_the_text_names_case_figures_and_remedies(data):
+    found = findings_of(*run(Stack((3,)), *data, epochs=2))
+    text = "\n".join(as_text(found))
+    assert text.startswith(f"{found[0].case}: {found[0].summary}")
+    assert all(figure in text for figure in found[0].figures)
+    assert all(remedy.flags in text and remedy.why in text for remedy in found[0].remedies)

@@ -1,0 +1,331 @@
+"""A run's page, opened in a real browser: it says what scikit-learn says, asks for nothing, and serves everybody."""
+
+import html
+import itertools
+import math
+import re
+
+import numpy as np
+import pytest
+from sklearn import metrics
+
+from jaxdl.report.page import MISTAKES, render
+from tests import browser as chromium
+from tests.report import reports
+from tests.report.legibility import faint_lines, faint_texts
+
+browser = chromium.browser
+
+NASTY = ("<script>alert(1)</script>", "\"&'<b>", "鹿と馬" * 40, "x" * 300, "‮abc", "\udcff")
+
+
+@pytest.fixture(scope="module")
+def data():
+    return reports.digits()
+
+
+@pytest.fixture(scope="module")
+def address(data, tmp_path_factory):
+    return written(reports.of(*data), tmp_path_factory.mktemp("page"))
+
+
+def written(report, folder):
+    path = folder / "report.html"
+    path.write_text(render(report), encoding="utf-8")
+    return path.as_uri()
+
+
+def texts(page, selector):
+    return page.locator(selector).all_inner_texts()
+
+
+def wide(page):
+    """By how many pixels the page is wider than the window."""
+    return page.evaluate("document.documentElement.scrollWidth - document.documentElement.clientWidth")
+
+
+def undecoded(page):
+    """What pictures without pixels were to show."""
+    return page.evaluate(
+        "async () => { const bad = []; for (const image of document.images)"
+        " await image.decode().catch(() => bad.push(image.alt));"
+        " return [...bad, ...[...document.images].filter(i => !i.naturalWidth).map(i => i.alt)]; }"
+    )
+
+
+def test_the_page_shows_what_scikit_learn_computes(browser, address, data):
+    logits, labels, _, classes = data
+    predicted = logits.argmax(1)
+    probabilities = np.exp(logits - np.logaddexp.reduce(logits, 1, keepdims=True))
+    with browser.visit(address, offline=True) as page:
+        shown = dict(zip(texts(page, ".key-figures dt"), texts(page, ".key-figures b"), strict=True))
+        rows = [re.split(r"\s+", row) for row in texts(page, "#classes tbody tr")]
+        averages = [row.split("\t")[1:] for row in texts(page, "#classes tfoot tr")]
+        counts = [row.split("\t")[1:] for row in texts(page, "#confusion tbody tr")]
+    assert shown["Test accuracy"] == f"{metrics.accuracy_score(labels, predicted):.2%}"
+    assert shown["Top-5 accuracy"] == f"{metrics.top_k_accuracy_score(labels, logits, k=5):.2%}"
+    assert shown["Loss"] == f"{metrics.log_loss(labels, probabilities):.4f}"
+    assert shown["Examples"] == "360"
+    report = metrics.classification_report(labels, predicted, target_names=classes, output_dict=True)
+    for row in rows:
+        figures = report[row[0]]
+        assert row[1:] == [*(f"{figures[name]:.2%}" for name in ("precision", "recall", "f1-score")), row[4]]
+        assert int(row[4]) == figures["support"]
+    assert [row[2] for row in averages] == [f"{report[name]['f1-score']:.2%}" for name in ("macro avg", "weighted avg")]
+    matrix = np.array([[int(count or 0) for count in row] for row in counts])
+    np.testing.assert_array_equal(matrix[:, :-1], metrics.confusion_matrix(labels, predicted))
+    np.testing.assert_array_equal(matrix[:, :-1].sum(1), np.bincount(labels))
+    np.testing.assert_array_equal(matrix[:, -1], np.bincount(labels))
+
+
+def test_every_section_is_there_and_every_picture_decodes(browser, address):
+    with browser.visit(address, offline=True) as page:
+        names = texts(page, "h2")
+        assert names == [
+            "What was run", "Diagnosis", "Training", "What is taken for what", "Most confident mistakes",
+            "Class by class", "Calibration", "A batch as the network saw it", "First-layer filters",
+        ]  # fmt: skip
+        assert texts(page, "nav a") == names
+        assert texts(page, ".chart h3") == [
+            "Loss", "Accuracy", "Learning rate", "Norm of the gradient by layer logarithmic scale",
+            "Share of units without any gradient", "Accuracy by confidence",
+        ]  # fmt: skip
+        assert "not CIFAR-10" in page.locator("[role=note]").inner_text()
+        assert texts(page, "#diagnosis code") == ["--weight-decay 0.01 --patience 5"]
+        assert texts(page, "#seen p") == [
+            "Training pictures after augmentation, brought back to pixels. The first 32 of 40."
+        ]
+        assert undecoded(page) == []
+        assert page.evaluate("[...document.images].every(image => image.alt)")
+
+
+def test_mistakes_are_the_surest_and_their_pictures_those_of_the_data(browser, address, data):
+    logits, labels, images, classes = data
+    probabilities = np.exp(logits - np.logaddexp.reduce(logits, 1, keepdims=True))
+    confidence, predicted = probabilities.max(1), logits.argmax(1)
+    wrong = np.flatnonzero(predicted != labels)
+    surest = wrong[np.argsort(-confidence[wrong], kind="stable")][:MISTAKES]
+    with browser.visit(address) as page:
+        shown = page.locator("#mistakes img").evaluate_all("images => images.map(image => image.alt)")
+        assert shown == [f"{classes[labels[row]]}, taken for {classes[predicted[row]]}" for row in surest]
+        pixels = page.locator("#mistakes img").first.evaluate(
+            "image => { const c = new OffscreenCanvas(32, 32).getContext('2d'); c.drawImage(image, 0, 0);"
+            " return [...c.getImageData(0, 0, 32, 32).data]; }"
+        )
+        assert page.locator("#mistakes img").first.evaluate("i => getComputedStyle(i).imageRendering") == "pixelated"
+    np.testing.assert_array_equal(np.reshape(pixels, (32, 32, 4))[..., :3], images[surest[0]])
+
+
+def test_the_matrix_tells_what_lies_under_the_pointer_and_under_the_arrow_keys(browser, address, data):
+    logits, labels, _, _ = data
+    counts = metrics.confusion_matrix(labels, logits.argmax(1))
+
+    def told(true, predicted):
+        count, total = counts[true, predicted], counts[true].sum()
+        event = "recognised" if true == predicted else f"taken for {predicted}"
+        return f"{true} {event}: {count} of {total}, {100 * count / total:.1f}%"
+
+    true, predicted = np.argwhere(counts * (1 - np.eye(10)) > 0)[0]
+    with browser.visit(address) as page:
+        readout = page.locator("#matrix-readout")
+        cells = page.locator("#confusion tbody tr").nth(true).locator("td")
+        cells.nth(predicted).hover()
+        assert readout.inner_text() == told(true, predicted)
+        page.locator("#confusion td[tabindex='0']").focus()
+        assert page.locator("#confusion td[tabindex='0']").count() == 1
+        assert readout.inner_text() == told(0, 0)
+        for key, place in (
+            ("ArrowRight", (0, 1)), ("ArrowDown", (1, 1)), ("End", (1, 9)), ("ArrowRight", (1, 9)),
+            ("Control+End", (9, 9)), ("ArrowUp", (8, 9)), ("Home", (8, 0)), ("ArrowLeft", (8, 0)),
+            ("Control+Home", (0, 0)),
+        ):  # fmt: skip
+            page.keyboard.press(key)
+            assert readout.inner_text() == told(*place), key
+        page.keyboard.press("Shift+Tab")
+        page.keyboard.press("Tab")
+        assert readout.inner_text() == told(0, 0)
+
+
+def test_the_table_of_classes_is_sorted_by_its_headers(browser, address):
+    def order(page):
+        return [float(value) for value in page.locator("#classes tbody td:nth-child(4)").evaluate_all(
+            "cells => cells.map(cell => cell.dataset.value)")]  # fmt: skip
+
+    with browser.visit(address) as page:
+        before, head = order(page), page.locator("#classes th:nth-child(4)")
+        head.locator("button").focus()
+        page.keyboard.press("Enter")
+        assert order(page) == sorted(before) != before
+        assert head.get_attribute("aria-sort") == "ascending"
+        page.keyboard.press("Enter")
+        assert order(page) == sorted(before, reverse=True)
+        assert head.get_attribute("aria-sort") == "descending"
+        page.locator("#classes th:nth-child(1) button").click()
+        assert texts(page, "#classes tbody th") == [str(digit) for digit in range(10)]
+        assert head.get_attribute("aria-sort") is None
+
+
+def test_nothing_is_missing_without_scripts(browser, address):
+    with browser.visit(address) as page:
+        context = page.context.browser.new_context(java_script_enabled=False)
+        still = context.new_page()
+        still.goto(address)
+        assert texts(still, "h2, h3") == texts(page, "h2, h3")
+        assert texts(still, "td") == texts(page, "td")
+        assert still.locator("button").count() == 0
+        assert "arrow keys" not in still.locator("body").inner_text()
+        assert "arrow keys" in page.locator("body").inner_text()
+        context.close()
+
+
+@pytest.mark.parametrize("dark", [False, True], ids=["light", "dark"])
+def test_it_is_legible_on_a_phone(browser, address, dark):
+    with browser.visit(address, size=chromium.PHONE, dark=dark) as page:
+        assert wide(page) <= 0
+        page.evaluate(  # every colour that a cell can have
+            "document.querySelectorAll('#confusion tbody td:not(.total)').forEach((cell, number) => {"
+            " cell.className = `${number % 2 ? 'r' : 'w'} l${1 + (number >> 1) % 9}`; cell.textContent = '1'; })"
+        )
+        assert faint_texts(page) == []
+        assert faint_lines(page) == []
+
+
+def test_dark_mode_recolours_page_and_figures(browser, address):
+    seen = []
+    for dark in (False, True):
+        with browser.visit(address, dark=dark) as page:
+            seen.append(
+                page.evaluate(
+                    "() => { const of = (s, k) => getComputedStyle(document.querySelector(s))[k];"
+                    " return [of('html', 'backgroundColor'), of('.chart svg text', 'fill'),"
+                    " of('.chart svg path[style*=series-0]', 'stroke'), of('#confusion td.l9, #confusion td.l8',"
+                    " 'backgroundColor')]; }"
+                )
+            )
+    assert all(light != dark for light, dark in zip(*seen, strict=True))
+
+
+def test_headings_landmarks_and_ids_are_in_order(browser, address):
+    with browser.visit(address) as page:
+        levels = page.evaluate("[...document.querySelectorAll('h1, h2, h3, h4')].map(h => +h.tagName[1])")
+        ids = page.evaluate("[...document.querySelectorAll('[id]')].map(each => each.id)")
+        assert levels.count(1) == 1
+        assert levels[0] == 1
+        assert all(after <= before + 1 for before, after in itertools.pairwise(levels))
+        assert len(set(ids)) == len(ids)
+        assert page.evaluate("[...document.querySelectorAll('a')].every(a => document.querySelector(a.hash))")
+        assert all(page.locator(each).count() == 1 for each in ("main", "header", "nav", "html[lang=en]"))
+        assert page.evaluate("[...document.querySelectorAll('.chart > svg')].every(s => s.getAttribute('aria-label'))")
+        page.keyboard.press("Tab")
+        assert page.evaluate("document.activeElement.hash") == "#content"
+
+
+@pytest.mark.parametrize("size", [(1280, 900), chromium.PHONE], ids=["desktop", "phone"])
+def test_names_from_the_data_stay_text(browser, tmp_path, size):
+    finding = reports.FINDING.__class__("<i>", "</p><script>alert(2)</script>", ("<b>",), ())
+    groups = ("<script>alert(3)</script>", "a$b_c$", "层")
+    report = reports.drawn(
+        NASTY,
+        title=NASTY[0],
+        notice=NASTY[1],
+        facts={NASTY[0]: NASTY[1], "command": NASTY[0]},
+        findings=[finding],
+        records=reports.records(groups=groups),
+        groups=groups,
+    )
+    with browser.visit(written(report, tmp_path), size=size) as page:
+        names = page.locator("#classes tbody th").all_text_contents()
+        assert names[:2] == list(NASTY[:2])
+        assert names[2] == f"{NASTY[2][:40]}…{NASTY[2][-19:]}"
+        assert page.locator("script").count() == 1
+        assert page.locator("h1").inner_text() == NASTY[0]
+        assert groups[0] in page.locator("#training").inner_text()
+        page.locator("#confusion tbody td").nth(1).hover()
+        assert page.locator("#matrix-readout").inner_text().startswith(f"{NASTY[0]} taken for {NASTY[1]}: ")
+        assert wide(page) <= 0
+
+
+def test_a_script_that_is_not_the_pages_own_does_not_run(browser, address, tmp_path):
+    page = render(reports.drawn(("a", "b")))
+    spoiled = page.replace("</main>", "<script>document.title = 'changed'</script></main>")
+    assert spoiled != page
+    path, complaints = tmp_path / "report.html", []
+    path.write_text(spoiled, encoding="utf-8")
+    with browser.visit(address) as other:
+        opened = other.context.new_page()  # whose complaints are no failure
+        opened.on("console", lambda line: complaints.append(line.text))
+        opened.goto(path.as_uri())
+        assert opened.title() == "digits-quick-20260101-120000"
+    assert "Content Security Policy" in complaints[0]
+
+
+def test_the_same_report_gives_the_same_bytes(data):
+    assert render(reports.of(*data)) == render(reports.of(*data))
+
+
+def test_only_the_pictures_that_are_shown_are_read():
+    class Lazy:
+        def __init__(self, images):
+            self.images, self.read = images, []
+
+        def __getitem__(self, rows):
+            self.read.extend(np.arange(len(self.images))[rows])
+            return self.images[rows]
+
+    images = Lazy(np.zeros((5000, 8, 8, 3), np.uint8))
+    report = reports.drawn(("a", "b", "c"), examples=5000, images=images)
+    assert render(report).count("<img") > MISTAKES
+    assert len(images.read) <= MISTAKES + 6 * 6 + 1
+
+
+@pytest.mark.parametrize(
+    ("report", "says"),
+    [
+        ({"classes": ("ants", "bees"), "skill": 50.0}, "None: every example of the test split"),
+        ({"classes": ("ants", "bees"), "examples": 1, "skill": -50.0}, "The one wrong prediction."),
+        ({"classes": ("ants", "bees"), "examples": 1}, "The one example of the test split"),
+        ({"classes": ("a", "b", "c"), "records": []}, "recorded no figures of its training"),
+        ({"classes": ("a", "b", "c"), "records": reports.records(1, validation=False), "groups": ()}, "all layers"),
+        ({"classes": ("a", "b", "c"), "findings": []}, "a diagnosis needs an epoch"),
+        ({"classes": ("a", "b", "c"), "seen": None, "filters": None, "notice": None}, "Calibration"),
+        ({"classes": ("a", "b", "c"), "filters": np.zeros((3, 3, 1, 200), np.float32)}, "The first 96 of 200"),
+        (
+            {"classes": [f"class {k}" for k in range(1000)], "examples": 2000, "skill": 3.0, "size": 100},
+            "Of 1,000 classes the matrix shows the 30",
+        ),
+    ],
+    ids=[
+        "no mistakes",
+        "one mistake",
+        "one example",
+        "no records",
+        "one epoch",
+        "no finding",
+        "no batch",
+        "gray",
+        "thousand classes",
+    ],
+)
+def test_unusual_runs_read_well(browser, tmp_path, report, says):
+    report = reports.drawn(report.pop("classes"), **report)
+    address = written(report, tmp_path)
+    assert (tmp_path / "report.html").stat().st_size < 6e6
+    with browser.visit(address, size=chromium.PHONE) as page:
+        assert says in re.sub(r"\s+", " ", html.unescape(page.locator("body").inner_text()))
+        assert wide(page) <= 0
+        assert undecoded(page) == []
+        rows = [row.split("\t")[1:] for row in texts(page, "#confusion tbody tr")]
+        sums = [(sum(int(count or 0) for count in row[:-1]), int(row[-1])) for row in rows]
+        assert all(total == stated for total, stated in sums)
+        assert sum(total for total, _ in sums) == len(report.predictions)
+        for absent, field in (("#seen", report.seen), ("#filters", report.filters), ("[role=note]", report.notice)):
+            assert page.locator(absent).count() == (field is not None)
+
+
+def test_the_accuracys_interval_is_wilsons():
+    evaluation = reports.drawn(("a", "b"), examples=50, skill=1.0).evaluation
+    share, count, z = evaluation.top1, 50, 1.959964
+    middle = (share + z**2 / (2 * count)) / (1 + z**2 / count)
+    half = z / (1 + z**2 / count) * math.sqrt(share * (1 - share) / count + z**2 / (4 * count**2))
+    page = render(reports.drawn(("a", "b"), examples=50, skill=1.0))
+    assert f"95% interval: {middle - half:.1%} to {middle + half:.1%}" in page
