@@ -135,13 +135,13 @@ def test_a_fallback_is_said_in_every_file(tmp_path, capsys):
     assert main([*flags, "--out", str(out)]) == 0
     notice = "NOT CIFAR-10"
     assert capsys.readouterr().out.count(notice) == 2  # before and after
-    for name in ("config.json", "summary.json", "metrics.jsonl"):
+    for name in ("config.json", "summary.json", "metrics.jsonl", "evaluation.json", "report.html"):
         assert notice in (out / name).read_text()
     assert json.loads((out / "summary.json").read_text())["dataset"] == "digits"
     notes = list((out / "checkpoints").glob("*/notes/metadata"))
     assert notes
     assert all(notice in path.read_text() for path in notes)
-    assert any(notice.encode() in path.read_bytes() for path in (out / "tensorboard").iterdir())
+    assert any(notice.encode() in path.read_bytes() for path in (out / "tensorboard").glob("events*"))
     assert main(["--resume", "--out", str(out), "--steps", "3"]) == 0  # the same data is found again
 
 

@@ -12,6 +12,7 @@ import socket
 import struct
 import subprocess
 import sys
+import time
 import urllib.request
 from concurrent.futures import ThreadPoolExecutor
 
@@ -19,10 +20,11 @@ import numpy as np
 import pytest
 from PIL import Image
 from scipy.special import softmax
+from werkzeug.test import Client
 
-from experiments import finished_run
+from experiments import demo, finished_run
 from experiments.classifier import Classifier
-from experiments.demo import MOST_BYTES, main
+from experiments.demo import MOST_BYTES, PATIENCE, Demo, main
 from jaxdl.data import sources
 from jaxdl.data.pictures import png
 from tests.browser import PHONE, browser  # noqa: F401, a fixture
@@ -60,9 +62,9 @@ def address(server):
     return server[1]
 
 
-def ask(address, method="POST", path="/predict", body=None, **headers):
-    """(status, answer, headers); an answer that is JSON is read."""
-    connection = http.client.HTTPConnection(address, timeout=60)
+def ask(address, method="POST", path="/predict", body=None, *, wait=60, **headers):
+    """(status, answer, headers); an answer that is JSON is read. wait: seconds for it."""
+    connection = http.client.HTTPConnection(address, timeout=wait)
     connection.request(method, path, body, {"Origin": f"http://{address}", **headers})
     reply = connection.getresponse()
     content = reply.read()
@@ -124,12 +126,29 @@ def test_an_upload_that_is_too_large_is_refused(address):
         assert (status, found) == (413, {"error": "the file has more than 10 MB."})
 
 
-def test_several_at_once_get_each_its_own_answer(address):
-    images = sources.load("digits").test.images[:12]
-    alone = [ask(address, body=png(image))[1] for image in images]
+def test_several_at_once_are_answered_one_after_the_other(finished, monkeypatch):
+    application = Demo(finished_run.load(str(finished[0])), top=1, hosts=("here:1",))
+    images, under_way, most = sources.load("digits").test.images[:12], [], 0
+    open_picture = demo.open_picture
+
+    def watched(content, *others, **options):
+        nonlocal most
+        under_way.append(content)
+        most = max(most, len(under_way))
+        time.sleep(0.01)
+        under_way.remove(content)
+        return open_picture(content, *others, **options)
+
+    def post(image):
+        headers = {"Host": "here:1", "Origin": "http://here:1"}
+        return Client(application).post("/predict", data=png(image), headers=headers).json
+
+    monkeypatch.setattr(demo, "open_picture", watched)
     with ThreadPoolExecutor(6) as pool:
-        together = list(pool.map(lambda image: ask(address, body=png(image))[1], images))
-    assert together == alone
+        together = list(pool.map(post, images))
+    assert most == 1
+    assert together == list(map(post, images))
+    assert len({each["picture"] for each in together}) == 12
 
 
 def test_other_names_other_pages_and_other_paths_are_refused(address, digit):
@@ -173,7 +192,7 @@ def test_a_request_that_stops_half_way_does_not_stop_the_others(address, digit):
             each.sendall(f"Origin: http://{address}\r\n\r\nhalf".encode())
         reset.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
         reset.close()
-        assert ask(address, body=png(digit))[0] == 200
+        assert ask(address, body=png(digit), wait=PATIENCE - 10)[0] == 200
 
 
 def dropped(page, files):
