@@ -35,7 +35,7 @@ COURSE = {
     "C2": "DataLoader batch_size shuffle num_workers drop_last collate_fn pin_memory worker_init_fn",
     "C4": "Compose Resize CenterCrop RandomCrop ToTensor Normalize RandomHorizontalFlip RandomVerticalFlip "
     "RandomRotation ColorJitter Grayscale RandomResizedCrop Lambda",
-    "C5": "SummaryWriter",
+    "C5": "SummaryWriter add_scalar add_image add_images add_histogram add_graph add_hparams",
     "D1": "Sequential ModuleList ModuleDict parameters named_parameters",
     "D2": "Conv1d Conv2d Conv3d stride padding dilation groups bias",
     "D3": "max_pool1d max_pool2d max_pool3d ceil_mode return_indices avg_pool2d adaptive_avg_pool2d "

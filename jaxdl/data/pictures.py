@@ -50,7 +50,9 @@ def open_picture(
     source: a file or its content. name: what errors call it. most_pixels: more are refused before they are decoded.
     Raises UserError, with one line, whatever is wrong with it. Several threads may call.
     """
-    name = name or (str(source) if isinstance(source, Path) else "the file")
+    if name is None and isinstance(source, Path):
+        name = str(source)
+    name = f"the picture {name}" if name else "the picture"
     try:
         with _opened(source, name) as file:
             return _decoded(file, size, name, most_pixels)
@@ -58,16 +60,16 @@ def open_picture(
         raise
     except UnidentifiedImageError:
         raise UserError(
-            f"{name} is not a picture that can be read here (JPEG, PNG, WebP, BMP, GIF), or is damaged."
+            f"{name} is not one that can be read here (JPEG, PNG, WebP, BMP, GIF), or is damaged."
         ) from None
     except Image.DecompressionBombError:
         raise UserError(f"{name} claims more than the {most_pixels:,} pixels allowed.") from None
     except MemoryError:
         raise UserError(f"{name} takes more memory to decode than there is.") from None
     except OSError as error:
-        raise UserError(f"{name} cannot be read as a picture ({error.strerror or error}).") from error
+        raise UserError(f"cannot read {name} ({error.strerror or error}).") from error
     except Exception as error:  # a decoder given a damaged file raises what it stumbles over, and no list is complete
-        raise UserError(f"{name} cannot be read as a picture ({str(error) or type(error).__name__}).") from error
+        raise UserError(f"cannot read {name} ({str(error) or type(error).__name__}).") from error
 
 
 def png(pixels: np.ndarray) -> bytes:

@@ -112,10 +112,10 @@ def test_bad_pictures_cost_one_line_and_a_good_one_is_still_answered(server, dig
         status, found, _ = ask(address, body=content)
         assert status == 422, name
         assert list(found) == ["error"]
-        assert found["error"].startswith("the file ")
+        assert found["error"].removeprefix("cannot read ").startswith("the picture ")
         assert len(found["error"].splitlines()) == 1
     status, found, _ = ask(address, body=bad_pictures.nearly_too_large())
-    assert (status, found["error"]) == (422, "the file is 9900 x 9900 pixels, more than the 50,000,000 allowed.")
+    assert (status, found["error"]) == (422, "the picture is 9900 x 9900 pixels, more than the 50,000,000 allowed.")
     assert ask(address, body=png(digit))[0] == 200
     assert process.poll() is None
 
@@ -266,7 +266,9 @@ def test_what_cannot_be_read_is_said_in_an_alert(browser, address, digit):  # no
         dropped(page, [("good.png", png(digit))])
         page.locator("#name", has_text="good.png").wait_for()
         dropped(page, [("bad.png", b"not a picture")])
-        page.get_by_role("alert").filter(has_text="bad.png: the file is not a picture").wait_for()
+        page.get_by_role("alert").filter(
+            has_text="bad.png: the picture is not one that can be read here (JPEG"
+        ).wait_for()
         assert not page.locator("#result").is_visible()
         dropped(first, [("huge.png", bytes(MOST_BYTES + 1))])
         first.get_by_role("alert").filter(has_text="huge.png: the file has more than 10 MB.").wait_for()

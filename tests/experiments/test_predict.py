@@ -198,7 +198,10 @@ def test_mistakes_end_with_status_2_and_a_line(run, tmp_path, capsys):
         ([str(tmp_path), "a.png"], "there is no run in"),
         ([run, "a.png", "--top", "0"], "--top must be at least 1"),
         ([run, "a.png", "--jsn"], "Did you mean --json"),
-        ([run, str(tmp_path / "a.png"), "--top", "2"], "a.png cannot be read as a picture (No such file"),
+        (
+            [run, str(tmp_path / "a.png"), "--top", "2"],
+            f"cannot read the picture {tmp_path}/a.png (No such file or directory).",
+        ),
         ([run, str(tmp_path)], f"{tmp_path} is a folder that cannot be read, or has no pictures in it"),
     ):
         assert main(argv) == 2
