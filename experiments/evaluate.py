@@ -141,7 +141,8 @@ def _print(run: FinishedRun, name: str, evaluation: Evaluation, out: Path) -> No
     top5 = "" if evaluation.top5 is None else f", top-5 {evaluation.top5:.2%}"
     console.print(
         f"{run.config.model} after {run.step:,} updates on {evaluation.examples:,} images of {name}: accuracy "
-        f"{evaluation.top1:.2%}{top5}, loss {evaluation.loss:.4f}, calibration error {evaluation.calibration_error:.4f}"
+        f"{evaluation.top1:.2%}{top5}, loss {evaluation.loss:.4f}, calibration error {evaluation.calibration_error:.4f}",
+        soft_wrap=True,
     )
     worst = sorted(evaluation.classes, key=lambda each: evaluation.per_class[each]["f1"])
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
