@@ -8,6 +8,7 @@ import jax
 import numpy as np
 from tqdm import tqdm
 
+from experiments.augmentation import views_of
 from experiments.finished_run import FinishedRun
 from jaxdl.data import augment, pipeline
 from jaxdl.data.dataset import Split
@@ -23,10 +24,11 @@ SECONDS_UNTIL_BAR = 2
 class Classifier:
     """``classifier.logits(images)``, compiled once for each size of batch.
 
-    views: as ``make_predict_step`` takes them.
+    views: as ``make_predict_step`` takes them; those that the run itself was tested with if None.
     """
 
-    def __init__(self, run: FinishedRun, *, views: Sequence[Callable[[jax.Array], jax.Array]] = ()):
+    def __init__(self, run: FinishedRun, *, views: Sequence[Callable[[jax.Array], jax.Array]] | None = None):
+        views = views_of(run.config) if views is None else views
         self.run, self._devices = run, parallel.single()
         prepare = partial(augment.normalize, mean=run.mean, std=run.std)
         self._step = self._devices.compile(make_predict_step(run.model, prepare=prepare, views=views))

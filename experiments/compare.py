@@ -24,7 +24,7 @@ COMMAND = "experiments.compare"
 ABOUT = "Write one HTML page on several runs: what they reached, where they differ, their curves over each other."
 NEEDED = {"command", "dataset", "dataset_source", "dataset_fingerprint", "notice", "classes", "config"}
 WIDTH = 110  # of the table where the output is no terminal
-NO_SETTINGS = ("out", "resume", *HERE_AND_NOW)  # where and how a run was started rather than what it computes
+NO_SETTINGS = ("out", "resume", "check", "report", "histograms", *HERE_AND_NOW)  # of a start, not of what it computes
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -17,7 +17,6 @@ from rich.table import Table
 from rich.text import Text
 
 from experiments import data, finished_run, flags, review, run_folder
-from experiments.augmentation import views_of
 from experiments.classifier import Classifier
 from experiments.finished_run import FinishedRun
 from experiments.flags import check, flag
@@ -89,7 +88,7 @@ def _evaluate(argv: list[str]) -> None:
     if out.exists():
         raise UserError(f"{out} exists; nothing is overwritten. Name another folder with --out.")
     run = finished_run.load(options.run)
-    views = views_of(run.config) if options.views == "run" else VIEWS[options.views]
+    views = None if options.views == "run" else VIEWS[options.views]
     if options.pictures:
         split, files = _pictures(Path(options.pictures).expanduser(), run)
         seen, pixels = None, f"pictures in {Path(options.pictures).resolve()}"
@@ -140,9 +139,9 @@ def _print(run: FinishedRun, name: str, evaluation: Evaluation, out: Path) -> No
     console = Console(width=None if sys.stdout.isatty() else WIDTH, highlight=False, markup=False)
     top5 = "" if evaluation.top5 is None else f", top-5 {evaluation.top5:.2%}"
     console.print(
-        f"{run.config.model} after {run.step:,} updates on {evaluation.examples:,} images of {name}: accuracy "
-        f"{evaluation.top1:.2%}{top5}, loss {evaluation.loss:.4f}, calibration error {evaluation.calibration_error:.4f}",
-        soft_wrap=True,
+        f"{run.config.model} after {run.step:,} updates on {evaluation.examples:,} images of {name}:\n"
+        f"accuracy {evaluation.top1:.2%}{top5}, loss {evaluation.loss:.4f}, "
+        f"calibration error {evaluation.calibration_error:.2%}"
     )
     worst = sorted(evaluation.classes, key=lambda each: evaluation.per_class[each]["f1"])
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
