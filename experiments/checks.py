@@ -1,6 +1,6 @@
 """``python -m experiments.cifar --check``: a look at the data and the network before any training."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import partial
 
 import flax.linen as nn
@@ -12,8 +12,9 @@ from jaxdl import losses, metrics, optim
 from jaxdl.data.dataset import Dataset, Split
 from jaxdl.report import checks
 from jaxdl.report.checks import Check
+from jaxdl.train.eval_step import make_eval_step
 from jaxdl.train.state import TrainState, create_state
-from jaxdl.train.step import make_eval_step, make_train_step
+from jaxdl.train.step import make_train_step
 
 IMAGES = 32  # of the batch that is learned by heart
 UPDATES = 200  # in which it is to be
@@ -42,6 +43,15 @@ def before_training(
     first = make_eval_step(model, losses.cross_entropy, prepare=prepare)(state, batch)
     yield checks.first_loss(float(first["loss"].value), len(dataset.classes))
     yield _one_batch(model, state, sample.take(range(min(IMAGES, len(sample)))), prepare, freeze, len(dataset.classes))
+
+
+def print_checks(found: Iterable[Check]) -> int:
+    """A line for each as it is done; returns the exit status, 1 if one is worth a look."""
+    fine = True
+    for check in found:
+        print(f"{'ok  ' if check.fine else 'LOOK'}  {check.name:<12} {check.said}", flush=True)
+        fine = fine and check.fine
+    return 0 if fine else 1
 
 
 def _one_batch(

@@ -6,16 +6,15 @@ import shlex
 import signal
 import sys
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from functools import partial
-from pathlib import Path
 
 import jax
 from tqdm import tqdm
 
 from experiments import host_memory, review, run_folder
 from experiments.augmentation import augmentation_of, mix_of, views_of
-from experiments.checks import before_training
+from experiments.checks import before_training, print_checks
 from experiments.config import Config, parse
 from experiments.data import load, streams, train_batches
 from experiments.devices import described, devices_of
@@ -30,18 +29,17 @@ from jaxdl.data.dataset import Dataset, Split, channel_statistics, train_val_spl
 from jaxdl.data.prefetch import Prefetch
 from jaxdl.errors import UserError
 from jaxdl.processes import from_first
-from jaxdl.report.checks import Check
 from jaxdl.report.console import Console
-from jaxdl.report.diagnosis import as_text
 from jaxdl.report.evaluation import Predictions
 from jaxdl.report.layers import grouped, layers
 from jaxdl.report.runlog import NoLog, RunLog
 from jaxdl.train import parallel
 from jaxdl.train.early_stopping import stops_early
+from jaxdl.train.eval_step import make_eval_step, make_predict_step
 from jaxdl.train.interrupt import Interrupted, Interruptible, leave
 from jaxdl.train.loop import History, NotFiniteError, evaluate, fit, predict
 from jaxdl.train.state import TrainState, create_state, parameter_count
-from jaxdl.train.step import make_eval_step, make_gradient_step, make_predict_step, make_train_step
+from jaxdl.train.step import make_gradient_step, make_train_step
 from jaxdl.variables import depth_of
 
 COMMAND = "experiments.cifar"
@@ -88,10 +86,10 @@ def run(config: Config, given: frozenset[str], interrupt: Interruptible) -> int:
     freeze = frozen_patterns(config.freeze, model, sample[:1])
     state = devices.make(partial(create_state, model, optimizer, key, sample, variables=variables, freeze=freeze))
     depth = depth_of({"params": state.params}, most=GROUPS)
-    groups = [group.name for group in grouped(layers(model, sample.shape[1:]), depth)]
+    groups = [group.name for group in grouped(layers(model, sample.shape[1:]), depth) if group.name]
 
     if config.check:
-        return _print_checks(before_training(model, state, dataset, train, val, prepare=prepare, freeze=freeze))
+        return print_checks(before_training(model, state, dataset, train, val, prepare=prepare, freeze=freeze))
 
     # ---- steps -----------------------------------------------------------------------------------------------------
     loss = partial(losses.cross_entropy, label_smoothing=config.label_smoothing)
@@ -265,7 +263,7 @@ def run(config: Config, given: frozenset[str], interrupt: Interruptible) -> int:
             if cluster.is_first():
                 finished = FinishedRun(model, kept, config, run_folder.read(config.out))
                 try:
-                    _review(finished, dataset, train, predictions, log)
+                    review.leave(finished, dataset, train, predictions, log)
                 except Interrupted as interrupted:
                     print(f"Stopped while the report was written; write it with:\n  {review.command(config.out)}")
                     return interrupted.status
@@ -293,27 +291,6 @@ def main(argv: list[str] | None = None) -> int:
 
 def _warn(message: str) -> None:
     tqdm.write(f"warning: {message}", file=sys.stderr)
-
-
-def _print_checks(checks: Iterable[Check]) -> int:
-    """A line for each as it is done; returns the exit status, 1 if one is worth a look."""
-    fine = True
-    for check in checks:
-        print(f"{'ok  ' if check.fine else 'LOOK'}  {check.name:<12} {check.said}", flush=True)
-        fine = fine and check.fine
-    return 0 if fine else 1
-
-
-def _review(run: FinishedRun, dataset: Dataset, train: Split, predictions: Predictions, log: RunLog) -> None:
-    """The diagnosis in words; with ``--report`` what there is to look at, in the run's folder and its log."""
-    findings = review.findings_of(run)
-    print(*as_text(findings), sep="\n", flush=True)
-    if run.config.report:
-        seen, images = review.seen_batch(run, train), dataset.test.images
-        about = {"predictions": predictions, "images": images, "seen": seen}
-        evaluation = review.write(Path(run.config.out), run=run, split="test", findings=findings, **about)
-        print(f"report   {run.config.out}/report.html", flush=True)
-        review.log_pictures(log, run, evaluation=evaluation, **about)
 
 
 def _print_header(

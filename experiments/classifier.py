@@ -14,8 +14,8 @@ from jaxdl.data import augment, pipeline
 from jaxdl.data.dataset import Split
 from jaxdl.data.prefetch import Prefetch
 from jaxdl.train import parallel
+from jaxdl.train.eval_step import make_predict_step
 from jaxdl.train.loop import predict
-from jaxdl.train.step import make_predict_step
 
 MOST_PIXELS = 2**19  # of a batch: 512 images of 32 x 32 pixels, 10 of 224 x 224
 SECONDS_UNTIL_BAR = 2

@@ -17,9 +17,9 @@ from experiments import run_folder
 from experiments.augmentation import augmentation_of, mix_of
 from experiments.finished_run import FinishedRun
 from jaxdl.data import augment, pipeline
-from jaxdl.data.dataset import Split
+from jaxdl.data.dataset import Dataset, Split
 from jaxdl.report.confusion_picture import confusion_picture
-from jaxdl.report.diagnosis import Finding, diagnose
+from jaxdl.report.diagnosis import Finding, as_text, diagnose
 from jaxdl.report.evaluation import Evaluation, Predictions, evaluate
 from jaxdl.report.feature_maps import feature_maps, sheet
 from jaxdl.report.graph import graph
@@ -48,6 +48,18 @@ class Seen(NamedTuple):
 
     images: np.ndarray
     names: tuple[str, ...]
+
+
+def leave(run: FinishedRun, dataset: Dataset, train: Split, predictions: Predictions, log: RunLog) -> None:
+    """A run's last words: the diagnosis; with ``--report`` what there is to look at, in its folder and log."""
+    findings = findings_of(run)
+    print(*as_text(findings), sep="\n", flush=True)
+    if run.config.report:
+        seen, images = seen_batch(run, train), dataset.test.images
+        about = {"predictions": predictions, "images": images, "seen": seen}
+        evaluation = write(Path(run.config.out), run=run, split="test", findings=findings, **about)
+        print(f"report   {run.config.out}/report.html", flush=True)
+        log_pictures(log, run, evaluation=evaluation, **about)
 
 
 def write(

@@ -28,14 +28,15 @@ def unflat(leaves: Mapping[Path, Any]) -> dict[str, Any]:
 
 
 def layer_of(path: Path, *, depth: int | None = None) -> str:
-    """The name of the layer that holds the leaf; with ``depth``, the first so many parts of it."""
-    return ".".join(path[1:-1][:depth])
+    """The name of the layer that holds the leaf; with ``depth``, its first so many parts between dots."""
+    name = ".".join(path[1:-1])
+    return name if depth is None else ".".join(name.split(".")[:depth])
 
 
 def depth_of(variables: Variables, *, most: int) -> int:
     """The depth at which ``layer_of`` tells as many layers apart as it can, but no more than ``most``; at least 1."""
     paths = list(flat(variables))
-    deepest = max(len(path) for path in paths) - 2
+    deepest = max(layer_of(path).count(".") + 1 for path in paths)
     fitting = (depth for depth in range(deepest, 1, -1) if len({layer_of(path, depth=depth) for path in paths}) <= most)
     return next(fitting, 1)
 

@@ -1,6 +1,7 @@
 """Eight simulated devices, strict shapes, caches of the tests' own, and no network."""
 
 import os
+import signal
 import socket
 
 os.environ["XLA_FLAGS"] = f"{os.environ.get('XLA_FLAGS', '')} --xla_force_host_platform_device_count=8"
@@ -12,6 +13,8 @@ import pytest
 from PIL import Image
 
 jax.config.update("jax_numpy_rank_promotion", "raise")
+# A shell's background job ignores Ctrl-C, and so would the processes that tests start.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture(scope="session", autouse=True)

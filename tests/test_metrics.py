@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 import jaxdl.nn as jaxdl_nn
-from jaxdl.metrics import Mean, Totals, correct, norms_by_layer
+from jaxdl.metrics import Mean, Totals, correct, gradient_health, norms_by_layer, still_units_by_layer
 from jaxdl.nn import initializers
 from tests import pytorch
 
@@ -105,3 +105,26 @@ def test_norms_by_layer_fall_or_rise_with_depth_as_pytorchs(rng, activation, ini
 def test_norms_by_layer_name_nested_layers():
     tree = {"block": {"conv": {"kernel": 3.0 * jnp.ones(1), "bias": 4.0 * jnp.ones(1)}}, "head": {"bias": jnp.ones(4)}}
     assert {name: float(norm) for name, norm in norms_by_layer(tree).items()} == {"block.conv": 5.0, "head": 2.0}
+
+
+def test_a_depth_puts_layers_of_one_block_together():
+    tree = {"block": {"a": {"kernel": 3.0 * jnp.ones(1)}, "b": {"kernel": 4.0 * jnp.ones(1)}}}
+    assert norms_by_layer(tree, depth=1).keys() == {"block"}
+    assert norms_by_layer(tree, depth=1)["block"] == 5.0
+    assert norms_by_layer(tree, depth=2).keys() == {"block.a", "block.b"}
+
+
+def test_units_that_no_example_makes_positive_have_no_gradient(rng):
+    """Under ReLU, as PyTorch's autograd finds too; two of five units get a bias that nothing outweighs."""
+    torch = pytorch.torch()
+    x, weight = rng.normal(size=(16, 3)).astype(np.float32), rng.normal(size=(3, 5)).astype(np.float32)
+    bias = np.array([0, -1e3, 0, 0, -1e3], np.float32)
+    gradients = jax.grad(lambda params: nn.relu(x @ params["kernel"] + params["bias"][None]).sum())(
+        {"kernel": jnp.asarray(weight), "bias": jnp.asarray(bias)}
+    )
+    kernel = torch.tensor(weight, requires_grad=True)
+    torch.relu(torch.tensor(x) @ kernel + torch.tensor(bias)).sum().backward()
+    assert int((kernel.grad == 0).all(0).sum()) == 2
+    assert still_units_by_layer({"layer": gradients}) == {"layer": pytest.approx(0.4)}
+    health = gradient_health({"layer": gradients, "norm": {"scale": jnp.ones(4)}})
+    assert health.keys() == {"grad_norm/layer", "grad_norm/norm", "no_gradient/layer"}

@@ -53,3 +53,16 @@ def test_restrict_and_layers():
     only = variables.restrict(variables.unflat(leaves), [("params", "b")])
     np.testing.assert_array_equal(only["params"].pop("b"), np.zeros(1))
     assert only == {"params": {}}
+
+
+def test_a_layer_is_named_by_its_first_parts():
+    path = ("params", "layer1.0", "conv1", "kernel")
+    assert variables.layer_of(path) == "layer1.0.conv1"
+    assert [variables.layer_of(path, depth=depth) for depth in (1, 2, 3, 9)] == [
+        "layer1", "layer1.0", "layer1.0.conv1", "layer1.0.conv1",
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize(("most", "depth"), [(100, 3), (5, 3), (4, 3), (3, 2), (1, 1)])
+def test_the_depth_is_the_deepest_that_tells_no_more_layers_apart(most, depth):
+    assert variables.depth_of(TREE, most=most) == depth

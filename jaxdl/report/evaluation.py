@@ -11,6 +11,7 @@ import numpy as np
 from scipy.special import log_softmax
 
 BINS = 15  # of confidence, as Guo et al. 2017 count them
+MOST_COLUMNS = 100  # classes whose probabilities a table of predictions has room for
 FIGURES = ("precision", "recall", "f1", "support")
 
 
@@ -58,7 +59,11 @@ class Predictions:
         return rows[np.argsort(-self.confidence[rows], kind="stable")][:most]
 
     def write(self, path: Path, names: Sequence[str] | None = None) -> None:
-        """A line an example: its row, its file's name where there is one, true and predicted class, probabilities."""
+        """A line an example: its row, its file's name where there is one, true and predicted class, probabilities.
+
+        Those of every class where they are at most ``MOST_COLUMNS``.
+        """
+        every = self.classes if len(self.classes) <= MOST_COLUMNS else ()
         with path.open("w", newline="", encoding="utf-8") as file:
             lines = csv.writer(file)
             lines.writerow(
@@ -66,17 +71,18 @@ class Predictions:
                     "row",
                     *(["file"] if names is not None else []),
                     *("true", "predicted", "correct", "probability", "probability_of_true"),
-                    *(f"p({name})" for name in self.classes),
+                    *(f"p({name})" for name in every),
                 ]
             )
-            for row, each in enumerate(self.probabilities):
+            for row, logarithms in enumerate(self.log_probabilities):
+                each = np.exp(logarithms)
                 true, predicted = self.labels[row], self.predicted[row]
                 lines.writerow(
                     [
                         row,
                         *([names[row]] if names is not None else []),
                         *(self.classes[true], self.classes[predicted], int(true == predicted)),
-                        *(f"{value:.6g}" for value in (each[predicted], each[true], *each)),
+                        *(f"{value:.6g}" for value in (each[predicted], each[true], *each[: len(every)])),
                     ]
                 )
 

@@ -13,8 +13,9 @@ import optax
 from jaxdl.errors import UserError
 from jaxdl.metrics import Mean, Totals
 from jaxdl.processes import on_host
+from jaxdl.train.eval_step import EvalStep, PredictStep
 from jaxdl.train.state import TrainState
-from jaxdl.train.step import Batch, EvalStep, PredictStep, TrainStep
+from jaxdl.train.step import Batch, TrainStep
 
 AHEAD = 4  # steps queued on the device before the host waits for a result: enough never to starve it
 

@@ -1,6 +1,6 @@
-"""The steps of training, evaluation and prediction: pure functions of arrays, compiled."""
+"""The training step: a pure function of arrays, compiled."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from functools import partial
 from typing import Any
 
@@ -12,7 +12,7 @@ import optax
 from jaxdl.metrics import Mean
 from jaxdl.train import compiler
 from jaxdl.train.accumulation import split, sum_over_parts
-from jaxdl.train.across import AXIS, across, every_row, shared, whole_batch
+from jaxdl.train.across import AXIS, across, shared, whole_batch
 from jaxdl.train.freezing import statistics_stay
 from jaxdl.train.gradient import with_gradient
 from jaxdl.train.state import TrainState
@@ -21,8 +21,6 @@ from jaxdl.variables import flat, merge, restrict
 Batch = Mapping[str, jax.Array]
 PerExample = Callable[[jax.Array, jax.Array], jax.Array]
 Loss = Callable[[jax.Array, jax.Array], jax.Array | tuple[jax.Array, jax.Array]]
-EvalStep = Callable[[TrainState, Batch], dict[str, Mean]]
-PredictStep = Callable[[TrainState, Batch], jax.Array]
 GATHERED = "gathered"  # the name under which ``jax.checkpoint`` knows what is gathered again rather than kept
 
 
@@ -127,7 +125,7 @@ def make_train_step(
     prepare = partial(prepare_batch, augment=augment, mix=mix)
 
     def forward(variables: Any, frozen: Any, part: dict[str, jax.Array]) -> tuple[Mean, dict[str, Mean], Any]:
-        labels, mask = part["labels"], _mask(part)
+        labels, mask = part["labels"], mask_of(part)
         with statistics_stay(frozen.get("batch_stats", {})), whole_batch(part.get("mask")):
             logits, changed = model.apply(
                 merge(variables, frozen),
@@ -137,9 +135,9 @@ def make_train_step(
                 rngs={"dropout": part["key"]},
             )
         means = {name: Mean.of(of(logits, labels), mask) for name, of in measured.items()}
-        objective = means["loss"] = _mean_loss(loss, logits, labels, mask)
+        objective = means["loss"] = mean_loss(loss, logits, labels, mask)
         for others in jax.tree.leaves(changed.get("auxiliary", {})):
-            extra = _mean_loss(loss, others, labels, mask)
+            extra = mean_loss(loss, others, labels, mask)
             objective = objective.replace(total=objective.total + model.auxiliary_weight * extra.total)
         return objective, means, restrict(changed.get("batch_stats", {}), flat(variables["batch_stats"]))
 
@@ -207,7 +205,7 @@ def make_train_step(
         )
         sums = {
             **means,
-            "loss": means["loss"].over(across(_mask(batch).sum(dtype=jnp.float32))),
+            "loss": means["loss"].over(across(mask_of(batch).sum(dtype=jnp.float32))),
             "grad_norm": Mean(norm, jnp.ones(())),
             **extra,
         }
@@ -235,76 +233,16 @@ def make_gradient_step(model: nn.Module, loss: Loss, **options: Any) -> Callable
     return step
 
 
-def make_eval_step(
-    model: nn.Module,
-    loss: Loss,
-    *,
-    prepare: Callable[[jax.Array], jax.Array] | None = None,
-    views: Sequence[Callable[[jax.Array], jax.Array]] = (),
-    metrics: Mapping[str, PerExample] | None = None,
-) -> EvalStep:
-    """``step(state, batch) -> metrics``, jitted; nothing is donated. ``step.__wrapped__`` is the pure function.
-
-    prepare: images -> float images, inside the compiled step.
-    views: each makes another version of the prepared images (a mirror image, say); logits are averaged over the images
-    as they are and all views.
-    """
-    measured = dict(metrics or {})
-    logits_of = _averaged(model, prepare, views)
-
-    def step(state: TrainState, batch: Batch) -> dict[str, Mean]:
-        labels, mask = batch["labels"], _mask(batch)
-        logits = logits_of(state, batch["images"])
-        means = {name: Mean.of(of(logits, labels), mask) for name, of in measured.items()}
-        return across({"loss": _mean_loss(loss, logits, labels, mask), **means})
-
-    return jax.jit(step, compiler_options=compiler.options())
-
-
-def make_predict_step(
-    model: nn.Module,
-    *,
-    prepare: Callable[[jax.Array], jax.Array] | None = None,
-    views: Sequence[Callable[[jax.Array], jax.Array]] = (),
-) -> PredictStep:
-    """``step(state, batch) -> logits: float32[B, classes]`` of every row of the batch, padding too, on each device.
-
-    Otherwise as ``make_eval_step``.
-    """
-    logits_of = _averaged(model, prepare, views)
-
-    def step(state: TrainState, batch: Batch) -> jax.Array:
-        return every_row(logits_of(state, batch["images"]).astype(jnp.float32))
-
-    return jax.jit(step, compiler_options=compiler.options())
-
-
-def _averaged(
-    model: nn.Module,
-    prepare: Callable[[jax.Array], jax.Array] | None,
-    views: Sequence[Callable[[jax.Array], jax.Array]],
-) -> Callable[[TrainState, jax.Array], jax.Array]:
-    """Logits averaged over the prepared images and all views of them."""
-
-    def logits_of(state: TrainState, images: jax.Array) -> jax.Array:
-        if prepare is not None:
-            images = prepare(images)
-        seen = [images, *(view(images) for view in views)]
-        return sum(model.apply(state.variables, version, train=False) for version in seen) / len(seen)
-
-    return logits_of
-
-
 def _keys(key: jax.Array, step: jax.Array) -> jax.Array:
     """The keys of augmentation and of dropout."""
     return jax.random.split(jax.random.fold_in(key, step))
 
 
-def _mask(batch: Batch) -> jax.Array:
+def mask_of(batch: Batch) -> jax.Array:
     return batch["mask"] if "mask" in batch else jnp.ones(batch["images"].shape[:1], bool)
 
 
-def _mean_loss(loss: Loss, logits: jax.Array, labels: jax.Array, mask: jax.Array) -> Mean:
+def mean_loss(loss: Loss, logits: jax.Array, labels: jax.Array, mask: jax.Array) -> Mean:
     result = loss(logits, labels)
     values, weights = result if isinstance(result, tuple) else (result, None)
     return Mean.of(values, mask, weights)

@@ -166,5 +166,5 @@ def test_a_picture_that_cannot_be_read_ends_a_streamed_run_with_a_line(picture_f
             command(*flags, "--workers", workers, out=tmp_path / workers), cwd=ROOT, capture_output=True, text=True
         )
         assert done.returncode == 2
-        assert "error: cannot read the picture" in done.stderr
+        assert "a.png is not one that can be read here" in done.stderr
         assert "Traceback" not in done.stderr

@@ -61,15 +61,13 @@ def test_stopped_by_a_signal_and_resumed_is_never_stopped(finished, tmp_path, nu
     assert_same_run(out, reference)
 
 
-@pytest.mark.parametrize("place", ["create_state", "channel_statistics", "measure"])
+@pytest.mark.parametrize("place", ["create_state", "channel_statistics", "predict"])
 def test_a_signal_outside_the_steps_ends_cleanly(tmp_path, place):
-    # "measure" stands for the test at the end: there the training is saved already
-    target = "evaluate" if place == "measure" else place
     program = (
-        f"import sys; import experiments.cifar as cifar; real = cifar.{target}\n"
+        f"import sys; import experiments.cifar as cifar; real = cifar.{place}\n"
         "def told(*args, **options):\n"
         "    print('here', flush=True); return real(*args, **options)\n"
-        f"cifar.{target} = told\n"
+        f"cifar.{place} = told\n"
         "cifar.leave(cifar.main(sys.argv[1:]))\n"
     )
     out = tmp_path / "run"
@@ -84,7 +82,7 @@ def test_a_signal_outside_the_steps_ends_cleanly(tmp_path, place):
     printed, errors = run.communicate(timeout=60)
     assert run.returncode == 143, errors
     assert "Traceback" not in errors
-    if place == "measure":
+    if place == "predict":  # of the test at the end: there the training is saved already
         assert "all training is saved" in printed
         assert main(["--resume", "--out", str(out)]) == 0
     else:

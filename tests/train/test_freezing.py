@@ -9,8 +9,9 @@ import pytest
 
 from jaxdl import losses, metrics, models, optim
 from jaxdl.errors import UserError
+from jaxdl.train.eval_step import make_eval_step
 from jaxdl.train.state import create_state
-from jaxdl.train.step import make_eval_step, make_train_step
+from jaxdl.train.step import make_train_step
 from jaxdl.variables import flat
 from tests import pytorch
 from tests.train.one_block import OneBlock, batch_of

@@ -15,8 +15,10 @@ from jaxdl.data import augment
 from jaxdl.errors import UserError
 from jaxdl.train import parallel
 from jaxdl.train.across import across
+from jaxdl.train.eval_step import make_eval_step, make_predict_step
+from jaxdl.train.loop import predict
 from jaxdl.train.state import create_state
-from jaxdl.train.step import make_eval_step, make_train_step
+from jaxdl.train.step import make_gradient_step, make_train_step
 from tests.train.one_block import OneBlock, batch_of
 
 FORMS = {
@@ -126,6 +128,46 @@ def test_evaluation_counts_every_example_once(form, rng):
     measured = devices.compile(step)(devices.put(state), devices.place(batch))
     assert measured["loss"].count == 21
     assert_agree(measured, expected, 1e-5)
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_predictions_are_every_examples_in_order(form, rng):
+    model, optimizer = Wide(), optim.create("sgd", learning_rate=0.1)
+    state = create_state(model, optimizer, jax.random.key(0), jnp.zeros((1, 8, 8, 3)))
+    step = make_predict_step(model, prepare=augment.normalize, views=(augment.mirror,))
+    batches = [batch_of(rng, 21), batch_of(rng, 21)]
+    images = augment.normalize(np.concatenate([batch["images"] for batch in batches]))
+    expected = sum(model.apply(state.variables, seen, train=False) for seen in (images, images[:, :, ::-1])) / 2
+    devices = FORMS[form]()
+    size = devices.padded(21)
+    placed = [devices.place(batch) for batch in batches]
+    found = [predict(devices.compile(step), devices.put(state), [each], examples=21) for each in placed]
+    np.testing.assert_allclose(np.concatenate(found), expected, rtol=1e-4, atol=1e-5)
+    assert len(predict(devices.compile(step), devices.put(state), placed, examples=size + 21)) == size + 21
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_what_was_put_on_devices_is_fetched_whole(form):
+    state = create_state(Wide(), optim.create("adam", learning_rate=0.1), jax.random.key(7), jnp.zeros((1, 8, 8, 3)))
+    devices = FORMS[form]()
+    fetched = devices.fetch(devices.put(state))
+    assert_agree(fetched, state, 0)
+    assert isinstance(fetched.params["Dense_0"]["kernel"], np.ndarray)
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_gradients_are_those_of_one_device(form, rng):
+    model, optimizer = Wide(), optim.create("sgd", learning_rate=1.0)
+    state = create_state(model, optimizer, jax.random.key(0), jnp.zeros((1, 8, 8, 3)))
+    step = make_gradient_step(model, losses.cross_entropy, augment=augment.plain(augment.normalize))
+    batch = batch_of(rng, 16)
+    after, _ = make_train_step(
+        model, optimizer, losses.cross_entropy, augment=augment.plain(augment.normalize)
+    ).__wrapped__(state, batch)
+    expected = jax.tree.map(lambda before, after: before - after, state.params, after.params)
+    devices = FORMS[form]()
+    found = devices.fetch(devices.compile(step)(devices.put(state), devices.place(batch)))
+    assert_agree(found, expected, 2e-5)
 
 
 @pytest.mark.parametrize("form", FORMS)

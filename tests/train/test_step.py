@@ -6,8 +6,9 @@ import pytest
 
 from jaxdl import losses, metrics, models, optim
 from jaxdl.data import augment
+from jaxdl.train.eval_step import make_eval_step
 from jaxdl.train.state import create_state
-from jaxdl.train.step import make_eval_step, make_train_step
+from jaxdl.train.step import make_train_step
 from tests.models.test_models import course_network, course_params
 from tests.train.one_block import OneBlock, batch_of
 

@@ -1,0 +1,76 @@
+"""The steps of evaluation and prediction: pure functions of arrays, compiled."""
+
+from collections.abc import Callable, Mapping, Sequence
+
+import flax.linen as nn
+import jax
+import jax.numpy as jnp
+
+from jaxdl.metrics import Mean
+from jaxdl.train import compiler
+from jaxdl.train.across import across, every_row
+from jaxdl.train.state import TrainState
+from jaxdl.train.step import Batch, Loss, PerExample, mask_of, mean_loss
+
+EvalStep = Callable[[TrainState, Batch], dict[str, Mean]]
+PredictStep = Callable[[TrainState, Batch], jax.Array]
+
+
+def make_eval_step(
+    model: nn.Module,
+    loss: Loss,
+    *,
+    prepare: Callable[[jax.Array], jax.Array] | None = None,
+    views: Sequence[Callable[[jax.Array], jax.Array]] = (),
+    metrics: Mapping[str, PerExample] | None = None,
+) -> EvalStep:
+    """``step(state, batch) -> metrics``, jitted; nothing is donated. ``step.__wrapped__`` is the pure function.
+
+    prepare: images -> float images, inside the compiled step.
+    views: each makes another version of the prepared images (a mirror image, say); logits are averaged over the images
+    as they are and all views.
+    """
+    measured = dict(metrics or {})
+    logits_of = _averaged(model, prepare, views)
+
+    def step(state: TrainState, batch: Batch) -> dict[str, Mean]:
+        labels, mask = batch["labels"], mask_of(batch)
+        logits = logits_of(state, batch["images"])
+        means = {name: Mean.of(of(logits, labels), mask) for name, of in measured.items()}
+        return across({"loss": mean_loss(loss, logits, labels, mask), **means})
+
+    return jax.jit(step, compiler_options=compiler.options())
+
+
+def make_predict_step(
+    model: nn.Module,
+    *,
+    prepare: Callable[[jax.Array], jax.Array] | None = None,
+    views: Sequence[Callable[[jax.Array], jax.Array]] = (),
+) -> PredictStep:
+    """``step(state, batch) -> logits: float32[B, classes]`` of every row of the batch, padding too, on each device.
+
+    Otherwise as ``make_eval_step``.
+    """
+    logits_of = _averaged(model, prepare, views)
+
+    def step(state: TrainState, batch: Batch) -> jax.Array:
+        return every_row(logits_of(state, batch["images"]).astype(jnp.float32))
+
+    return jax.jit(step, compiler_options=compiler.options())
+
+
+def _averaged(
+    model: nn.Module,
+    prepare: Callable[[jax.Array], jax.Array] | None,
+    views: Sequence[Callable[[jax.Array], jax.Array]],
+) -> Callable[[TrainState, jax.Array], jax.Array]:
+    """Logits averaged over the prepared images and all views of them."""
+
+    def logits_of(state: TrainState, images: jax.Array) -> jax.Array:
+        if prepare is not None:
+            images = prepare(images)
+        seen = [images, *(view(images) for view in views)]
+        return sum(model.apply(state.variables, version, train=False) for version in seen) / len(seen)
+
+    return logits_of
