@@ -1,0 +1,80 @@
+"""torchvision's input: a ``DataLoader`` with two workers and the usual transforms of CIFAR-10."""
+
+from collections.abc import Iterator
+from types import ModuleType
+
+from experiments.benchmark import synthetic
+from experiments.benchmark.contestants import LeftOutError, optional
+from experiments.benchmark.task import Task
+
+EXAMPLES = 10_000
+WORKERS = 2
+
+
+class Input:
+    """Images as PIL's, one by one, as ``torchvision.datasets.CIFAR10`` hands them to the transforms."""
+
+    parameters = None
+    device = "cpu"
+
+    def __init__(self, task: Task):
+        torch, transforms = optional("torch"), _torchvision().transforms
+        from PIL import Image
+
+        if task.threads:
+            torch.set_num_threads(task.threads)
+        self.batch_size, self.threads = task.batch_size, torch.get_num_threads()
+        split = synthetic.split(max(EXAMPLES, task.batch_size))
+        transform = transforms.Compose(
+            [
+                transforms.RandomCrop(32, padding=4),
+                transforms.RandomHorizontalFlip(),
+                transforms.ToTensor(),
+                transforms.Normalize(synthetic.MEAN, synthetic.STD),
+            ]
+        )
+
+        class Pictures(torch.utils.data.Dataset):
+            def __len__(self):
+                return len(split)
+
+            def __getitem__(self, index):
+                return transform(Image.fromarray(split.images[index])), int(split.labels[index])
+
+        self._loader = torch.utils.data.DataLoader(
+            Pictures(),
+            batch_size=task.batch_size,
+            shuffle=True,
+            num_workers=WORKERS,
+            drop_last=True,
+            persistent_workers=True,
+        )
+        self._batches: Iterator = iter(self._loader)
+
+    def run(self, steps: int) -> None:
+        for _ in range(steps):
+            try:
+                next(self._batches)
+            except StopIteration:
+                self._batches = iter(self._loader)
+                next(self._batches)
+
+    def device_bytes(self) -> int | None:
+        return None
+
+
+def _torchvision() -> ModuleType:
+    """torchvision, also beside a torch that its compiled operators are not made for: no transform here uses them."""
+    try:
+        return optional("torchvision")
+    except RuntimeError:
+        torch = optional("torch")
+        declared = torch.library.Library("torchvision", "DEF")
+        for name in ("nms", "qnms"):
+            declared.define(f"{name}(Tensor dets, Tensor scores, float iou_threshold) -> Tensor")
+        try:
+            torchvision = optional("torchvision")
+        except RuntimeError as error:
+            raise LeftOutError(f"torchvision cannot be imported: {error}") from error
+        torchvision.declared = declared  # which go with the library that declared them
+        return torchvision

@@ -1,0 +1,94 @@
+"""What the flags of the benchmark say."""
+
+import os
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+from experiments.benchmark import contestants, machine
+from experiments.benchmark.networks import NETWORKS
+from experiments.benchmark.task import Task
+from experiments.flags import check, flag, flag_name
+from jaxdl.errors import UserError, unknown
+
+SUBJECTS = ("train", "input", "start")
+BATCH_SIZE = 256  # of the subject input
+STARTED = "quick_cnn"  # the network of the subject start
+NOT_FOR = {
+    "input": ("model", "precision", "augment"),
+    "start": ("contestants", "seconds"),
+}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Options:
+    """What is measured, for how long, and where the figures go."""
+
+    subject: str = flag("train", "what is measured: training, its input alone, or the start", choices=SUBJECTS)
+    model: str | None = flag(None, "networks, by comma", unset=f"{','.join(NETWORKS)}; of start, {STARTED}")
+    contestants: str | None = flag(None, "who takes part, by comma", unset="all of the subject's")
+    rounds: int = flag(5, "turns of each contestant", least=1)
+    seconds: float = flag(3.0, "that a turn lasts at least", above=0)
+    batch_size: int | None = flag(None, "images a step", least=1, unset=f"the network's own; of input, {BATCH_SIZE}")
+    precision: str = flag("f32", "of the computation; bf16 is autocast in PyTorch", choices=("f32", "bf16"))
+    augment: bool = flag(False, "flip and crop in jaxdl's step; the others never do", on_only=True)
+    threads: int | None = flag(None, "processor cores that a contestant may use", least=1, unset="all")
+    out: str | None = flag(None, "file to write", unset="benchmark-<time>.json", value="PATH")
+
+    def __post_init__(self) -> None:
+        check(self)
+
+    @property
+    def models(self) -> tuple[str, ...]:
+        """The networks that are measured, "" where the subject has none. Raises UserError for an unknown one."""
+        if self.subject == "input":
+            return ("",)
+        usual = (STARTED,) if self.subject == "start" else tuple(NETWORKS)
+        return _listed(self.model, "model", tuple(NETWORKS)) or usual
+
+    def tasks(self, model: str) -> list[Task]:
+        """The contestants that are to run, in order. Raises UserError for an unknown one."""
+        known = contestants.names(self.subject)
+        return [
+            Task(
+                subject=self.subject,
+                contestant=name,
+                model=model,
+                batch_size=self.batch_size or (NETWORKS[model].BATCH_SIZE if model else BATCH_SIZE),
+                precision=self.precision,
+                augment=self.augment and name == contestants.OURS,
+                threads=self.threads,
+            )
+            for name in _listed(self.contestants, "contestant", known) or known
+        ]
+
+    def settled(self, given: frozenset[str]) -> Path:
+        """The file to write. Raises UserError for flags that do not go together, or cannot be done here."""
+        for name in NOT_FOR.get(self.subject, ()):
+            if name in given:
+                raise UserError(f"{flag_name(name)} is not for --subject {self.subject}; leave it out.")
+        if self.threads is not None and not hasattr(os, "sched_setaffinity"):
+            raise UserError("--threads needs Linux, where a process can be kept to some cores; leave it out.")
+        if self.threads is not None and self.threads > machine.cores():
+            raise UserError(f"--threads must be at most the {machine.cores()} cores there are, got {self.threads}.")
+        for model in self.models:
+            self.tasks(model)
+        out = Path(self.out or time.strftime("benchmark-%Y%m%d-%H%M%S.json"))
+        if out.exists():
+            raise UserError(f"{out} exists; nothing is overwritten. Name another file with --out.")
+        if not out.parent.is_dir():
+            raise UserError(f"there is no folder {out.parent} to write {out.name} in.")
+        if not os.access(out.parent, os.W_OK):
+            raise UserError(f"nothing can be written in the folder {out.parent}. Name another file with --out.")
+        return out
+
+
+def _listed(text: str | None, kind: str, known: tuple[str, ...]) -> tuple[str, ...]:
+    """The names in ``text``, each once, in the order given."""
+    names = tuple(dict.fromkeys(name.strip() for name in (text or "").split(",") if name.strip()))
+    if text is not None and not names:
+        raise UserError(f"--{kind} names nothing; known: {', '.join(known)}.")
+    for name in names:
+        if name not in known:
+            raise unknown(kind, name, known)
+    return names

@@ -1,0 +1,146 @@
+"""A contestant's process, as the benchmark holds it."""
+
+import contextlib
+import json
+import os
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from experiments.benchmark.contestants import LeftOutError
+from experiments.benchmark.task import Task
+
+ROOT = Path(__file__).resolve().parents[2]
+MODULE = "experiments.benchmark.worker"
+ENVIRONMENT = {
+    "XLA_PYTHON_CLIENT_PREALLOCATE": "false",  # several processes share an accelerator
+    "JAX_ENABLE_COMPILATION_CACHE": "false",  # the time to a first step is one with compilation
+}
+INDUCTOR_CACHE = "TORCHINDUCTOR_CACHE_DIR"  # of torch.compile; an empty folder, for the same reason
+
+
+class BenchmarkError(Exception):
+    """The benchmark cannot go on: a contestant ended, failed, or is not what it says. One line."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Ready:
+    """A contestant after its first step.
+
+    first_step_seconds: from the start of its process, imports and compilation included; cpu_seconds: of all its threads
+    meanwhile. parameters, device, threads: as ``Contestant`` has them.
+    """
+
+    first_step_seconds: float
+    cpu_seconds: float
+    parameters: int | None
+    device: str
+    threads: int | None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Round:
+    """What a contestant did while the others waited.
+
+    cpu_seconds: of all threads of its process, and of those that it started. peak_bytes, device_peak_bytes: the most
+    memory so far, of its process alone and of an accelerator.
+    """
+
+    images: int
+    seconds: float
+    cpu_seconds: float
+    peak_bytes: int | None
+    device_peak_bytes: int | None
+
+
+class Process:
+    """One contestant in a process of its own; a context, in which ``ready`` is known.
+
+    Entering starts it and waits for its first step. Raises LeftOutError where it cannot take part,
+    BenchmarkError where it ends or fails. Leaving ends it and all that it started.
+    environment: variables it has beside this process's; one that is None is taken away.
+    """
+
+    def __init__(self, task: Task, *, environment: Mapping[str, str | None] | None = None):
+        self.task, self._environment = task, {**ENVIRONMENT, **(environment or {})}
+
+    def __enter__(self) -> "Process":
+        began = time.perf_counter()
+        self._folder = tempfile.TemporaryDirectory(prefix="jaxdl-benchmark-", ignore_cleanup_errors=True)
+        self._errors = tempfile.TemporaryFile("w+", errors="replace")
+        self._process = subprocess.Popen(
+            [sys.executable, "-m", MODULE, self.task.to_json()],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=self._errors,
+            text=True,
+            env=environment({INDUCTOR_CACHE: self._folder.name, **self._environment}),
+            start_new_session=True,  # Ctrl-C is for the benchmark, which then ends them all
+        )
+        try:
+            answer = self._answer("ready")
+            self.ready = Ready(first_step_seconds=time.perf_counter() - began, **answer)
+        except BaseException:
+            self._end()
+            raise
+        return self
+
+    def __exit__(self, *_) -> None:
+        self._end()
+
+    @property
+    def pid(self) -> int:
+        """The number of the process."""
+        return self._process.pid
+
+    def round(self, seconds: float) -> Round:
+        """Has it work for at least so long, and waits for it. Raises BenchmarkError where it ends or fails."""
+        try:
+            print(json.dumps({"seconds": seconds}), file=self._process.stdin, flush=True)
+        except BrokenPipeError:
+            raise self._ended() from None
+        return Round(**self._answer("round"))
+
+    def _answer(self, kind: str) -> dict[str, Any]:
+        line = self._process.stdout.readline()
+        if not line.endswith("\n"):
+            raise self._ended()
+        answer = json.loads(line)
+        if "left_out" in answer:
+            raise LeftOutError(answer["left_out"])
+        if "failed" in answer:
+            raise BenchmarkError(f"{self._name} failed: {answer['failed']}")
+        return answer[kind]
+
+    @property
+    def _name(self) -> str:
+        return f"{self.task.contestant} ({self.task.model or self.task.subject})"
+
+    def _ended(self) -> BenchmarkError:
+        status = self._process.wait()
+        how = f"by {signal.Signals(-status).name}" if status < 0 else f"with status {status}"
+        self._errors.seek(0)
+        said = [line.strip() for line in self._errors.read()[-10_000:].splitlines() if line.strip()]
+        return BenchmarkError(f"the process of {self._name} ended {how}{': ' + said[-1] if said else '.'}")
+
+    def _end(self) -> None:
+        with contextlib.suppress(ProcessLookupError):  # it may have ended, and what it started too
+            os.killpg(self._process.pid, signal.SIGKILL)
+        self._process.wait()
+        for stream in (self._process.stdin, self._process.stdout, self._errors):
+            with contextlib.suppress(BrokenPipeError):  # of a request that was never read
+                stream.close()
+        self._folder.cleanup()
+
+
+def environment(changes: Mapping[str, str | None]) -> dict[str, str]:
+    """This process's variables with ``changes``, and this project where Python finds it."""
+    paths = [str(ROOT), *filter(None, [os.environ.get("PYTHONPATH")])]
+    changed = {**os.environ, "PYTHONPATH": os.pathsep.join(paths), **changes}
+    return {name: value for name, value in changed.items() if value is not None}

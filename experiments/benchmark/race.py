@@ -1,0 +1,87 @@
+"""Contestants that take turns: A B C, A B C, ... so that what disturbs the machine disturbs them all."""
+
+import time
+from collections.abc import Callable, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass
+
+from experiments.benchmark.contestants import LeftOutError
+from experiments.benchmark.process import BenchmarkError, Process, Ready, Round
+from experiments.benchmark.task import Task
+
+WARM_UP_SECONDS = 1.0  # at most, beside the first step
+
+
+@dataclass(frozen=True, kw_only=True)
+class Lap:
+    """One contestant's turn. number: of the round, from 1. began: seconds since the first round began."""
+
+    number: int
+    contestant: str
+    began: float
+    round: Round
+
+    @property
+    def images_per_second(self) -> float:
+        """Its rate in this turn."""
+        return self.round.images / self.round.seconds
+
+
+@dataclass(frozen=True, kw_only=True)
+class Race:
+    """ready, left_out: by contestant. laps: in the order in which they were run."""
+
+    ready: dict[str, Ready]
+    left_out: dict[str, str]
+    laps: list[Lap]
+
+    def rates(self, contestant: str) -> list[float]:
+        """Images a second, a value for each round."""
+        return [lap.images_per_second for lap in self.laps if lap.contestant == contestant]
+
+    @property
+    def parameters(self) -> int | None:
+        """How many numbers the contestants train."""
+        return next((ready.parameters for ready in self.ready.values()), None)
+
+
+def run(
+    tasks: Sequence[Task],
+    *,
+    rounds: int,
+    seconds: float,
+    on_turn: Callable[[str, str], None] = lambda contestant, doing: None,
+) -> Race:
+    """The contestants' processes, started and warmed up one by one, then all rounds.
+
+    on_turn: called with a contestant and what it is about to do. Raises BenchmarkError where one ends or fails, and
+    where they do not train as many parameters.
+    """
+    ready, left_out, laps = {}, {}, []
+    with ExitStack() as stack:
+        processes: dict[str, Process] = {}
+        for task in tasks:
+            name = task.contestant
+            on_turn(name, "first step")
+            try:
+                process = stack.enter_context(Process(task))
+            except LeftOutError as reason:
+                left_out[name] = str(reason)
+                continue
+            processes[name], ready[name] = process, process.ready
+            process.round(min(seconds, WARM_UP_SECONDS))
+        _check_alike(ready)
+        started = time.perf_counter()
+        for number in range(1, rounds + 1):
+            for name, process in processes.items():
+                on_turn(name, f"round {number} of {rounds}")
+                began = time.perf_counter() - started
+                laps.append(Lap(number=number, contestant=name, began=began, round=process.round(seconds)))
+    return Race(ready=ready, left_out=left_out, laps=laps)
+
+
+def _check_alike(ready: dict[str, Ready]) -> None:
+    counts = {name: found.parameters for name, found in ready.items()}
+    if len(set(counts.values())) > 1:
+        listed = ", ".join(f"{name} {count:,}" for name, count in counts.items())
+        raise BenchmarkError(f"the contestants do not train the same network; parameters: {listed}.")

@@ -1,0 +1,64 @@
+"""How long the command takes to begin: its help, and the first training step."""
+
+import resource
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from experiments.benchmark.process import BenchmarkError, Process, environment
+from experiments.benchmark.task import Task
+
+HELP = "--help"
+PLAIN, COLD, WARM = "first step, no cache", "first step, cold cache", "first step, warm cache"
+STARTS = (HELP, PLAIN, COLD, WARM)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Start:
+    """One start. wall_seconds: from the start of the process; cpu_seconds: of all its threads."""
+
+    number: int
+    what: str
+    wall_seconds: float
+    cpu_seconds: float
+
+
+def run(task: Task, *, rounds: int, on_turn: Callable[[str, str], None] = lambda what, doing: None) -> list[Start]:
+    """Every kind of start once in each round, in the order of ``STARTS``.
+
+    The cache is jax's own, of compiled programs: a new folder in each round, which the next start then finds filled.
+    Raises BenchmarkError where a process ends or fails.
+    """
+    found = []
+    for number in range(1, rounds + 1):
+        with tempfile.TemporaryDirectory(prefix="jaxdl-compiled-") as folder:
+            cache = {
+                "JAX_ENABLE_COMPILATION_CACHE": "true",
+                "JAX_COMPILATION_CACHE_DIR": folder,
+                "JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS": "0",
+                "JAX_PERSISTENT_CACHE_MIN_ENTRY_SIZE_BYTES": "-1",
+            }
+            for what in STARTS:
+                on_turn(what, f"round {number} of {rounds}")
+                taken = _help() if what == HELP else _first_step(task, cache if what in (COLD, WARM) else {})
+                found.append(Start(number=number, what=what, wall_seconds=taken[0], cpu_seconds=taken[1]))
+    return found
+
+
+def _first_step(task: Task, changes: dict[str, str]) -> tuple[float, float]:
+    with Process(task, environment=changes) as process:
+        return process.ready.first_step_seconds, process.ready.cpu_seconds
+
+
+def _help() -> tuple[float, float]:
+    before, began = resource.getrusage(resource.RUSAGE_CHILDREN), time.perf_counter()
+    done = subprocess.run(
+        [sys.executable, "-m", "experiments.cifar", "--help"], capture_output=True, text=True, env=environment({})
+    )
+    wall, after = time.perf_counter() - began, resource.getrusage(resource.RUSAGE_CHILDREN)
+    if done.returncode:
+        raise BenchmarkError(f"--help ended with status {done.returncode}.")
+    return wall, after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime

@@ -1,0 +1,115 @@
+"""What a benchmark found, as tables to read."""
+
+import sys
+from collections.abc import Mapping
+from typing import Any
+
+from rich import box
+from rich.console import Console
+from rich.table import Table
+
+from experiments.benchmark import machine
+from experiments.benchmark.contestants import OURS
+
+WIDTH = 110  # where the output is no terminal
+UNKNOWN = "\N{EN DASH}"
+
+
+def printed_to() -> Console:
+    """Standard output."""
+    return Console(width=None if sys.stdout.isatty() else WIDTH, highlight=False, markup=False)
+
+
+def print_about(console: Console, about: Mapping[str, Any]) -> None:
+    """The machine, the packages and the data."""
+    cpu, load = about["machine"], about["machine"]["load_before"]
+    cores = f"{cpu['cores_usable']} of {cpu['cores']}" if cpu["cores_usable"] != cpu["cores"] else str(cpu["cores"])
+    console.print(f"machine   {cpu['cpu']}, {cores} cores" + ("" if load is None else f"; load before {load:.2f}"))
+    versions = ", ".join(f"{name} {version}" for name, version in about["versions"].items())
+    console.print(f"versions  {versions}", soft_wrap=True)
+    console.print(f"data      {about['data']}")
+    if machine.is_busy(load):
+        console.print(
+            "warning   other programs use this machine. They take more from PyTorch, whose threads wait for one\n"
+            "          another at every operation, than from XLA. One thread each loses alike: --threads 1.",
+            style="yellow",
+        )
+
+
+def print_race(console: Console, result: Mapping[str, Any]) -> None:
+    """Rates and ratios of one network, or of the input."""
+    contestants, ratios = result["contestants"], result["ratios"]
+    training = result["model"] is not None
+    facts = [result["model"] or "input alone", f"batch {result['batch_size']}"]
+    if training:
+        facts.append(result["precision"])
+    if result["parameters"] is not None:
+        facts.insert(1, f"{result['parameters']:,} parameters")
+    console.print()
+    console.print(", ".join(facts), style="bold")
+    if contestants:
+        console.print(_race_table(contestants, ratios))
+    for name, reason in result["left_out"].items():
+        console.print(f"{name} is left out: {reason}", style="yellow")
+    devices = {about["device"] for about in contestants.values()}
+    if training and len(devices) > 1:
+        listed = ", ".join(f"{name} {about['device']}" for name, about in contestants.items())
+        console.print(f"warning   they do not run on the same device: {listed}", style="yellow")
+
+
+def print_starts(console: Console, result: Mapping[str, Any]) -> None:
+    """Seconds of every kind of start."""
+    console.print()
+    console.print(f"start of experiments.cifar, {result['model']}, batch {result['batch_size']}", style="bold")
+    table = _table("start", "wall", "", "CPU", "")
+    for what, seconds in result["starts"].items():
+        wall, cpu = seconds["wall_seconds"], seconds["cpu_seconds"]
+        cells = [(f"{spread['median']:.1f} s", _range(spread, ".1f")) for spread in (wall, cpu)]
+        table.add_row(what, *cells[0], *cells[1])
+    console.print(table)
+    console.print(
+        "\nMedian, and lowest to highest of the rounds, from the start of the process; CPU is of all threads."
+    )
+
+
+def print_reading(console: Console) -> None:
+    """How the tables of rates are to be read."""
+    console.print(
+        f"\nimages/s: median, and lowest to highest of the rounds. {OURS} is: its rate over theirs, round by round.\n"
+        "cores: those it kept busy. first step: from the start of its process, with imports and compilation."
+    )
+
+
+def _race_table(contestants: Mapping[str, Any], ratios: Mapping[str, Any]) -> Table:
+    on_accelerator = any(about["device_peak_bytes"] is not None for about in contestants.values())
+    compared = [f"{OURS} is", ""] if ratios else []
+    columns = ["contestant", "images/s", "", *compared, "cores", "first step", "memory"]
+    table = _table(*columns, *(["on device"] if on_accelerator else []))
+    for name, about in contestants.items():
+        rates = about["images_per_second"]
+        form = ",.0f" if rates["lowest"] >= 100 else ",.1f"
+        cells = [name, f"{rates['median']:{form}}", _range(rates, form)]
+        if name in ratios:
+            cells += [f"{ratios[name]['median']:.2f} x", _range(ratios[name], ".2f")]
+        elif ratios:
+            cells += ["", ""]
+        cells.append(f"{about['cores_busy']['median']:.1f}")
+        cells += [f"{about['first_step_seconds']:.1f} s", _bytes(about["peak_bytes"])]
+        table.add_row(*cells, *([_bytes(about["device_peak_bytes"])] if on_accelerator else []))
+    return table
+
+
+def _table(first: str, *others: str) -> Table:
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, show_edge=False)
+    table.add_column(first, no_wrap=True)
+    for title in others:
+        table.add_column(title, justify="right", no_wrap=bool(title))  # on a narrow terminal ranges take two lines
+    return table
+
+
+def _range(spread: Mapping[str, float], form: str) -> str:
+    return f"{spread['lowest']:{form}} to {spread['highest']:{form}}"
+
+
+def _bytes(count: int | None) -> str:
+    return UNKNOWN if count is None else f"{count / 2**20:,.0f} MiB"

@@ -1,0 +1,88 @@
+"""The process of one contestant: reads a line, does what it says, answers with a line.
+
+Started as ``python -m experiments.benchmark.worker TASK``. It makes the contestant, runs one step and says ``ready``,
+``left_out`` or ``failed``; then each line ``{"seconds": X}`` is a round. It ends with its input.
+"""
+
+import json
+import math
+import os
+import sys
+import time
+import traceback
+from typing import Any, TextIO
+
+from experiments.benchmark import contestants, usage
+from experiments.benchmark.contestants import Contestant, LeftOutError
+from experiments.benchmark.task import Task
+
+
+def main() -> int:
+    """Serves until the input ends; returns the exit status."""
+    answers = os.fdopen(os.dup(sys.stdout.fileno()), "w")
+    os.dup2(sys.stderr.fileno(), sys.stdout.fileno())  # what libraries print is no answer
+    try:
+        _serve(Task.from_json(sys.argv[1]), sys.stdin, answers)
+    except LeftOutError as reason:
+        _answer(answers, left_out=_line(str(reason)))
+    except Exception as error:
+        traceback.print_exc()
+        _answer(answers, failed=_line(f"{type(error).__name__}: {error}"))
+        return 1
+    return 0
+
+
+class Rounds:
+    """Rounds of one contestant that each last at least as long as they are told."""
+
+    def __init__(self, contestant: Contestant):
+        self._contestant = contestant
+        self._rate: float | None = None  # steps a second in the round before
+
+    def run(self, seconds: float) -> tuple[int, float]:
+        """Images, and the seconds they took. Steps are waited for in as few groups as can be foreseen."""
+        steps, elapsed, began = 0, 0.0, time.perf_counter()
+        while not steps or elapsed < seconds:
+            group = math.ceil((seconds - elapsed) * self._rate) if self._rate else 2
+            group = max(group, 1)
+            self._contestant.run(group)
+            steps += group
+            elapsed = time.perf_counter() - began
+            self._rate = steps / elapsed
+        return steps * self._contestant.batch_size, elapsed
+
+
+def _serve(task: Task, requests: TextIO, answers: TextIO) -> None:
+    if task.threads:
+        os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[: task.threads])
+    contestant = contestants.create(task)
+    contestant.run(1)
+    _answer(
+        answers,
+        ready={
+            "cpu_seconds": usage.cpu_seconds(),
+            "parameters": contestant.parameters,
+            "device": contestant.device,
+            "threads": contestant.threads,
+        },
+    )
+    rounds = Rounds(contestant)
+    for line in requests:
+        before = usage.cpu_seconds()
+        images, seconds = rounds.run(json.loads(line)["seconds"])
+        used = {"cpu_seconds": usage.cpu_seconds() - before, "peak_bytes": usage.peak_bytes()}
+        used["device_peak_bytes"] = contestant.device_bytes()
+        _answer(answers, round={"images": images, "seconds": seconds, **used})
+
+
+def _answer(answers: TextIO, **content: Any) -> None:
+    print(json.dumps(content), file=answers, flush=True)
+
+
+def _line(text: str) -> str:
+    """The first line of a message."""
+    return next((line.strip() for line in text.splitlines() if line.strip()), "no reason given")
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,334 @@
+"""The benchmark measures what it says: turn by turn, in processes of their own, the same networks."""
+
+import itertools
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from functools import partial
+from pathlib import Path
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from experiments.benchmark import record, start
+from experiments.benchmark.__main__ import main
+from experiments.benchmark.networks import NETWORKS
+from experiments.benchmark.process import BenchmarkError, Process, Ready, Round
+from experiments.benchmark.race import Lap, Race
+from experiments.benchmark.task import Task
+from experiments.benchmark.worker import Rounds
+from jaxdl import models
+from jaxdl.errors import UserError
+from jaxdl.train.state import parameter_count
+from jaxdl.transfer.conversion import from_pytorch, layout
+from tests import pytorch
+from tests.experiments.short_run import ROOT
+
+TINY = ["--rounds", "2", "--seconds", "0.05", "--batch-size", "4"]
+# where PyTorch's Sequential has the layers of quick_cnn
+QUICK_NAMES = {
+    "Whiten_0": "0",
+    **dict(zip([f"Conv_{i}" for i in range(5)], ["2", "6", "10", "13", "17"], strict=True)),
+    **dict(zip([f"BatchNorm_{i}" for i in range(5)], ["4", "8", "11", "15", "18"], strict=True)),
+    "Dense_0": "22",
+}
+
+
+@pytest.fixture(scope="module")
+def measured(tmp_path_factory):
+    """(file, output) of a tiny run in which PyTorch takes part where it is installed."""
+    out = tmp_path_factory.mktemp("benchmark") / "tiny.json"
+    flags = ["--model", "cifar_cnn", "--contestants", "jaxdl,flax,pytorch", "--augment", "--threads", "1"]
+    command = [sys.executable, "-m", "experiments.benchmark", *flags, *TINY, "--out", str(out)]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    return json.loads(out.read_text()), done.stdout
+
+
+def test_the_file_has_every_contestants_figures(measured):
+    found, _ = measured
+    (result,) = found["results"]
+    assert found["subject"] == "train"
+    assert found["settings"]["augment"] is True
+    assert found["machine"]["cores"] >= 1
+    assert found["versions"]["jax"] == jax.__version__
+    assert {"model": "cifar_cnn", "batch_size": 4, "precision": "f32", "parameters": 145_578}.items() <= result.items()
+    assert {"jaxdl", "flax"} <= set(result["contestants"])
+    assert set(result["contestants"]) | set(result["left_out"]) == {"jaxdl", "flax", "pytorch"}
+    for name, about in result["contestants"].items():
+        turns = [turn for turn in result["rounds"] if turn["contestant"] == name]
+        rates = about["images_per_second"]
+        assert rates["rounds"] == [turn["images"] / turn["seconds"] for turn in turns]
+        assert rates["lowest"] <= rates["median"] <= rates["highest"]
+        assert all(turn["images"] % 4 == 0 and turn["seconds"] >= 0.05 for turn in turns)
+        assert about["first_step_seconds"] > 0
+        assert about["peak_bytes"] > 2**20
+        assert (about["device"], about["threads"]) == ("cpu", 1)
+
+
+def test_contestants_take_turns_and_never_overlap(measured):
+    (result,) = measured[0]["results"]
+    turns, names = result["rounds"], list(result["contestants"])
+    assert [turn["contestant"] for turn in turns] == names * 2
+    assert [turn["number"] for turn in turns] == [1] * len(names) + [2] * len(names)
+    for turn, following in itertools.pairwise(turns):
+        assert turn["began"] + turn["seconds"] <= following["began"]
+
+
+def test_the_table_says_what_the_file_says(measured):
+    found, printed = measured
+    (result,) = found["results"]
+    assert "cifar_cnn, 145,578 parameters, batch 4, f32" in printed
+    assert found["machine"]["cpu"] in printed
+    assert "random pixels" in printed
+    rows = {line.split()[0]: line for line in printed.splitlines() if line.strip()}
+    for name, about in result["contestants"].items():
+        assert f"{about['images_per_second']['median']:,.0f}".split(".")[0] in rows[name]
+        if name != "jaxdl":
+            assert f"{result['ratios'][name]['median']:.2f} x" in rows[name]
+
+
+def test_ratios_are_of_each_round_by_itself():
+    rates = {"jaxdl": [100.0, 300.0, 300.0], "flax": [50.0, 100.0, 300.0]}
+    laps = [
+        Lap(number=number, contestant=name, began=0.0, round=rounds_of(values[number - 1]))
+        for number in (1, 2, 3)
+        for name, values in rates.items()
+    ]
+    ready = {
+        name: Ready(first_step_seconds=1.0, cpu_seconds=1.0, parameters=5, device="cpu", threads=2) for name in rates
+    }
+    task = Task(subject="train", contestant="jaxdl", model="cifar_cnn", batch_size=1)
+    result = record.of_race(task, Race(ready=ready, left_out={}, laps=laps))
+    # the medians are 300 and 100, but no round had ours three times as fast and the others not
+    assert result["ratios"] == {"flax": {"rounds": [2.0, 3.0, 1.0], "median": 2.0, "lowest": 1.0, "highest": 3.0}}
+    assert result["contestants"]["flax"]["images_per_second"]["median"] == 100.0
+    assert result["contestants"]["flax"]["cores_busy"]["median"] == 1.5
+    alone = Race(ready={"flax": ready["flax"]}, left_out={}, laps=[lap for lap in laps if lap.contestant == "flax"])
+    assert record.of_race(task, alone)["ratios"] == {}
+
+
+def rounds_of(rate):
+    return Round(images=int(rate * 2), seconds=2.0, cpu_seconds=3.0, peak_bytes=None, device_peak_bytes=None)
+
+
+@pytest.mark.parametrize("name", NETWORKS)
+def test_the_forms_of_a_network_compute_the_same(name, rng):
+    images = rng.normal(size=(4, 32, 32, 3)).astype(np.float32)
+    ours = models.create(name, stem="cifar" if models.has_stem(name) else None)
+    theirs = NETWORKS[name].flax(jnp.float32)
+    variables = jax.jit(partial(ours.init, train=False))(jax.random.key(0), images)
+    our_logits, their_logits = (jax.jit(partial(logits_of, model, images)) for model in (ours, theirs))
+    pytorch.assert_close(their_logits(variables), our_logits(variables), 1e-5)
+    like = jax.eval_shape(partial(theirs.init, train=False), jax.random.key(0), images)
+    assert parameter_count(like["params"]) == parameter_count(variables["params"])
+
+    torch = pytorch.torch()
+    torch.manual_seed(0)
+    reference = NETWORKS[name].pytorch().train()
+    trained = sum(parameter.numel() for parameter in reference.parameters() if parameter.requires_grad)
+    assert trained == parameter_count(like["params"])
+    mapping = {"names": QUICK_NAMES} if name == "quick_cnn" else layout(ours)
+    arrays = {key: tensor.numpy() for key, tensor in reference.state_dict().items()}
+    expected = reference(torch.tensor(images).movedim(-1, 1)).detach()
+    pytorch.assert_close(their_logits(from_pytorch(arrays, variables, **mapping)), expected, 1e-4)
+
+
+def logits_of(model, images, variables):
+    return model.apply(variables, images, train=True, mutable=["batch_stats"])[0]
+
+
+def test_a_process_of_pytorchs_loads_no_jax():
+    program = (
+        "import sys; from experiments.benchmark import worker, networks; "
+        "from experiments.benchmark.contestants import train_pytorch, input_torchvision; "
+        "print('jax' in sys.modules, 'flax' in sys.modules, 'torch' in sys.modules)"
+    )
+    done = subprocess.run([sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True, check=True)
+    assert done.stdout.split() == ["False", "False", "False"]
+
+
+def test_a_round_lasts_at_least_as_long_as_told():
+    class Sleeper:
+        batch_size = 3
+        groups: list[int] = []  # noqa: RUF012
+
+        def run(self, steps):
+            self.groups.append(steps)
+            time.sleep(0.002 * steps)
+
+    rounds = Rounds(Sleeper())
+    for _ in range(2):
+        Sleeper.groups.clear()
+        images, seconds = rounds.run(0.02)
+        assert seconds >= 0.02
+        assert images == 3 * sum(Sleeper.groups)
+    assert Sleeper.groups[0] > 2  # from the round before it knows about how many steps that takes
+
+
+def test_input_is_measured_against_torchvision(tmp_path, capsys):
+    out = tmp_path / "input.json"
+    assert main(["--subject", "input", *TINY, "--out", str(out)]) == 0
+    (result,) = json.loads(out.read_text())["results"]
+    assert set(result["contestants"]) | set(result["left_out"]) == {"jaxdl", "torchvision"}
+    assert result["contestants"]["jaxdl"]["images_per_second"]["median"] > 0
+    assert result["parameters"] is None
+    pytorch.torchvision()  # where it is installed it takes part
+    assert set(result["ratios"]) == {"torchvision"}
+    assert "input alone, batch 4" in capsys.readouterr().out
+
+
+def test_a_contestants_time_is_that_of_the_processes_it_started_too():
+    busy = "sum(range(10**8)); input()"
+    program = (
+        "import subprocess, sys, time; from experiments.benchmark.usage import cpu_seconds; "
+        f"child = subprocess.Popen([sys.executable, '-c', {busy!r}], stdin=subprocess.PIPE); "
+        "began = time.monotonic(); "
+        "exec('while cpu_seconds() < time.process_time() + 0.3: assert time.monotonic() < began + 60'); "
+        "child.kill(); child.wait()"
+    )
+    subprocess.run([sys.executable, "-c", program], cwd=ROOT, check=True, start_new_session=True, capture_output=True)
+
+
+def test_starts_are_told_apart_by_kind():
+    task = Task(subject="start", contestant="jaxdl", model="quick_cnn", batch_size=256)
+    starts = [
+        start.Start(number=number, what=what, wall_seconds=number * place, cpu_seconds=2.0 * number * place)
+        for number in (1, 2, 3)
+        for place, what in enumerate(start.STARTS, 1)
+    ]
+    kinds = record.of_starts(task, starts)["starts"]
+    assert list(kinds) == list(start.STARTS)
+    assert kinds[start.COLD]["wall_seconds"] == {"median": 6, "lowest": 3, "highest": 9}
+    assert kinds[start.WARM]["cpu_seconds"] == {"median": 16, "lowest": 8, "highest": 24}
+
+
+@pytest.mark.slow
+def test_start_is_measured_with_and_without_a_cache(tmp_path, capsys):
+    out = tmp_path / "start.json"
+    flags = ["--subject", "start", "--model", "cifar_cnn", "--batch-size", "4", "--rounds", "1", "--out", str(out)]
+    assert main(flags) == 0
+    (result,) = json.loads(out.read_text())["results"]
+    cpu = {what: seconds["cpu_seconds"]["median"] for what, seconds in result["starts"].items()}
+    assert list(cpu) == [turn["what"] for turn in result["rounds"]] == list(start.STARTS)
+    assert cpu[start.WARM] < cpu[start.COLD]  # which compiles seconds of a processor's time
+    assert "first step, warm cache" in capsys.readouterr().out
+
+
+@pytest.mark.slow
+def test_torch_compile_is_left_out_where_it_cannot_compile(tmp_path, capsys, monkeypatch):
+    pytorch.torch()
+    monkeypatch.setenv("CXX", "/bin/false")
+    out = tmp_path / "compiled.json"
+    assert main(["--model", "cifar_cnn", "--contestants", "pytorch-compile", *TINY, "--out", str(out)]) == 0
+    (result,) = json.loads(out.read_text())["results"]
+    assert result["left_out"]["pytorch-compile"].startswith("torch.compile: ")
+    assert "pytorch-compile is left out: torch.compile: " in capsys.readouterr().out
+
+
+def test_pytorch_that_is_not_installed_is_left_out(tmp_path, capsys, monkeypatch):
+    (tmp_path / "torch.py").write_text("raise ModuleNotFoundError('No module named torch', name='torch')\n")
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+    out = tmp_path / "without.json"
+    flags = ["--model", "cifar_cnn", "--contestants", "pytorch,pytorch-compile", *TINY, "--out", str(out)]
+    assert main(flags) == 0
+    (result,) = json.loads(out.read_text())["results"]
+    reasons = dict.fromkeys(("pytorch", "pytorch-compile"), "torch is not installed")
+    assert (result["contestants"], result["left_out"]) == ({}, reasons)
+    assert "pytorch is left out: torch is not installed" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("flax", "says"),
+    [
+        ("import os, signal; os.kill(os.getpid(), signal.SIGKILL)", "the process of flax (cifar_cnn) ended by SIGKILL"),
+        ("import os; os.write(2, b'no memory left\\n'); os._exit(3)", "ended with status 3: no memory left"),
+        ("raise RuntimeError('what it met\\nand more')", "flax (cifar_cnn) failed: RuntimeError: what it met"),
+    ],
+)
+def test_a_contestant_that_ends_is_told_in_a_line(flax, says, tmp_path, capsys, monkeypatch):
+    (tmp_path / "flax.py").write_text(flax)
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+    out = tmp_path / "out.json"
+    assert main(["--model", "cifar_cnn", "--contestants", "flax", *TINY, "--out", str(out)]) == 1
+    error = capsys.readouterr().err
+    assert says in error
+    assert len(error.splitlines()) == 1
+    assert not out.exists()
+
+
+def test_a_contestant_that_ends_between_rounds_is_told():
+    with Process(Task(subject="input", contestant="jaxdl", batch_size=4)) as process:
+        assert process.round(0.01).images >= 4
+        os.kill(process.pid, signal.SIGTERM)
+        os.waitid(os.P_PID, process.pid, os.WEXITED | os.WNOWAIT)
+        with pytest.raises(BenchmarkError, match=r"the process of jaxdl \(input\) ended by SIGTERM"):
+            process.round(0.01)
+
+
+@pytest.mark.parametrize(("sent", "status", "says"), [(signal.SIGINT, 130, "Stopped."), (signal.SIGTERM, 143, "")])
+def test_a_signal_ends_every_process(sent, status, says, tmp_path):
+    flags = ["--subject", "input", "--contestants", "jaxdl", "--seconds", "600", "--out", str(tmp_path / "out.json")]
+    command = [sys.executable, "-m", "experiments.benchmark", *flags]
+    with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True) as running:
+        while not (started := children(running.pid)):
+            assert running.poll() is None
+            time.sleep(0.05)
+        running.send_signal(sent)
+        assert running.wait(timeout=60) == status
+        assert running.stderr.read().strip() == says
+    assert not any(Path("/proc", str(child)).exists() for child in started)
+    assert not list(tmp_path.iterdir())
+
+
+def children(pid):
+    """The processes that ``pid`` started and that still run."""
+    found = []
+    for status in Path("/proc").glob("[0-9]*/stat"):
+        try:
+            parent = int(status.read_text().rpartition(")")[2].split()[1])
+        except (OSError, IndexError):
+            continue  # it ended meanwhile
+        if parent == pid:
+            found.append(int(status.parent.name))
+    return found
+
+
+def test_a_file_that_came_meanwhile_is_not_written_over(tmp_path):
+    (tmp_path / "there.json").write_text("kept")
+    with pytest.raises(UserError, match=r"could not be written to .*there\.json: File exists"):
+        record.write(tmp_path / "there.json", {})
+    assert (tmp_path / "there.json").read_text() == "kept"
+
+
+def test_mistakes_end_with_status_2_and_a_line(tmp_path, capsys):
+    (tmp_path / "there.json").write_text("")
+    out = str(tmp_path / "new.json")
+    for argv, says in (
+        (["--subject", "trian"], "Did you mean train"),
+        (["--model", "resnet-18"], "unknown model 'resnet-18'. Did you mean resnet18?"),
+        (["--model", "vgg11"], "Known: cifar_cnn, quick_cnn, resnet18."),
+        (["--model", ","], "--model names nothing"),
+        (["--contestants", "jaxdl,pytorhc"], "unknown contestant 'pytorhc'. Did you mean pytorch?"),
+        (["--subject", "input", "--contestants", "flax"], "Known: jaxdl, torchvision."),
+        (["--subject", "input", "--model", "cifar_cnn"], "--model is not for --subject input"),
+        (["--subject", "start", "--seconds", "1"], "--seconds is not for --subject start"),
+        (["--rounds", "0"], "--rounds must be at least 1, got 0."),
+        (["--seconds", "0"], "--seconds must be greater than 0"),
+        (["--threads", "100000"], "--threads must be at most the"),
+        (["--precision", "f16"], "unknown precision 'f16'"),
+        (["--round", "3"], "Did you mean --rounds"),
+        (["--out", str(tmp_path / "there.json")], "nothing is overwritten"),
+        (["--out", str(tmp_path / "absent" / "x.json")], "there is no folder"),
+        (["resnet18"], "unexpected argument 'resnet18'"),
+    ):
+        assert main([*argv] if "--out" in argv else [*argv, "--out", out]) == 2
+        error = capsys.readouterr().err
+        assert says in error, argv
+        assert len(error.splitlines()) == 1
+    assert [path.name for path in tmp_path.iterdir()] == ["there.json"]
