@@ -3,8 +3,11 @@
 import os
 import signal
 import sys
+import threading
 from types import FrameType
-from typing import NoReturn
+from typing import Any, NoReturn
+
+AGAIN = 0.05  # seconds until a signal that Python swallowed is sent again
 
 
 class Interrupted(BaseException):
@@ -12,7 +15,7 @@ class Interrupted(BaseException):
 
     def __init__(self, number: int):
         super().__init__(signal.Signals(number).name)
-        self.status = 128 + number
+        self.number, self.status = number, 128 + number
 
 
 class Interruptible:
@@ -30,10 +33,12 @@ class Interruptible:
         self._deferring = False
 
     def __enter__(self) -> "Interruptible":
+        self._hook, sys.unraisablehook = sys.unraisablehook, self._swallowed
         self._before = {number: signal.signal(number, self._receive) for number in self.SIGNALS}
         return self
 
     def __exit__(self, *_) -> None:
+        sys.unraisablehook = self._hook
         for number, handler in self._before.items():
             signal.signal(number, handler)
 
@@ -45,6 +50,13 @@ class Interruptible:
         if not self._deferring or self.requested:
             raise Interrupted(number)
         self.requested = number
+
+    def _swallowed(self, unraisable: Any) -> None:
+        """What was raised where Python has to go on, as in a call-back of its garbage collector, is raised again."""
+        if isinstance(unraisable.exc_value, Interrupted):
+            threading.Timer(AGAIN, os.kill, (os.getpid(), unraisable.exc_value.number)).start()
+        else:
+            self._hook(unraisable)
 
 
 class _Deferred:

@@ -1,3 +1,4 @@
+import os
 import shutil
 import socket
 import subprocess
@@ -106,8 +107,11 @@ def test_cifar10_is_whole_and_its_second_start_needs_no_tensorflow(tmp_path):
         "print(d.train.images.shape, d.test.images.shape, np.bincount(d.train.labels).tolist(), d.fingerprint, "
         "'tensorflow' in sys.modules)"
     )
+    own = {**os.environ, "JAXDL_CACHE": str(tmp_path)}  # where no other test has been
     first, second = (
-        subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True).stdout.split()
+        subprocess.run(
+            [sys.executable, "-c", program], capture_output=True, text=True, check=True, env=own
+        ).stdout.split()
         for _ in range(2)
     )
     assert first[-1] == "True"

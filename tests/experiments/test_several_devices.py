@@ -97,7 +97,7 @@ def test_a_run_of_eight_devices_goes_on_with_one_and_the_other_way_round(referen
         jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, rtol=1e-5, atol=1e-5), ours.params, theirs.params)
 
 
-@pytest.mark.parametrize("form", FORMS)
+@pytest.mark.parametrize("form", [pytest.param("pmap", marks=pytest.mark.slow), "fsdp"])
 def test_two_processes_of_two_devices_are_one_run(reference, tmp_path, form):
     out = tmp_path / "run"
     ends = Pair(*EPOCH, *FORMS[form], out=out).end()
@@ -122,7 +122,7 @@ def test_a_signal_to_one_of_two_processes_saves_both_and_one_process_goes_on(tmp
     assert int(final_state(out).step) == step + 3
 
 
-@pytest.mark.parametrize("lost", [0, 1])
+@pytest.mark.parametrize("lost", [0, pytest.param(1, marks=pytest.mark.slow)])
 def test_a_lost_process_ends_the_other_with_a_line(tmp_path, lost):
     out = tmp_path / "run"
     pair = Pair(*SHORT, "--epochs", "1000", out=out)

@@ -65,6 +65,7 @@ def test_logits_equal_torchvisions():
     assert_parity("googlenet", googlenet, size=33, init_weights=False)
 
 
+@pytest.mark.slow
 def test_training_equals_torchvisions():
     assert_parity_in_training(
         "googlenet",

@@ -23,6 +23,7 @@ def test_logits_equal_torchvisions():
     assert_parity("inception_v3", inception_v3, size=75, init_weights=True)
 
 
+@pytest.mark.slow
 def test_training_equals_torchvisions():
     assert_parity_in_training("inception_v3", inception_v3, {"AuxLogits": "aux_logits"}, size=299, batch=2)
 

@@ -7,7 +7,11 @@ from jaxdl.models.mobilenet_v3 import mobilenet_v3_large, mobilenet_v3_small
 from tests.models.parity import assert_parity
 
 
-@pytest.mark.parametrize("build", [mobilenet_v3_small, mobilenet_v3_large], ids=["small", "large"])
+@pytest.mark.parametrize(
+    "build",
+    [mobilenet_v3_small, pytest.param(mobilenet_v3_large, marks=pytest.mark.slow)],
+    ids=["small", "large"],
+)
 def test_logits_equal_torchvisions(build):
     small = build is mobilenet_v3_small
     assert_parity("mobilenet_v3_small" if small else "mobilenet_v3_large", build, size=64, gradient=small)

@@ -1,5 +1,7 @@
 import os
 import signal
+import sys
+import time
 
 import pytest
 
@@ -19,3 +21,21 @@ def test_a_signal_raises_outside_and_asks_inside_deferred(number, status):
             os.kill(os.getpid(), number)
         assert raised.value.status == status
     assert signal.getsignal(number) is before
+
+
+def test_a_signal_that_python_swallows_is_raised_again():
+    """As one does that comes while an object is cleared away, or in a garbage collector's call-back."""
+
+    class Falling:
+        def __del__(self):
+            os.kill(os.getpid(), signal.SIGTERM)
+            sum(range(1000))  # the handler runs here, and what it raises goes no further
+
+    def drop():
+        Falling()
+        time.sleep(5)
+
+    hook = sys.unraisablehook
+    with Interruptible(), pytest.raises(Interrupted):
+        drop()
+    assert sys.unraisablehook is hook
