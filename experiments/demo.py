@@ -26,8 +26,9 @@ from experiments.finished_run import FinishedRun
 from experiments.flags import check, flag
 from experiments.predict import best, printable
 from jaxdl.data import augment
-from jaxdl.data.pictures import SUFFIXES, open_picture, png
+from jaxdl.data.pictures import SUFFIXES, open_picture
 from jaxdl.errors import UserError
+from jaxdl.report import images
 from jaxdl.report.saliency import saliency
 
 COMMAND = "experiments.demo"
@@ -125,19 +126,19 @@ class Demo:
                 {"index": index, "class": run.classes[index], "probability": probability}
                 for index, probability in found
             ],
-            "picture": _data_url(picture[0]),
+            "picture": images.png(picture[0]),
         }
 
     def _explained(self, request: Request, picture: np.ndarray) -> dict:
         index = request.args.get("class", type=int)
         if index is None or not 0 <= index < len(self._classifier.run.classes):
             raise BadRequest("class must be the number of a class.")
-        return {"map": _data_url(colormaps["inferno"](self._map(picture, index), bytes=True)[..., :3])}
+        return {"map": images.png(colormaps["inferno"](self._map(picture, index), bytes=True)[..., :3])}
 
     def _map(self, picture: np.ndarray, index: int) -> np.ndarray:
         run = self._classifier.run
-        images = augment.normalize(picture, run.mean, run.std)
-        return np.asarray(self._saliency(run.variables, images, np.array([index]), key=jax.random.key(0))[0])
+        prepared = augment.normalize(picture, run.mean, run.std)
+        return np.asarray(self._saliency(run.variables, prepared, np.array([index]), key=jax.random.key(0))[0])
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -209,10 +210,6 @@ def _page(run: FinishedRun) -> tuple[str, str]:
 
 def _hash(text: str) -> str:
     return f"'sha256-{base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()}'"
-
-
-def _data_url(pixels: np.ndarray) -> str:
-    return f"data:image/png;base64,{base64.b64encode(png(pixels)).decode()}"
 
 
 def _json(content: dict, status: int = 200) -> Response:

@@ -73,9 +73,9 @@ def open_picture(
 
 
 def png(pixels: np.ndarray) -> bytes:
-    """The content of a PNG file of ``pixels``: uint8[H, W, 3]."""
+    """The content of a PNG file of ``pixels``: uint8[H, W, 3] or, with transparency, uint8[H, W, 4]."""
     file = io.BytesIO()
-    Image.fromarray(pixels).save(file, "PNG")
+    Image.fromarray(np.ascontiguousarray(pixels)).save(file, "PNG", optimize=True)
     return file.getvalue()
 
 

@@ -1,11 +1,12 @@
 """Arrays as PNG inside a page."""
 
 import base64
-import io
 import math
 
 import numpy as np
 from PIL import Image
+
+from jaxdl.data import pictures
 
 LARGEST = 96  # pixels a side of a picture in a page; larger ones are made smaller
 MOST_FILTERS = 96
@@ -13,9 +14,7 @@ MOST_FILTERS = 96
 
 def png(image: np.ndarray) -> str:
     """A data URI of ``image``: uint8[H, W, 3] or, with transparency, uint8[H, W, 4]."""
-    file = io.BytesIO()
-    Image.fromarray(np.ascontiguousarray(image)).save(file, format="PNG", optimize=True)
-    return "data:image/png;base64," + base64.b64encode(file.getvalue()).decode()
+    return "data:image/png;base64," + base64.b64encode(pictures.png(image)).decode()
 
 
 def thumbnail(image: np.ndarray) -> str:
