@@ -8,12 +8,23 @@ import jax
 from experiments.config import Config
 from jaxdl.data import augment
 
+View = Callable[[jax.Array], jax.Array]
+
 
 def augmentation_of(config: Config, *, mean: Sequence[float], std: Sequence[float]) -> Callable[..., jax.Array]:
     """The transform of training images, normalising included."""
     return augment.pipeline(
-        mean=mean, std=std, flip_images=config.flip, crop_padding=config.crop_padding, cutout_size=config.cutout
+        mean=mean,
+        std=std,
+        flip_images=config.flip and not config.alternate_flips,
+        crop_padding=config.crop_padding,
+        cutout_size=config.cutout,
     )
+
+
+def alternates(config: Config) -> bool:
+    """Whether batches say which of their images are mirrored in this epoch, for ``pipeline.train_batch``."""
+    return config.flip and config.alternate_flips
 
 
 def mix_of(config: Config, *, num_classes: int) -> Callable[..., tuple[jax.Array, jax.Array]] | None:
@@ -23,6 +34,20 @@ def mix_of(config: Config, *, num_classes: int) -> Callable[..., tuple[jax.Array
     return augment.random_choice(*chosen) if chosen else None
 
 
-def views_of(config: Config) -> tuple[Callable[[jax.Array], jax.Array], ...]:
-    """The other versions of an image whose logits are averaged with its own when it is evaluated."""
-    return (augment.mirror,) if config.test_flip else ()
+def views_of(config: Config) -> tuple[View, ...]:
+    """The other versions of an image whose logits are averaged with its own when it is evaluated.
+
+    With ``--test-crops``, half of the weight is that of the two shifts, up left and down right; with ``--test-flip``
+    all are mirrored as well. Both together are the test-time augmentation of Jordan (2024).
+    """
+    unmoved = (augment.mirror,) if config.test_flip else ()
+    if not config.test_crops:
+        return unmoved
+    moved = [partial(augment.shift, down=pixels, right=pixels) for pixels in (1, -1)]
+    seen = [lambda images: images, *unmoved]
+    # Each twice but the shifted ones: all count the same. XLA computes what is there twice once.
+    return (*unmoved, *seen, *(partial(_first, move, view) for move in moved for view in seen))
+
+
+def _first(move: View, view: View, images: jax.Array) -> jax.Array:
+    return view(move(images))

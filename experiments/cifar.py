@@ -12,7 +12,7 @@ from functools import partial
 import jax
 from tqdm import tqdm
 
-from experiments import host_memory, review, run_folder
+from experiments import compilation_cache, host_memory, review, run_folder
 from experiments.augmentation import augmentation_of, mix_of, views_of
 from experiments.checks import before_training, print_checks
 from experiments.config import Config, parse
@@ -20,7 +20,7 @@ from experiments.data import load, streams, train_batches
 from experiments.devices import described, devices_of
 from experiments.finished_run import FinishedRun
 from experiments.network import frozen_patterns, model_of, start_from, weights_file
-from experiments.optimization import optimizer_of, schedule_of
+from experiments.optimization import optimizer_of, schedule_of, steps_of
 from experiments.recipes import RECIPES, adapt
 from jaxdl import cluster, losses, metrics, optim
 from jaxdl.checkpoint import Checkpoints
@@ -70,7 +70,7 @@ def run(config: Config, given: frozenset[str], interrupt: Interruptible) -> int:
     rows = devices.padded(config.batch_size)
     batches = {"batch_size": config.batch_size, "seed": config.seed, "rows": devices.share(rows), "padded_size": rows}
     steps_per_epoch = pipeline.steps_per_epoch(len(train), config.batch_size)
-    steps = min(config.epochs * steps_per_epoch, config.steps or sys.maxsize)
+    steps = min(steps_of(config, steps_per_epoch), config.steps or sys.maxsize)
 
     # ---- model, optimizer, state -----------------------------------------------------------------------------------
     model = model_of(config, num_classes=len(dataset.classes))
@@ -276,6 +276,7 @@ def main(argv: list[str] | None = None) -> int:
     try:
         with Interruptible() as interrupt:
             config, given = parse(sys.argv[1:] if argv is None else argv, RECIPES, COMMAND)
+            compilation_cache.use()
             with cluster.loss_of_others_told():
                 status = run(config, given, interrupt)
             cluster.part()

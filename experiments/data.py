@@ -5,9 +5,11 @@ from functools import partial
 from pathlib import Path
 
 from experiments import host_memory
+from experiments.augmentation import alternates
 from experiments.config import Config
 from jaxdl.data import folder, pipeline, sources, streaming
 from jaxdl.data.dataset import Dataset, Split
+from jaxdl.errors import UserError
 
 
 def load(config: Config) -> Dataset:
@@ -32,5 +34,7 @@ def streams(config: Config) -> bool:
 def train_batches(split: Split, *, start: int, config: Config, **options):
     """A context in which ``batch_at(step)`` reads this process's share of a training batch."""
     if isinstance(split.images, streaming.Pictures):
+        if alternates(config):
+            raise UserError("--alternate-flips needs pictures in memory: add --no-stream or --no-alternate-flips.")
         return streaming.TrainBatches(split, start=start, workers=config.workers, **options)
-    return contextlib.nullcontext(partial(pipeline.train_batch, split, **options))
+    return contextlib.nullcontext(partial(pipeline.train_batch, split, alternate=alternates(config), **options))

@@ -14,7 +14,7 @@ import numpy as np
 from tqdm import tqdm
 
 from experiments import run_folder
-from experiments.augmentation import augmentation_of, mix_of
+from experiments.augmentation import alternates, augmentation_of, mix_of
 from experiments.finished_run import FinishedRun
 from jaxdl.data import augment, pipeline
 from jaxdl.data.dataset import Dataset, Split
@@ -134,7 +134,7 @@ def _origin(run: FinishedRun) -> dict[str, object]:
 def seen_batch(run: FinishedRun, train: Split) -> Seen:
     """The first batch of the run as its network saw it: augmented, mixed if it was, and brought back to pixels."""
     config, classes = run.config, run.classes
-    batch = pipeline.train_batch(train, 0, batch_size=config.batch_size, seed=config.seed)
+    batch = pipeline.train_batch(train, 0, batch_size=config.batch_size, seed=config.seed, alternate=alternates(config))
     prepare = partial(
         prepare_batch,
         augment=augmentation_of(config, mean=run.mean, std=run.std),

@@ -2,18 +2,23 @@
 
 import signal
 import sys
+from functools import partial
+from typing import Any
 
+from rich.console import Console
 from tqdm import tqdm
 
 from experiments import flags
-from experiments.benchmark import race, record, start, table
+from experiments.benchmark import accuracy, learning_record, learning_table, race, record, start, synthetic, table
 from experiments.benchmark.options import Options
 from experiments.benchmark.process import BenchmarkError
+from jaxdl.data import sources
 
 COMMAND = "experiments.benchmark"
 ABOUT = (
-    "Measure how fast this project trains, reads its input or starts, beside plain Flax and PyTorch where they are "
-    "installed. Every contestant is a process of its own; they take turns, so that ratios hold on a busy machine too."
+    "Measure how fast this project trains, reads its input, starts, or learns to an accuracy, beside plain Flax and "
+    "PyTorch where they are installed. Every contestant is a process of its own; they take turns, so that ratios hold "
+    "on a busy machine too."
 )
 
 
@@ -29,30 +34,50 @@ def main(argv: list[str] | None = None) -> int:
 def _measure(argv: list[str]) -> None:
     options, given = flags.parse(argv, Options(), COMMAND, ABOUT)
     out = options.settled(given)
-    found, console = record.about(options, argv), table.printed_to()
+    learns = options.subject == "accuracy"
+    data = sources.load(options.dataset, options.data_dir, progress=True).source if learns else synthetic.WORDS
+    found, console = record.about(options, argv, data=data), table.printed_to()
     found["results"] = []
     table.print_about(console, found)
     for model in options.models:
-        tasks = options.tasks(model)
-        starts = options.subject == "start"
-        turns = options.rounds * len(start.STARTS) if starts else (options.rounds + 1) * len(tasks)
-        with tqdm(total=turns, unit="turn", leave=False, disable=None, file=sys.stderr) as bar:
-
-            def on_turn(who: str, doing: str, bar: tqdm = bar, model: str = model) -> None:
-                bar.set_description(" ".join(filter(None, (model, who, doing))))
-                bar.update(bar.n < bar.total)
-
-            if starts:
-                result = record.of_starts(tasks[0], start.run(tasks[0], rounds=options.rounds, on_turn=on_turn))
-            else:
-                measured = race.run(tasks, rounds=options.rounds, seconds=options.seconds, on_turn=on_turn)
-                result = record.of_race(tasks[0], measured)
+        result = _learned(options, console) if learns else _timed(options, model)
         found["results"].append(result)
-        (table.print_starts if starts else table.print_race)(console, result)
-    if options.subject != "start":
+        printed = {"start": table.print_starts, "accuracy": learning_table.print_learned}
+        printed.get(options.subject, table.print_race)(console, result)
+    if options.subject in ("train", "input"):
         table.print_reading(console)
     record.write(out, found)
     console.print(f"figures  {out}")
+
+
+def _timed(options: Options, model: str) -> dict[str, Any]:
+    """The figures of one network, of the input, or of the starts."""
+    tasks, starts = options.tasks(model), options.subject == "start"
+    turns = options.rounds * len(start.STARTS) if starts else (options.rounds + 1) * len(tasks)
+    with tqdm(total=turns, unit="turn", leave=False, disable=None, file=sys.stderr) as bar:
+
+        def on_turn(who: str, doing: str) -> None:
+            bar.set_description(" ".join(filter(None, (model, who, doing))))
+            bar.update(bar.n < bar.total)
+
+        if starts:
+            return record.of_starts(tasks[0], start.run(tasks[0], rounds=options.rounds, on_turn=on_turn))
+        measured = race.run(tasks, rounds=options.rounds, seconds=options.seconds, on_turn=on_turn)
+        return record.of_race(tasks[0], measured)
+
+
+def _learned(options: Options, console: Console) -> dict[str, Any]:
+    """The figures of the contestants that learn, of which each evaluation is told as it comes."""
+    console.print()
+    contest = accuracy.run(
+        options.tasks(""),
+        seeds=options.seeds,
+        target=options.target,
+        budget=options.budget,
+        on_evaluation=partial(learning_table.print_evaluation, console),
+        on_end=partial(learning_table.print_end, console),
+    )
+    return learning_record.of_contest(options, contest)
 
 
 if __name__ == "__main__":

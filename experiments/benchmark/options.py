@@ -11,12 +11,16 @@ from experiments.benchmark.task import Task
 from experiments.flags import check, flag, flag_name
 from jaxdl.errors import UserError, unknown
 
-SUBJECTS = ("train", "input", "start")
+SUBJECTS = ("train", "input", "start", "accuracy")
 BATCH_SIZE = 256  # of the subject input
 STARTED = "quick_cnn"  # the network of the subject start
+LEARNERS = (contestants.COURSE, "pytorch_tuned", "course", "quick")  # that take part unless others are named
+OF_ACCURACY = ("dataset", "data_dir", "target", "seeds", "budget")
 NOT_FOR = {
-    "input": ("model", "precision", "augment"),
-    "start": ("contestants", "seconds"),
+    "train": OF_ACCURACY,
+    "input": ("model", "precision", "augment", *OF_ACCURACY),
+    "start": ("contestants", "seconds", *OF_ACCURACY),
+    "accuracy": ("model", "rounds", "seconds", "batch_size", "augment"),
 }
 
 
@@ -24,14 +28,25 @@ NOT_FOR = {
 class Options:
     """What is measured, for how long, and where the figures go."""
 
-    subject: str = flag("train", "what is measured: training, its input alone, or the start", choices=SUBJECTS)
+    subject: str = flag(
+        "train", "what is measured: training, its input alone, the start, or the time to an accuracy", choices=SUBJECTS
+    )
     model: str | None = flag(None, "networks, by comma", unset=f"{','.join(NETWORKS)}; of start, {STARTED}")
-    contestants: str | None = flag(None, "who takes part, by comma", unset="all of the subject's")
+    contestants: str | None = flag(
+        None,
+        "who takes part, by comma; of accuracy, recipes too, and quick:4 is quick in four epochs",
+        unset=f"all of the subject's; of accuracy, {','.join(LEARNERS)}",
+    )
     rounds: int = flag(5, "turns of each contestant", least=1)
     seconds: float = flag(3.0, "that a turn lasts at least", above=0)
     batch_size: int | None = flag(None, "images a step", least=1, unset=f"the network's own; of input, {BATCH_SIZE}")
     precision: str = flag("f32", "of the computation; bf16 is autocast in PyTorch", choices=("f32", "bf16"))
     augment: bool = flag(False, "flip and crop in jaxdl's step; the others never do", on_only=True)
+    dataset: str = flag("cifar10", "of accuracy: what is learned", choices=("cifar10", "digits"))
+    data_dir: str | None = flag(None, "of accuracy: where CIFAR-10 lies", unset="TFDS's own folder", value="PATH")
+    target: float = flag(0.612, "of accuracy: the share of test images to be right", above=0, below=1)
+    seeds: int = flag(1, "of accuracy: how many trainings of each contestant", least=1)
+    budget: float = flag(600.0, "of accuracy: seconds of training after which a contestant gives up", above=0)
     threads: int | None = flag(None, "processor cores that a contestant may use", least=1, unset="all")
     out: str | None = flag(None, "file to write", unset="benchmark-<time>.json", value="PATH")
 
@@ -41,26 +56,35 @@ class Options:
     @property
     def models(self) -> tuple[str, ...]:
         """The networks that are measured, "" where the subject has none. Raises UserError for an unknown one."""
-        if self.subject == "input":
+        if self.subject in ("input", "accuracy"):
             return ("",)
         usual = (STARTED,) if self.subject == "start" else tuple(NETWORKS)
         return _listed(self.model, "model", tuple(NETWORKS)) or usual
 
     def tasks(self, model: str) -> list[Task]:
         """The contestants that are to run, in order. Raises UserError for an unknown one."""
-        known = contestants.names(self.subject)
+        known, usual, learns = contestants.names(self.subject), None, self.subject == "accuracy"
+        if learns:
+            from experiments.recipes import RECIPES  # with which comes jax
+
+            known, usual = (*known, *RECIPES), LEARNERS
         return [
             Task(
                 subject=self.subject,
                 contestant=name,
                 model=model,
-                batch_size=self.batch_size or (NETWORKS[model].BATCH_SIZE if model else BATCH_SIZE),
+                batch_size=None if learns else self.batch_size or self._usual_batch_size(model),
                 precision=self.precision,
                 augment=self.augment and name == contestants.OURS,
                 threads=self.threads,
+                dataset=self.dataset if learns else "",
+                data_dir=self.data_dir if learns else None,
             )
-            for name in _listed(self.contestants, "contestant", known) or known
+            for name in _listed(self.contestants, "contestant", known, epochs=learns) or usual or known
         ]
+
+    def _usual_batch_size(self, model: str) -> int:
+        return NETWORKS[model].BATCH_SIZE if model else BATCH_SIZE
 
     def settled(self, given: frozenset[str]) -> Path:
         """The file to write. Raises UserError for flags that do not go together, or cannot be done here."""
@@ -83,12 +107,15 @@ class Options:
         return out
 
 
-def _listed(text: str | None, kind: str, known: tuple[str, ...]) -> tuple[str, ...]:
-    """The names in ``text``, each once, in the order given."""
+def _listed(text: str | None, kind: str, known: tuple[str, ...], *, epochs: bool = False) -> tuple[str, ...]:
+    """The names in ``text``, each once, in the order given. epochs: a name may be followed by a colon and a number."""
     names = tuple(dict.fromkeys(name.strip() for name in (text or "").split(",") if name.strip()))
     if text is not None and not names:
         raise UserError(f"--{kind} names nothing; known: {', '.join(known)}.")
     for name in names:
-        if name not in known:
-            raise unknown(kind, name, known)
+        plain, colon, number = name.partition(":") if epochs else (name, "", "")
+        if plain not in known:
+            raise unknown(kind, plain, known)
+        if colon and not (number.isdecimal() and number.isascii() and int(number) > 0):
+            raise UserError(f"{name}: after the colon comes a number of epochs, as in {plain}:4.")
     return names

@@ -31,13 +31,13 @@ class BenchmarkError(Exception):
 
 @dataclass(frozen=True, kw_only=True)
 class Ready:
-    """A contestant after its first step.
+    """A contestant after its first step; one that learns, before it begins.
 
-    first_step_seconds: from the start of its process, imports and compilation included; cpu_seconds: of all its threads
-    meanwhile. parameters, device, threads: as ``Contestant`` has them.
+    seconds: from the start of its process, imports included, and compilation where a step was run; cpu_seconds: of all
+    its threads meanwhile. parameters, device, threads: as ``Contestant`` has them.
     """
 
-    first_step_seconds: float
+    seconds: float
     cpu_seconds: float
     parameters: int | None
     device: str
@@ -49,7 +49,7 @@ class Round:
     """What a contestant did while the others waited.
 
     cpu_seconds: of all threads of its process, and of those that it started. peak_bytes, device_peak_bytes: the most
-    memory so far, of its process alone and of an accelerator.
+    memory so far, of its process alone and of an accelerator. waiting_for_data: as ``Contestant`` has it.
     """
 
     images: int
@@ -57,12 +57,30 @@ class Round:
     cpu_seconds: float
     peak_bytes: int | None
     device_peak_bytes: int | None
+    waiting_for_data: float | None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Evaluation:
+    """How far a contestant that learns has come.
+
+    epochs: done so far. accuracy: on the test split, 0 to 1. seconds: of training so far, from its begin, compilation
+    included; evaluation_seconds: of evaluations so far, which are not in it. The others: as ``Learner`` has them.
+    """
+
+    epochs: float
+    accuracy: float
+    seconds: float
+    evaluation_seconds: float
+    parameters: int
+    batch_size: int
+    waiting_for_data: float | None
 
 
 class Process:
     """One contestant in a process of its own; a context, in which ``ready`` is known.
 
-    Entering starts it and waits for its first step. Raises LeftOutError where it cannot take part,
+    Entering starts it and waits until it is ready. Raises LeftOutError where it cannot take part,
     BenchmarkError where it ends or fails. Leaving ends it and all that it started.
     environment: variables it has beside this process's; one that is None is taken away.
     """
@@ -85,7 +103,7 @@ class Process:
         )
         try:
             answer = self._answer("ready")
-            self.ready = Ready(first_step_seconds=time.perf_counter() - began, **answer)
+            self.ready = Ready(seconds=time.perf_counter() - began, **answer)
         except BaseException:
             self._end()
             raise
@@ -101,13 +119,21 @@ class Process:
 
     def round(self, seconds: float) -> Round:
         """Has it work for at least so long, and waits for it. Raises BenchmarkError where it ends or fails."""
+        return Round(**self._asked({"seconds": seconds}, "round"))
+
+    def evaluation(self) -> Evaluation | None:
+        """Has it train to its next evaluation; None where its training is over. Raises as ``round``."""
+        answer = self._asked({}, "evaluation")
+        return None if answer is None else Evaluation(**answer)
+
+    def _asked(self, request: dict[str, Any], kind: str) -> dict[str, Any] | None:
         try:
-            print(json.dumps({"seconds": seconds}), file=self._process.stdin, flush=True)
+            print(json.dumps(request), file=self._process.stdin, flush=True)
         except BrokenPipeError:
             raise self._ended() from None
-        return Round(**self._answer("round"))
+        return self._answer(kind)
 
-    def _answer(self, kind: str) -> dict[str, Any]:
+    def _answer(self, kind: str) -> dict[str, Any] | None:
         line = self._process.stdout.readline()
         if not line.endswith("\n"):
             raise self._ended()

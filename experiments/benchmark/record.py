@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from experiments.benchmark import machine, synthetic
+from experiments.benchmark import machine
 from experiments.benchmark.contestants import OURS
 from experiments.benchmark.options import Options
 from experiments.benchmark.race import Race
@@ -19,14 +19,14 @@ from experiments.benchmark.task import Task
 from jaxdl.errors import UserError
 
 
-def about(options: Options, argv: Sequence[str]) -> dict[str, Any]:
-    """What was asked for, of which machine, before anything is measured; plain JSON."""
+def about(options: Options, argv: Sequence[str], *, data: str) -> dict[str, Any]:
+    """What was asked for, of which machine, before anything is measured; plain JSON. data: in words."""
     return {
         "command": shlex.join(["python", "-m", "experiments.benchmark", *argv]),
         "started": time.strftime("%Y-%m-%dT%H:%M:%S%z"),
         "subject": options.subject,
         "settings": dataclasses.asdict(options),
-        "data": synthetic.WORDS,
+        "data": data,
         "machine": {
             "cpu": machine.cpu_model(),
             "cores": os.cpu_count(),
@@ -106,9 +106,10 @@ def _contestant(race: Race, name: str) -> dict[str, Any]:
     return {
         "images_per_second": {"rounds": rates, **Spread.of(rates)._asdict()},
         "cores_busy": Spread.of([turn.cpu_seconds / turn.seconds for turn in turns])._asdict(),
-        "first_step_seconds": ready.first_step_seconds,
+        "first_step_seconds": ready.seconds,
         "peak_bytes": last.peak_bytes,
         "device_peak_bytes": last.device_peak_bytes,
+        "waiting_for_data": last.waiting_for_data,
         "device": ready.device,
         "threads": ready.threads,
     }

@@ -50,7 +50,7 @@ def run(task: Task, *, rounds: int, on_turn: Callable[[str, str], None] = lambda
 
 def _first_step(task: Task, changes: dict[str, str]) -> tuple[float, float]:
     with Process(task, environment=changes) as process:
-        return process.ready.first_step_seconds, process.ready.cpu_seconds
+        return process.ready.seconds, process.ready.cpu_seconds
 
 
 def _help() -> tuple[float, float]:

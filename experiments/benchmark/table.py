@@ -48,28 +48,47 @@ def print_race(console: Console, result: Mapping[str, Any]) -> None:
     console.print()
     console.print(", ".join(facts), style="bold")
     if contestants:
-        console.print(_race_table(contestants, ratios))
-    for name, reason in result["left_out"].items():
-        console.print(f"{name} is left out: {reason}", style="yellow")
-    devices = {about["device"] for about in contestants.values()}
-    if training and len(devices) > 1:
-        listed = ", ".join(f"{name} {about['device']}" for name, about in contestants.items())
-        console.print(f"warning   they do not run on the same device: {listed}", style="yellow")
+        console.print(_raceblank(contestants, ratios))
+    print_left_out(console, result)
+    if training:
+        print_devices(console, contestants)
+    print_waiting(console, contestants)
 
 
 def print_starts(console: Console, result: Mapping[str, Any]) -> None:
     """Seconds of every kind of start."""
     console.print()
     console.print(f"start of experiments.cifar, {result['model']}, batch {result['batch_size']}", style="bold")
-    table = _table("start", "wall", "", "CPU", "")
+    table = blank("start", "wall", "", "CPU", "")
     for what, seconds in result["starts"].items():
         wall, cpu = seconds["wall_seconds"], seconds["cpu_seconds"]
-        cells = [(f"{spread['median']:.1f} s", _range(spread, ".1f")) for spread in (wall, cpu)]
+        cells = [(f"{spread['median']:.1f} s", spread_of(spread, ".1f")) for spread in (wall, cpu)]
         table.add_row(what, *cells[0], *cells[1])
     console.print(table)
     console.print(
         "\nMedian, and lowest to highest of the rounds, from the start of the process; CPU is of all threads."
     )
+
+
+def print_left_out(console: Console, result: Mapping[str, Any]) -> None:
+    """Who cannot take part, and why."""
+    for name, reason in result["left_out"].items():
+        console.print(f"{name} is left out: {reason}", style="yellow")
+
+
+def print_devices(console: Console, contestants: Mapping[str, Any]) -> None:
+    """A warning where they differ."""
+    if len({about["device"] for about in contestants.values()}) > 1:
+        listed = ", ".join(f"{name} {about['device']}" for name, about in contestants.items())
+        console.print(f"warning   they do not run on the same device: {listed}", style="yellow")
+
+
+def print_waiting(console: Console, contestants: Mapping[str, Any]) -> None:
+    """How long those that say so waited for their next batch."""
+    shares = {name: about["waiting_for_data"] for name, about in contestants.items()}
+    told = [f"{name} {share:.1%}" for name, share in shares.items() if share is not None]
+    if told:
+        console.print(f"waiting for data: {', '.join(told)} of the time")
 
 
 def print_reading(console: Console) -> None:
@@ -80,17 +99,17 @@ def print_reading(console: Console) -> None:
     )
 
 
-def _race_table(contestants: Mapping[str, Any], ratios: Mapping[str, Any]) -> Table:
+def _raceblank(contestants: Mapping[str, Any], ratios: Mapping[str, Any]) -> Table:
     on_accelerator = any(about["device_peak_bytes"] is not None for about in contestants.values())
     compared = [f"{OURS} is", ""] if ratios else []
     columns = ["contestant", "images/s", "", *compared, "cores", "first step", "memory"]
-    table = _table(*columns, *(["on device"] if on_accelerator else []))
+    table = blank(*columns, *(["on device"] if on_accelerator else []))
     for name, about in contestants.items():
         rates = about["images_per_second"]
         form = ",.0f" if rates["lowest"] >= 100 else ",.1f"
-        cells = [name, f"{rates['median']:{form}}", _range(rates, form)]
+        cells = [name, f"{rates['median']:{form}}", spread_of(rates, form)]
         if name in ratios:
-            cells += [f"{ratios[name]['median']:.2f} x", _range(ratios[name], ".2f")]
+            cells += [f"{ratios[name]['median']:.2f} x", spread_of(ratios[name], ".2f")]
         elif ratios:
             cells += ["", ""]
         cells.append(f"{about['cores_busy']['median']:.1f}")
@@ -99,7 +118,8 @@ def _race_table(contestants: Mapping[str, Any], ratios: Mapping[str, Any]) -> Ta
     return table
 
 
-def _table(first: str, *others: str) -> Table:
+def blank(first: str, *others: str) -> Table:
+    """A table with those titles and no rows; what has no title may take two lines."""
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False, show_edge=False)
     table.add_column(first, no_wrap=True)
     for title in others:
@@ -107,7 +127,8 @@ def _table(first: str, *others: str) -> Table:
     return table
 
 
-def _range(spread: Mapping[str, float], form: str) -> str:
+def spread_of(spread: Mapping[str, float], form: str) -> str:
+    """From its lowest to its highest."""
     return f"{spread['lowest']:{form}} to {spread['highest']:{form}}"
 
 

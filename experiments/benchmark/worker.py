@@ -1,7 +1,8 @@
 """The process of one contestant: reads a line, does what it says, answers with a line.
 
 Started as ``python -m experiments.benchmark.worker TASK``. It makes the contestant, runs one step and says ``ready``,
-``left_out`` or ``failed``; then each line ``{"seconds": X}`` is a round. It ends with its input.
+``left_out`` or ``failed``; then each line ``{"seconds": X}`` is a round. One that learns runs no step before it is
+ready; each line has it train to its next evaluation. It ends with its input.
 """
 
 import json
@@ -13,7 +14,7 @@ import traceback
 from typing import Any, TextIO
 
 from experiments.benchmark import contestants, usage
-from experiments.benchmark.contestants import Contestant, LeftOutError
+from experiments.benchmark.contestants import Contestant, Learner, LeftOutError
 from experiments.benchmark.task import Task
 
 
@@ -52,11 +53,41 @@ class Rounds:
         return steps * self._contestant.batch_size, elapsed
 
 
+class Learning:
+    """The training of one contestant, and what it has taken so far. The clock starts when it begins to train."""
+
+    def __init__(self, learner: Learner):
+        self._learner, self._training = learner, learner.training()
+        self._seconds = self._evaluation_seconds = 0.0
+
+    def evaluation(self) -> dict[str, Any] | None:
+        """Trains to the next evaluation and evaluates; what ``process.Evaluation`` has, None where training is over."""
+        began = time.perf_counter()
+        epochs = next(self._training, None)
+        trained = time.perf_counter()
+        self._seconds += trained - began
+        if epochs is None:
+            return None
+        accuracy = self._learner.accuracy()
+        self._evaluation_seconds += time.perf_counter() - trained
+        return {
+            "epochs": epochs,
+            "accuracy": accuracy,
+            "seconds": self._seconds,
+            "evaluation_seconds": self._evaluation_seconds,
+            "parameters": self._learner.parameters,
+            "batch_size": self._learner.batch_size,
+            "waiting_for_data": self._learner.waiting_for_data,
+        }
+
+
 def _serve(task: Task, requests: TextIO, answers: TextIO) -> None:
     if task.threads:
         os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[: task.threads])
     contestant = contestants.create(task)
-    contestant.run(1)
+    learns = task.subject == "accuracy"
+    if not learns:
+        contestant.run(1)
     _answer(
         answers,
         ready={
@@ -66,12 +97,18 @@ def _serve(task: Task, requests: TextIO, answers: TextIO) -> None:
             "threads": contestant.threads,
         },
     )
+    if learns:
+        learning = Learning(contestant)
+        for _ in requests:
+            _answer(answers, evaluation=learning.evaluation())
+        return
     rounds = Rounds(contestant)
     for line in requests:
         before = usage.cpu_seconds()
         images, seconds = rounds.run(json.loads(line)["seconds"])
         used = {"cpu_seconds": usage.cpu_seconds() - before, "peak_bytes": usage.peak_bytes()}
         used["device_peak_bytes"] = contestant.device_bytes()
+        used["waiting_for_data"] = contestant.waiting_for_data
         _answer(answers, round={"images": images, "seconds": seconds, **used})
 
 

@@ -26,6 +26,7 @@ def train_batch(
     seed: int,
     rows: slice | None = None,
     padded_size: int | None = None,
+    alternate: bool = False,
 ) -> Batch:
     """Batch number ``step`` (from 0) of an endless run over ``split``, in a new order each epoch.
 
@@ -33,6 +34,8 @@ def train_batch(
     many rows, the last of them zeros, and ``mask: bool[B]``, which is False there.
 
     rows: the part of these rows to gather, such as one process's share; all of them if None.
+    alternate: adds ``mirrored: bool[B]``, True for the images that this epoch shows mirrored: about half, drawn once
+    from the seed, in every other epoch, and just the others in the epochs between.
     """
     epoch, index = divmod(step, steps_per_epoch(len(split), batch_size))
     padded_size = padded_size or batch_size
@@ -40,7 +43,11 @@ def train_batch(
         raise ValueError(f"padded_size must be at least the batch_size of {batch_size}, got {padded_size}.")
     first, last = _bounds(rows, padded_size)
     order = _order(len(split), seed, epoch)[index * batch_size : (index + 1) * batch_size]
-    batch = _gather(split, order[first:last], last - first)
+    chosen = order[first:last]
+    batch = _gather(split, chosen, last - first)
+    if alternate:
+        mirrored = _mirrored_at_first(len(split), seed)[chosen] ^ bool(epoch % 2)
+        batch["mirrored"] = np.pad(mirrored, (0, last - first - len(chosen)))
     if padded_size == batch_size:
         del batch["mask"]
     return batch
@@ -88,3 +95,8 @@ def _gather(split: Split, chosen: slice | np.ndarray, size: int) -> Batch:
 @lru_cache(maxsize=2)
 def _order(examples: int, seed: int, epoch: int) -> np.ndarray:
     return np.random.default_rng((seed, epoch)).permutation(examples)
+
+
+@lru_cache(maxsize=2)
+def _mirrored_at_first(examples: int, seed: int) -> np.ndarray:
+    return np.random.default_rng((seed, 0, 1)).random(examples) < 0.5  # no epoch's stream: those have two numbers

@@ -42,6 +42,7 @@ from jaxdl.models.resnet import (
     wide_resnet101_2,
 )
 from jaxdl.models.shufflenet_v2 import shufflenet_v2_x0_5, shufflenet_v2_x1_0, shufflenet_v2_x1_5, shufflenet_v2_x2_0
+from jaxdl.models.speed_cnn import SpeedCNN
 from jaxdl.models.squeezenet import squeezenet1_0, squeezenet1_1
 from jaxdl.models.stems import STEMS as STEMS
 from jaxdl.models.vgg import vgg11, vgg11_bn, vgg13, vgg13_bn, vgg16, vgg16_bn, vgg19, vgg19_bn
@@ -81,6 +82,8 @@ MODELS: Mapping[str, Callable[..., nn.Module]] = MappingProxyType(
         "shufflenet_v2_x1_0": shufflenet_v2_x1_0,
         "shufflenet_v2_x1_5": shufflenet_v2_x1_5,
         "shufflenet_v2_x2_0": shufflenet_v2_x2_0,
+        "speed_cnn": SpeedCNN,
+        "speed_cnn_muon": partial(SpeedCNN, for_muon=True),
         "squeezenet1_0": squeezenet1_0,
         "squeezenet1_1": squeezenet1_1,
         "vgg11": vgg11,

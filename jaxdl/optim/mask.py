@@ -17,6 +17,17 @@ def decay_mask(params: optax.Params) -> optax.Params:
     return jax.tree.map(lambda leaf: leaf.ndim > 1, params)
 
 
+def lone_biases(params: optax.Params) -> optax.Params:
+    """True for biases beside which there is no kernel: those of norms, and of layers whose kernel is not trained."""
+    paths = {_names(path) for path, _ in jax.tree.leaves_with_path(params)}
+
+    def lone(path: tuple, leaf: jax.Array) -> bool:
+        *layer, name = _names(path) or ("",)
+        return name == "bias" and (*layer, "kernel") not in paths
+
+    return jax.tree.map_with_path(lone, params)
+
+
 def select(params: optax.Params, mask: Mask) -> list[jax.Array]:
     """The leaves of ``params`` for which ``mask`` is True."""
     kept = mask(params) if callable(mask) else mask
@@ -24,3 +35,7 @@ def select(params: optax.Params, mask: Mask) -> list[jax.Array]:
         return jax.tree.leaves(params)
     chosen = jax.tree.map(lambda keep, leaf: leaf if keep else None, kept, params)
     return jax.tree.leaves(chosen)
+
+
+def _names(path: tuple) -> tuple[str, ...]:
+    return tuple(str(getattr(part, "key", part)) for part in path)

@@ -15,16 +15,19 @@ from jaxdl.errors import UserError, unknown
 from jaxdl.optim.options import check_count, check_number, check_options
 
 
-def schedule(name: str, *, learning_rate: float, steps: int, warmup_steps: int = 0, **options: Any) -> optax.Schedule:
+def schedule(
+    name: str, *, learning_rate: float, steps: int, warmup_steps: int = 0, warmup_start: float = 0.0, **options: Any
+) -> optax.Schedule:
     """A learning rate as a function of the update count, which starts at 0.
 
-    All but ``one_cycle`` rise linearly from 0 to ``learning_rate`` over ``warmup_steps``, at most ``steps - 1``. What
-    follows counts its updates from there, as under ``torch.optim.lr_scheduler.SequentialLR``: a milestone of 30 after a
-    warm-up of 5 is at update 35. ``one_cycle`` has its own rise and takes no warm-up.
+    All but ``one_cycle`` rise linearly from ``warmup_start``, a share of ``learning_rate``, to all of it over
+    ``warmup_steps``, at most ``steps - 1``. What follows counts its updates from there, as under
+    ``torch.optim.lr_scheduler.SequentialLR``: a milestone of 30 after a warm-up of 5 is at update 35. ``one_cycle`` has
+    its own rise and takes no warm-up.
 
     ``constant``: stays at ``learning_rate``.
     ``cosine``: falls to 0 at ``steps`` along half a cosine (Loshchilov and Hutter 2017); CosineAnnealingLR.
-    ``linear``: falls to 0 at ``steps`` in a line; LinearLR from 1 to 0.
+    ``linear``: falls to end=0 times ``learning_rate`` at ``steps`` in a line; LinearLR from 1 to end.
     ``step``: times gamma=0.1 every step_size updates; StepLR.
     ``multistep``: times gamma=0.1 at each of the milestones; MultiStepLR.
     ``exponential``: times gamma at every update; ExponentialLR.
@@ -40,6 +43,7 @@ def schedule(name: str, *, learning_rate: float, steps: int, warmup_steps: int =
     check_number("learning_rate", learning_rate, least=0)
     check_count("steps", steps)
     check_count("warmup_steps", warmup_steps, least=0)
+    check_number("warmup_start", warmup_start, least=0, most=1)
     check_options(name, _SCHEDULES[name], options)
     if name == "one_cycle" and warmup_steps:
         raise UserError(f"one_cycle rises by itself over pct_start of the steps; got warmup_steps={warmup_steps}.")
@@ -47,7 +51,7 @@ def schedule(name: str, *, learning_rate: float, steps: int, warmup_steps: int =
     after = _SCHEDULES[name](learning_rate, steps - warmup_steps, **options)
     if not warmup_steps:
         return after
-    rise = optax.linear_schedule(0.0, learning_rate, warmup_steps)
+    rise = optax.linear_schedule(warmup_start * learning_rate, learning_rate, warmup_steps)
     return optax.join_schedules([rise, after], [warmup_steps])
 
 
@@ -56,8 +60,9 @@ def _constant(learning_rate: float, steps: int) -> optax.Schedule:
     return optax.constant_schedule(learning_rate)
 
 
-def _linear(learning_rate: float, steps: int) -> optax.Schedule:
-    return optax.linear_schedule(learning_rate, 0.0, steps)
+def _linear(learning_rate: float, steps: int, *, end: float = 0.0) -> optax.Schedule:
+    check_number("end", end, least=0)
+    return optax.linear_schedule(learning_rate, end * learning_rate, steps)
 
 
 def _cosine(learning_rate: float, steps: int) -> optax.Schedule:

@@ -7,7 +7,7 @@ import jax
 import jax.numpy as jnp
 
 from jaxdl.metrics import Mean
-from jaxdl.train import compiler
+from jaxdl.train import compiler, convolution
 from jaxdl.train.across import across, every_row
 from jaxdl.train.state import TrainState
 from jaxdl.train.step import Batch, Loss, PerExample, mask_of, mean_loss
@@ -71,6 +71,7 @@ def _averaged(
         if prepare is not None:
             images = prepare(images)
         seen = [images, *(view(images) for view in views)]
-        return sum(model.apply(state.variables, version, train=False) for version in seen) / len(seen)
+        with convolution.fast():
+            return sum(model.apply(state.variables, version, train=False) for version in seen) / len(seen)
 
     return logits_of

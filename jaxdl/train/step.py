@@ -10,7 +10,7 @@ import jax.numpy as jnp
 import optax
 
 from jaxdl.metrics import Mean
-from jaxdl.train import compiler
+from jaxdl.train import compiler, convolution
 from jaxdl.train.accumulation import split, sum_over_parts
 from jaxdl.train.across import AXIS, across, shared, whole_batch
 from jaxdl.train.freezing import statistics_stay
@@ -70,10 +70,12 @@ def prepare_batch(
 ) -> Batch:
     """What the network sees of ``batch`` in training step ``step`` (from 0), ``key`` being the state's.
 
-    augment, mix: as ``make_train_step`` takes them.
+    augment, mix: as ``make_train_step`` takes them; images that ``mirrored: bool[B]`` marks are mirrored before.
     """
     augment_key = _keys(key, step)[0]
     images, labels = batch["images"], batch["labels"]
+    if "mirrored" in batch:
+        images = jnp.where(batch["mirrored"][:, None, None, None], images[:, :, ::-1], images)
     if augment is not None:
         images = augment(augment_key, images)
     if mix is not None:
@@ -99,7 +101,7 @@ def make_train_step(
 
     What ``state.frozen`` holds is read only: no gradient is taken for it, and its batch norms keep their statistics.
     batch: ``images`` [B, H, W, C], ``labels`` [B, ...], and optionally ``mask: bool[B]``, False for padding, which
-    counts nowhere, in batch norm neither.
+    counts nowhere, in batch norm neither, and ``mirrored: bool[B]``, True for images to be mirrored.
     optimizer: one that evaluates the loss again, as L-BFGS does, is given ``value_fn``: the batch's loss as a function
     of the parameters.
     loss: (logits, labels) -> float32[B, ...], averaged over each example and then over the batch; or a pair of such
@@ -126,7 +128,8 @@ def make_train_step(
 
     def forward(variables: Any, frozen: Any, part: dict[str, jax.Array]) -> tuple[Mean, dict[str, Mean], Any]:
         labels, mask = part["labels"], mask_of(part)
-        with statistics_stay(frozen.get("batch_stats", {})), whole_batch(part.get("mask")):
+        frozen_stats = frozen.get("batch_stats", {})
+        with convolution.fast(), statistics_stay(frozen_stats), whole_batch(part.get("mask")):
             logits, changed = model.apply(
                 merge(variables, frozen),
                 part["images"],

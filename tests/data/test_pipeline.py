@@ -38,6 +38,35 @@ def test_train_batch_keeps_images_beside_their_labels(split):
     np.testing.assert_array_equal(batch["images"][:, 0, 0, 0], batch["labels"])
 
 
+def test_an_alternating_batch_shows_each_image_mirrored_in_every_other_epoch(split):
+    seen = {label: {} for label in range(23)}
+    for step in range(4 * 40):
+        batch = train_batch(split, step, batch_size=5, seed=3, alternate=True)
+        assert batch["mirrored"].dtype == bool
+        for label, mirrored in zip(batch["labels"], batch["mirrored"], strict=True):
+            seen[label][step // 4] = mirrored
+    at_first = [{shown ^ bool(epoch % 2) for epoch, shown in mirrored.items()} for mirrored in seen.values()]
+    assert all(len(each) == 1 for each in at_first)
+    assert min(map(len, seen.values())) > 20  # epochs that showed it
+    assert 4 < sum(each == {True} for each in at_first) < 19
+
+
+def test_alternating_changes_nothing_else_and_is_a_function_of_seed_and_step(split):
+    plain = train_batch(split, 9, batch_size=5, seed=3)
+    batch = train_batch(split, 9, batch_size=5, seed=3, alternate=True)
+    assert batch.keys() == plain.keys() | {"mirrored"}
+    for name, array in plain.items():
+        np.testing.assert_array_equal(batch[name], array)
+    again = train_batch(split, 9, batch_size=5, seed=3, alternate=True)
+    np.testing.assert_array_equal(again["mirrored"], batch["mirrored"])
+    wholes = [train_batch(split, 0, batch_size=23, seed=seed, alternate=True) for seed in range(5)]
+    assert len({each["mirrored"][np.argsort(each["labels"])].tobytes() for each in wholes}) == 5
+    whole = train_batch(split, 9, batch_size=5, seed=3, padded_size=8, alternate=True)
+    np.testing.assert_array_equal(whole["mirrored"], [*batch["mirrored"], False, False, False])
+    options = {"batch_size": 5, "seed": 3, "padded_size": 8, "alternate": True}
+    assert_join([train_batch(split, 9, rows=slice(start, start + 4), **options) for start in (0, 4)], whole)
+
+
 @pytest.mark.parametrize("batch_size", [1, 5, 22, 23, 64])
 def test_eval_batches_count_every_example_once(split, batch_size):
     batches = list(eval_batches(split, batch_size=batch_size))

@@ -17,6 +17,7 @@ import pytest
 
 from experiments.benchmark import record, start
 from experiments.benchmark.__main__ import main
+from experiments.benchmark.contestants import train_jaxdl
 from experiments.benchmark.networks import NETWORKS
 from experiments.benchmark.process import BenchmarkError, Process, Ready, Round
 from experiments.benchmark.race import Lap, Race
@@ -69,6 +70,7 @@ def test_the_file_has_every_contestants_figures(measured):
         assert about["first_step_seconds"] > 0
         assert about["peak_bytes"] > 2**20
         assert (about["device"], about["threads"]) == ("cpu", 1)
+        assert (about["waiting_for_data"] is not None) == (name == "jaxdl")
 
 
 def test_contestants_take_turns_and_never_overlap(measured):
@@ -85,12 +87,26 @@ def test_the_table_says_what_the_file_says(measured):
     (result,) = found["results"]
     assert "cifar_cnn, 145,578 parameters, batch 4, f32" in printed
     assert found["machine"]["cpu"] in printed
+    assert f"waiting for data: jaxdl {result['contestants']['jaxdl']['waiting_for_data']:.1%} of the time" in printed
     assert "random pixels" in printed
     rows = {line.split()[0]: line for line in printed.splitlines() if line.strip()}
     for name, about in result["contestants"].items():
         assert f"{about['images_per_second']['median']:,.0f}".split(".")[0] in rows[name]
         if name != "jaxdl":
             assert f"{result['ratios'][name]['median']:.2f} x" in rows[name]
+
+
+def test_training_says_how_long_it_waits_for_data():
+    training = train_jaxdl.Training(Task(subject="train", contestant="jaxdl", model="cifar_cnn", batch_size=4))
+    quick = training._batch_at
+
+    def slow(step):
+        time.sleep(0.1)
+        return quick(step)
+
+    training._batch_at = slow
+    training.run(20)
+    assert 0.5 < training.waiting_for_data <= 1
 
 
 def test_ratios_are_of_each_round_by_itself():
@@ -100,9 +116,7 @@ def test_ratios_are_of_each_round_by_itself():
         for number in (1, 2, 3)
         for name, values in rates.items()
     ]
-    ready = {
-        name: Ready(first_step_seconds=1.0, cpu_seconds=1.0, parameters=5, device="cpu", threads=2) for name in rates
-    }
+    ready = {name: Ready(seconds=1.0, cpu_seconds=1.0, parameters=5, device="cpu", threads=2) for name in rates}
     task = Task(subject="train", contestant="jaxdl", model="cifar_cnn", batch_size=1)
     result = record.of_race(task, Race(ready=ready, left_out={}, laps=laps))
     # the medians are 300 and 100, but no round had ours three times as fast and the others not
@@ -114,7 +128,14 @@ def test_ratios_are_of_each_round_by_itself():
 
 
 def rounds_of(rate):
-    return Round(images=int(rate * 2), seconds=2.0, cpu_seconds=3.0, peak_bytes=None, device_peak_bytes=None)
+    return Round(
+        images=int(rate * 2),
+        seconds=2.0,
+        cpu_seconds=3.0,
+        peak_bytes=None,
+        device_peak_bytes=None,
+        waiting_for_data=None,
+    )
 
 
 @pytest.mark.parametrize("name", NETWORKS)
@@ -145,8 +166,8 @@ def logits_of(model, images, variables):
 
 def test_a_process_of_pytorchs_loads_no_jax():
     program = (
-        "import sys; from experiments.benchmark import worker, networks; "
-        "from experiments.benchmark.contestants import train_pytorch, input_torchvision; "
+        "import sys; from experiments.benchmark import worker, networks; from experiments.benchmark.contestants "
+        "import train_pytorch, input_torchvision, learn_pytorch, learn_airbench94; "
         "print('jax' in sys.modules, 'flax' in sys.modules, 'torch' in sys.modules)"
     )
     done = subprocess.run([sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True, check=True)
@@ -282,7 +303,10 @@ def test_a_signal_ends_every_process(sent, status, says, tmp_path):
         running.send_signal(sent)
         assert running.wait(timeout=60) == status
         assert running.stderr.read().strip() == says
-    assert not any(Path("/proc", str(child)).exists() for child in started)
+    ends = time.monotonic() + 60  # one that had only just begun ends by itself, for its input is closed
+    while any(Path("/proc", str(child)).exists() for child in started):
+        assert time.monotonic() < ends
+        time.sleep(0.05)
     assert not list(tmp_path.iterdir())
 
 
@@ -318,6 +342,13 @@ def test_mistakes_end_with_status_2_and_a_line(tmp_path, capsys):
         (["--subject", "input", "--contestants", "flax"], "Known: jaxdl, torchvision."),
         (["--subject", "input", "--model", "cifar_cnn"], "--model is not for --subject input"),
         (["--subject", "start", "--seconds", "1"], "--seconds is not for --subject start"),
+        (["--target", "0.5"], "--target is not for --subject train"),
+        (["--subject", "accuracy", "--rounds", "3"], "--rounds is not for --subject accuracy"),
+        (["--subject", "accuracy", "--contestants", "quikc:4"], "unknown contestant 'quikc'. Did you mean quick?"),
+        (["--subject", "accuracy", "--contestants", "quick:0"], "quick:0: after the colon comes a number of epochs"),
+        (["--contestants", "jaxdl:4"], "unknown contestant 'jaxdl:4'. Did you mean jaxdl?"),
+        (["--subject", "accuracy", "--data-dir", str(tmp_path / "no")], "is not a folder"),
+        (["--subject", "accuracy", "--target", "1"], "--target must be less than 1"),
         (["--rounds", "0"], "--rounds must be at least 1, got 0."),
         (["--seconds", "0"], "--seconds must be greater than 0"),
         (["--threads", "100000"], "--threads must be at most the"),

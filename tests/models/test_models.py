@@ -7,8 +7,12 @@ from jaxdl import losses, models
 from jaxdl.errors import UserError
 from jaxdl.train.state import parameter_count
 
-PARAMETERS = {("cifar_cnn", None): 145_578, ("resnet18", "cifar"): 11_173_962}  # published, with ten classes
-FAMILIES = ["cifar_cnn", "quick_cnn", "resnet18"]  # one member of each
+PARAMETERS = {  # published, with ten classes
+    ("cifar_cnn", None): 145_578,
+    ("resnet18", "cifar"): 11_173_962,
+    ("speed_cnn", None): 1_971_352,
+}
+FAMILIES = ["cifar_cnn", "quick_cnn", "resnet18", "speed_cnn"]  # one member of each
 
 
 @pytest.fixture(scope="module", params=FAMILIES)

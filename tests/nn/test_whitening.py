@@ -28,6 +28,15 @@ def test_the_kernel_trains_nowhere():
     assert set(Whiten().init(jax.random.key(0), images)) == {"batch_stats"}
 
 
+def test_a_bias_trains_beside_the_kernel():
+    images = correlated(jax.random.key(0), (20, 8, 8, 3))
+    layer = Whiten(use_bias=True, bias_init=jax.nn.initializers.ones)
+    variables = layer.init(jax.random.key(0), images)
+    assert jax.tree.map(jnp.shape, variables["params"]) == {"bias": (24,)}
+    plain = Whiten().apply({"batch_stats": variables["batch_stats"]}, images)
+    np.testing.assert_array_equal(layer.apply(variables, images), plain + 1)
+
+
 def test_epsilon_bounds_directions_without_signal():
     gray = jnp.broadcast_to(correlated(jax.random.key(0), (50, 8, 8, 1)), (50, 8, 8, 3))
     kernel = whitening_kernel(gray, 2, 1e-2)

@@ -123,6 +123,20 @@ def test_published_schedules_stay_what_they_were_to_the_bit(name, published):
     np.testing.assert_array_equal(rates(now, 110), rates(before, 110))
 
 
+@pytest.mark.parametrize("steps", [40, 476])
+def test_a_triangle_that_begins_and_ends_above_zero_is_the_published_one(steps):
+    peak = int(0.23 * steps)
+
+    def published(step):
+        if step < peak:
+            return 0.2 + 0.8 * step / peak
+        return 1 - 0.93 * (step - peak) / (steps - peak)
+
+    ours = optim.schedule("linear", learning_rate=1.5, steps=steps, warmup_steps=peak, warmup_start=0.2, end=0.07)
+    theirs = torch_rates(lambda lib, opt: lib.LambdaLR(opt, published), steps, learning_rate=1.5)
+    np.testing.assert_allclose(rates(ours, steps), theirs, rtol=1e-5)
+
+
 def test_warmup_ends_before_the_run_does():
     rate = optim.schedule("linear", learning_rate=0.4, steps=3, warmup_steps=10)
     np.testing.assert_allclose([rate(step) for step in range(4)], [0, 0.2, 0.4, 0], atol=1e-6)
@@ -131,6 +145,8 @@ def test_warmup_ends_before_the_run_does():
 @pytest.mark.parametrize(
     ("name", "options", "message"),
     [
+        ("linear", {"end": -0.1}, "end must be at least 0, got -0.1"),
+        ("linear", {"warmup_start": 1.1}, "warmup_start must be at least 0 and at most 1, got 1.1"),
         ("cosin", {}, "unknown schedule 'cosin'. Did you mean cosine"),
         ("cosine", {"gamma": 0.1}, "cosine has no options, got gamma=0.1"),
         ("step", {"stepsize": 3}, "unknown option of step 'stepsize'. Did you mean step_size"),

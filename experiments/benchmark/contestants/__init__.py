@@ -1,26 +1,29 @@
 """Who takes part in what. A contestant is a class of a task, and lives in a process of its own."""
 
 import importlib
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from types import MappingProxyType, ModuleType
 from typing import Protocol
 
 from experiments.benchmark.task import Task
 
 OURS = "jaxdl"  # to whom the others are compared
+COURSE = "pytorch"  # to whom those of the subject accuracy are: the course's own program
 
 
 class Contestant(Protocol):
     """Made from a ``Task``.
 
     device: what it runs on, in words. threads: that its library uses, None where it does not say. parameters: how many
-    numbers it trains, None where it trains nothing. batch_size: images of one step.
+    numbers it trains, None where it trains nothing. batch_size: images of one step. waiting_for_data: the share of the
+    time so far in which the next batch was not ready, None where it does not say.
     """
 
     device: str
     threads: int | None
     parameters: int | None
     batch_size: int
+    waiting_for_data: float | None
 
     def run(self, steps: int) -> None:
         """So many steps; returns when the device has finished them. Raises FloatingPointError for a loss that is not
@@ -28,6 +31,29 @@ class Contestant(Protocol):
 
     def device_bytes(self) -> int | None:
         """The most memory of an accelerator that was ever in use; None on a CPU."""
+
+
+class Learner(Protocol):
+    """A contestant of the subject accuracy. Made from a ``Task``: what it imports and the data are then in memory, and
+    nothing else is done.
+
+    device, threads, waiting_for_data: as ``Contestant`` has them. parameters, batch_size: too, once it trains.
+    """
+
+    device: str
+    threads: int | None
+    parameters: int | None
+    batch_size: int
+    waiting_for_data: float | None
+
+    def training(self) -> Iterator[float]:
+        """Makes the network and trains it, all under the clock; yields the epochs done at each of ``half_epochs``.
+
+        What led to a yield is finished on the device. Ends early where the loss is not finite.
+        """
+
+    def accuracy(self) -> float:
+        """On the test split, 0 to 1, of the network as it is."""
 
 
 class LeftOutError(Exception):
@@ -44,18 +70,23 @@ _PATHS: Mapping[tuple[str, str], str] = MappingProxyType(
         ("input", OURS): "input_jaxdl.Input",
         ("input", "torchvision"): "input_torchvision.Input",
         ("start", OURS): "start_jaxdl.Start",
+        ("accuracy", COURSE): "learn_pytorch.Program",
+        ("accuracy", "pytorch_tuned"): "learn_pytorch.Tuned",
+        ("accuracy", "airbench94"): "learn_airbench94.Method",
     }
 )
+_RECIPE = "learn_recipe.Recipe"  # of the subject accuracy, every other name
 
 
 def names(subject: str) -> tuple[str, ...]:
-    """The contestants of a subject, ours first."""
+    """The contestants of a subject, ours first; of accuracy, those that are not recipes of ``experiments.recipes``."""
     return tuple(name for about, name in _PATHS if about == subject)
 
 
-def create(task: Task) -> Contestant:
+def create(task: Task) -> Contestant | Learner:
     """The contestant of that task. Raises LeftOutError where it cannot take part."""
-    module, kind = _PATHS[task.subject, task.contestant].split(".")
+    path = _PATHS.get((task.subject, task.program)) or (_RECIPE if task.subject == "accuracy" else "")
+    module, kind = path.split(".")
     return getattr(importlib.import_module(f"{__name__}.{module}"), kind)(task)
 
 

@@ -19,7 +19,7 @@ EXAMPLES = 10_000
 class Input:
     """In training the same transform is a part of the step; here it runs by itself."""
 
-    parameters = None
+    parameters = waiting_for_data = None
 
     def __init__(self, task: Task):
         host_memory.keep_freed()

@@ -1,10 +1,9 @@
 """torchvision's input: a ``DataLoader`` with two workers and the usual transforms of CIFAR-10."""
 
 from collections.abc import Iterator
-from types import ModuleType
 
 from experiments.benchmark import synthetic
-from experiments.benchmark.contestants import LeftOutError, optional
+from experiments.benchmark.contestants import optional, torchvision_package
 from experiments.benchmark.task import Task
 
 EXAMPLES = 10_000
@@ -14,11 +13,11 @@ WORKERS = 2
 class Input:
     """Images as PIL's, one by one, as ``torchvision.datasets.CIFAR10`` hands them to the transforms."""
 
-    parameters = None
+    parameters = waiting_for_data = None
     device = "cpu"
 
     def __init__(self, task: Task):
-        torch, transforms = optional("torch"), _torchvision().transforms
+        torch, transforms = optional("torch"), torchvision_package.load().transforms
         from PIL import Image
 
         if task.threads:
@@ -61,20 +60,3 @@ class Input:
 
     def device_bytes(self) -> int | None:
         return None
-
-
-def _torchvision() -> ModuleType:
-    """torchvision, also beside a torch that its compiled operators are not made for: no transform here uses them."""
-    try:
-        return optional("torchvision")
-    except RuntimeError:
-        torch = optional("torch")
-        declared = torch.library.Library("torchvision", "DEF")
-        for name in ("nms", "qnms"):
-            declared.define(f"{name}(Tensor dets, Tensor scores, float iou_threshold) -> Tensor")
-        try:
-            torchvision = optional("torchvision")
-        except RuntimeError as error:
-            raise LeftOutError(f"torchvision cannot be imported: {error}") from error
-        torchvision.declared = declared  # which go with the library that declared them
-        return torchvision

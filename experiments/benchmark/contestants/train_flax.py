@@ -22,6 +22,8 @@ DTYPES = {"f32": jnp.float32, "bf16": jnp.bfloat16}
 class Training:
     """The same network, data, loss and optimizer without anything of this project in the step."""
 
+    waiting_for_data = None
+
     def __init__(self, task: Task):
         self.batch_size = task.batch_size
         split = synthetic.training_split(task.batch_size)

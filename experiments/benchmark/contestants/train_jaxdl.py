@@ -86,5 +86,9 @@ class Training:
                 raise FloatingPointError(str(error)) from error
         jax.block_until_ready(self._state)
 
+    @property
+    def waiting_for_data(self) -> float:
+        return self._history.waiting_for_data
+
     def device_bytes(self) -> int | None:
         return jax_device.bytes_used()

@@ -17,6 +17,7 @@ class Training:
     """Eager, images [B, C, H, W] in memory as PyTorch has them. bf16 is autocast."""
 
     channels_last = False
+    waiting_for_data = None
 
     def __init__(self, task: Task):
         torch = self._torch = optional("torch")

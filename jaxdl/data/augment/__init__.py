@@ -6,7 +6,7 @@ randomness.
 
 from jaxdl.data.augment.color import adjust_brightness, adjust_contrast, adjust_hue, adjust_saturation, grayscale
 from jaxdl.data.augment.composition import compose, pipeline, plain, random_choice
-from jaxdl.data.augment.crops import center_crop, crop, cutout, random_crop
+from jaxdl.data.augment.crops import center_crop, crop, cutout, random_crop, shift
 from jaxdl.data.augment.flips import flip, flip_vertical, mirror, upside_down
 from jaxdl.data.augment.jitter import color_jitter, random_grayscale
 from jaxdl.data.augment.mix import cutmix, mixup
@@ -42,6 +42,7 @@ __all__ = [
     "resize",
     "resized_crop",
     "rotate",
+    "shift",
     "standardize",
     "to_float",
     "upside_down",

@@ -68,6 +68,21 @@ def crop(key: jax.Array, images: jax.Array, padding: int = 4) -> jax.Array:
     return random_crop(key, images, images.shape[1:3], padding, "reflect")
 
 
+def shift(images: jax.Array, down: int, right: int) -> jax.Array:
+    """Every image moved by so many pixels, negative ones up and left, the border filled by reflection.
+
+    As a window of ``torch.nn.functional.pad(..., mode="reflect")``. Raises UserError where that would be by as much as
+    the image is large.
+    """
+    check_images(images)
+    _, height, width, _ = images.shape
+    if abs(down) >= height or abs(right) >= width:
+        raise UserError(f"a shift must be by less than the image, {(height, width)}, got {(down, right)}.")
+    y, x = abs(down), abs(right)
+    padded = jnp.pad(images, ((0, 0), (y, y), (x, x), (0, 0)), mode="reflect")
+    return padded[:, y - down : y - down + height, x - right : x - right + width]
+
+
 def cutout(key: jax.Array, images: jax.Array, size: int = 8) -> jax.Array:
     """A square of ``size`` pixels set to 0 in each image (DeVries and Taylor 2017).
 

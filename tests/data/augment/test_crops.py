@@ -20,6 +20,19 @@ def test_crop_gives_windows_of_the_reflected_image_at_every_shift(images):
     assert counts.min() > 40  # of an expected 80
 
 
+@pytest.mark.parametrize(("down", "right"), [(1, 1), (-1, -1), (2, -3), (0, 4), (0, 0)])
+def test_shift_is_a_window_of_pytorchs_reflected_image(images, down, right):
+    y, x = abs(down), abs(right)
+    padded = to_array(functional().pad(to_tensor(images), [x, y], padding_mode="reflect"))
+    expected = padded[:, y - down : y - down + 8, x - right : x - right + 10]
+    np.testing.assert_array_equal(augment.shift(images, down, right), expected)
+
+
+def test_shift_by_more_than_the_image_is_refused(images):
+    with pytest.raises(UserError, match=r"less than the image, \(8, 10\), got \(-8, 0\)"):
+        augment.shift(images, -8, 0)
+
+
 @pytest.mark.parametrize("mode", ["constant", "edge", "reflect", "symmetric"])
 @pytest.mark.parametrize("size", [(6, 9), (12, 14), 7])
 def test_random_crop_gives_every_window_of_torchvisions_padded_image(images, mode, size):

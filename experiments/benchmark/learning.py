@@ -1,0 +1,28 @@
+"""What those that learn have in common: the data, and when they are evaluated."""
+
+import math
+
+import numpy as np
+
+from experiments.benchmark.task import Task
+from jaxdl.data import sources
+from jaxdl.data.dataset import Dataset
+
+
+def dataset(task: Task) -> Dataset:
+    """The data of the task, all of it in memory, so that nobody's first epoch waits for a disk."""
+    found = sources.load(task.dataset, task.data_dir)
+    stored = {
+        "train_images": np.array(found.train.images),
+        "train_labels": np.array(found.train.labels),
+        "test_images": np.array(found.test.images),
+        "test_labels": np.array(found.test.labels),
+    }
+    about = {name: getattr(found, name) for name in ("classes", "source", "fingerprint", "mirrorable")}
+    return Dataset.of(found.name, stored, **about)
+
+
+def half_epochs(steps_per_epoch: int, steps: int) -> list[int]:
+    """The counts of updates at which an evaluation is due: at each half and whole epoch, and after the last."""
+    halves = (math.ceil(half * steps_per_epoch / 2) for half in range(1, 2 * steps // steps_per_epoch + 1))
+    return sorted({*(count for count in halves if count < steps), steps})

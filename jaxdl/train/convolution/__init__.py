@@ -1,0 +1,9 @@
+"""Convolutions as a CPU is fast at them: the same function as linen's, in fewer and larger matrix products.
+
+The compiled steps of ``jaxdl.train`` use them on a CPU by themselves, whatever the model; on other devices, and in
+``model.apply``, convolutions stay what linen makes them.
+"""
+
+from jaxdl.train.convolution.layers import fast as fast
+from jaxdl.train.convolution.layers import looped as looped
+from jaxdl.train.convolution.layers import plain as plain

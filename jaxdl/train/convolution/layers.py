@@ -1,0 +1,117 @@
+"""Which of linen's convolutions are computed in which way."""
+
+import contextlib
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager
+from contextvars import ContextVar
+from functools import partial
+from typing import Any
+
+import flax.linen as nn
+import jax
+import jax.numpy as jnp
+
+from jaxdl.train.convolution import products, winograd
+
+LEAST_REUSE = 576  # taps times channels, below which moving the tiles costs what their products save: 3x3 of 64
+LEAST_PRODUCTS = 1e8  # of the whole convolution, below which compiling costs more than most runs would win back
+
+_plain: ContextVar[bool] = ContextVar("plain", default=False)
+_looped: ContextVar[bool] = ContextVar("looped", default=False)
+
+
+def fast() -> AbstractContextManager:
+    """A context in which a step that is being traced for a CPU has linen's convolutions computed the fast way.
+
+    3x3 kernels between 64 channels or more, and 5x5 kernels between fewer, become Winograd's (``winograd.convolution``)
+    where they have no stride; inside ``looped`` the others take their kernel's gradient as products. Layers with a
+    convolution of their own are left alone.
+    """
+    if jax.default_backend() != "cpu" or _plain.get():
+        return contextlib.nullcontext()
+
+    def intercept(call: Callable, args: tuple, kwargs: dict, context: nn.module.InterceptorContext) -> Any:
+        layer = context.module
+        if (
+            context.method_name != "__call__"
+            or not isinstance(layer, nn.Conv)
+            or layer.conv_general_dilated is not None
+        ):
+            return call(*args, **kwargs)
+        twin = layer.clone(conv_general_dilated=partial(_convolution, looped=_looped.get()), parent=layer, name="fast")
+        nn.share_scope(layer, twin)
+        return twin(*args, **kwargs)
+
+    return nn.intercept_methods(intercept)
+
+
+@contextlib.contextmanager
+def plain() -> Iterator[None]:
+    """A context in which steps are traced with XLA's own convolutions, on a CPU too."""
+    before = _plain.set(True)
+    try:
+        yield
+    finally:
+        _plain.reset(before)
+
+
+@contextlib.contextmanager
+def looped() -> Iterator[None]:
+    """A context for tracing a step as the body of a loop, where XLA's own gradient by a kernel is some fifty times
+    slower on a CPU."""
+    before = _looped.set(True)
+    try:
+        yield
+    finally:
+        _looped.reset(before)
+
+
+def _convolution(
+    x: jax.Array,
+    kernel: jax.Array,
+    strides: Sequence[int],
+    padding: str | Sequence[tuple[int, int]],
+    *,
+    lhs_dilation: Sequence[int] | None = None,
+    rhs_dilation: Sequence[int] | None = None,
+    dimension_numbers: Any = None,
+    feature_group_count: int = 1,
+    precision: Any = None,
+    looped: bool,
+) -> jax.Array:
+    """What linen calls in place of ``jax.lax.conv_general_dilated``."""
+    window, strides = kernel.shape[:-2], tuple(strides)
+    spread = tuple(rhs_dilation or (1,) * len(window))
+    if isinstance(padding, str):
+        reach = [(taps - 1) * step + 1 for taps, step in zip(window, spread, strict=True)]
+        padding = jax.lax.padtype_to_pads(x.shape[1:-1], reach, strides, padding)
+    pads = tuple((int(low), int(high)) for low, high in padding)
+    exotic = feature_group_count != 1 or any(factor != 1 for factor in lhs_dilation or ())
+    ones = (1,) * len(window)
+    if not exotic and strides == spread == ones and _suits_winograd(x, kernel, pads):
+        return winograd.convolution(x, kernel, pads, precision)
+    if looped and not exotic:
+        return products.convolution(x, kernel, strides, pads, spread, precision)
+    return jax.lax.conv_general_dilated(
+        x,
+        kernel,
+        strides,
+        pads,
+        lhs_dilation=lhs_dilation,
+        rhs_dilation=rhs_dilation,
+        dimension_numbers=dimension_numbers,
+        feature_group_count=feature_group_count,
+        precision=precision,
+    )
+
+
+def _suits_winograd(x: jax.Array, kernel: jax.Array, pads: Sequence[tuple[int, int]]) -> bool:
+    *window, channels, features = kernel.shape
+    return (
+        len(window) == 2
+        and x.dtype in (jnp.float32, jnp.float64)
+        and all(taps in winograd.TAPS for taps in window)
+        and all(0 <= pad < taps for taps, sides in zip(window, pads, strict=True) for pad in sides)
+        and window[0] * window[1] * min(channels, features) >= LEAST_REUSE
+        and x.size * kernel.size // channels >= LEAST_PRODUCTS
+    )

@@ -1,0 +1,229 @@
+"""The fast convolutions against XLA's, in value and in both gradients, and against PyTorch."""
+
+import itertools
+
+import flax.linen as nn
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+import jaxdl.nn
+from jaxdl import losses, optim
+from jaxdl.train import convolution
+from jaxdl.train.convolution import layers, products, toom_cook, winograd
+from jaxdl.train.eval_step import make_eval_step
+from jaxdl.train.state import create_state
+from jaxdl.train.step import make_train_step
+
+
+def drawn(rng, shape, dtype):
+    return jnp.asarray(rng.standard_normal(shape), dtype)
+
+
+def value_and_gradients(function, x, kernel):
+    sent = drawn(np.random.default_rng(1), jax.eval_shape(function, x, kernel).shape, x.dtype)
+
+    @jax.jit
+    def all_three(x, kernel, sent):
+        value, pullback = jax.vjp(function, x, kernel)
+        return value, *pullback(sent)
+
+    return all_three(x, kernel, sent)
+
+
+def assert_same(found, expected, tolerance):
+    for one, other in zip(found, expected, strict=True):
+        assert (one.shape, one.dtype) == (other.shape, other.dtype)
+        np.testing.assert_allclose(one, other, rtol=0, atol=tolerance * np.abs(other).max())
+
+
+def xla(x, kernel, pads, strides=(1, 1), dilation=(1, 1)):
+    names = products.CHANNELS_LAST[x.ndim]
+    return jax.lax.conv_general_dilated(x, kernel, strides, pads, rhs_dilation=dilation, dimension_numbers=names)
+
+
+@pytest.mark.parametrize("taps", winograd.TAPS)
+def test_matrices_give_the_sliding_sums(rng, taps):
+    one = toom_cook.matrices(winograd.TILE, taps)
+    x, w = rng.standard_normal(winograd.TILE + taps - 1), rng.standard_normal(taps)
+    np.testing.assert_allclose(
+        one.outputs.T @ ((one.kernel @ w) * (one.inputs @ x)), np.correlate(x, w, "valid"), rtol=1e-12, atol=1e-13
+    )
+
+
+ONE, TWO = ((1, 1), (1, 1)), ((2, 2), (2, 2))
+WINOGRAD = [
+    ((8, 8), (3, 3), ONE),
+    ((7, 5), (3, 3), ((0, 0), (2, 1))),
+    ((1, 4), (3, 3), ((1, 1), (0, 2))),
+    ((8, 9), (5, 5), TWO),
+    ((3, 6), (5, 5), ((4, 0), (1, 3))),
+    ((5, 7), (3, 5), ((1, 1), (2, 2))),
+]
+
+
+@pytest.mark.parametrize(("dtype", "tolerance"), [("float32", 2e-5), ("float64", 1e-12)])
+def test_winograd_is_the_convolution_and_its_gradients(rng, dtype, tolerance):
+    with jax.enable_x64(dtype == "float64"):
+        for size, window, pads in WINOGRAD:
+            x, kernel = drawn(rng, (3, *size, 5), dtype), drawn(rng, (*window, 5, 4), dtype)
+            found, expected = (
+                value_and_gradients(lambda x, kernel, of=of: of(x, kernel, pads), x, kernel)  # noqa: B023
+                for of in (winograd.convolution, xla)
+            )
+            assert_same(found, expected, tolerance)
+
+
+GEOMETRIES = list(itertools.product([(1, 1), (2, 2), (3, 1)], [(1, 1), (2, 1)], [((1, 1), (1, 1)), ((0, 2), (1, 0))]))
+
+
+@pytest.mark.parametrize(("strides", "dilation", "pads"), GEOMETRIES)
+@pytest.mark.parametrize("window", [(1, 1), (3, 3), (2, 4)])
+def test_products_are_the_gradient_by_the_kernel(rng, strides, dilation, pads, window):
+    with jax.enable_x64(True):
+        x, kernel = drawn(rng, (3, 9, 8, 5), "float64"), drawn(rng, (*window, 5, 4), "float64")
+        found = value_and_gradients(
+            lambda x, kernel: products.convolution(x, kernel, strides, pads, dilation), x, kernel
+        )
+        expected = value_and_gradients(lambda x, kernel: xla(x, kernel, pads, strides, dilation), x, kernel)
+        assert_same(found, expected, 1e-12)
+
+
+@pytest.mark.parametrize(("shape", "window"), [((2, 9, 3), (3,)), ((2, 5, 6, 7, 3), (3, 2, 1))])
+def test_products_are_the_gradient_on_one_and_three_axes(rng, shape, window):
+    rest = ((1,) * len(window), ((1, 0),) * len(window), (1,) * len(window))
+    with jax.enable_x64(True):
+        x, kernel = drawn(rng, shape, "float64"), drawn(rng, (*window, 3, 4), "float64")
+        found = value_and_gradients(lambda x, kernel: products.convolution(x, kernel, *rest), x, kernel)
+        expected = value_and_gradients(lambda x, kernel: xla(x, kernel, rest[1], rest[0], rest[2]), x, kernel)
+        assert_same(found, expected, 1e-12)
+
+
+def test_winograd_matches_pytorch(rng):
+    torch = pytest.importorskip("torch")
+    x, kernel = rng.standard_normal((2, 13, 10, 32), np.float32), rng.standard_normal((3, 3, 32, 48), np.float32)
+    sent = rng.standard_normal((2, 13, 10, 48), np.float32)
+    theirs_x = torch.tensor(x).permute(0, 3, 1, 2).requires_grad_()
+    theirs_kernel = torch.tensor(kernel).permute(3, 2, 0, 1).requires_grad_()
+    y = torch.nn.functional.conv2d(theirs_x, theirs_kernel, padding=1)
+    y.backward(torch.tensor(sent).permute(0, 3, 1, 2))
+    expected = (
+        y.detach().permute(0, 2, 3, 1).numpy(),
+        theirs_x.grad.permute(0, 2, 3, 1).numpy(),
+        theirs_kernel.grad.permute(2, 3, 1, 0).numpy(),
+    )
+    value, pullback = jax.vjp(
+        lambda x, kernel: winograd.convolution(x, kernel, ((1, 1), (1, 1))), jnp.asarray(x), jnp.asarray(kernel)
+    )
+    assert_same((value, *pullback(jnp.asarray(sent))), expected, 1e-5)
+
+
+class Convolutions(nn.Module):
+    """Every kind there is: with and without stride, groups, dilation, a bias; linen's and this project's."""
+
+    @nn.compact
+    def __call__(self, x, *, train):
+        x = nn.Conv(32, (3, 3), padding=1)(x)
+        x = nn.Conv(32, (3, 3), padding="SAME")(x)
+        x = jaxdl.nn.Conv(32, (5, 5), padding=2)(x)
+        x = nn.Conv(32, (3, 3), strides=2, padding=1, use_bias=False)(x)
+        x = nn.Conv(32, (3, 3), kernel_dilation=2)(x)
+        x = nn.Conv(64, (3, 3), feature_group_count=32)(x)
+        x = nn.Conv(32, (1, 1))(x)
+        return nn.Dense(10)(x.mean((1, 2)))
+
+
+@pytest.fixture
+def taken(monkeypatch):
+    """The kernels' shapes, in the order in which each way was traced."""
+    found = {"winograd": [], "products": []}
+    for name, module in (("winograd", winograd), ("products", products)):
+        whole = module.convolution
+
+        def noted(x, kernel, *rest, whole=whole, name=name):
+            found[name].append(kernel.shape)
+            return whole(x, kernel, *rest)
+
+        monkeypatch.setattr(module, "convolution", noted)
+    return found
+
+
+@pytest.fixture
+def setting(rng, monkeypatch):
+    monkeypatch.setattr(layers, "LEAST_PRODUCTS", 1)
+    model = Convolutions()
+    batch = {
+        "images": drawn(rng, (6, 12, 12, 3), "float32"),
+        "labels": jnp.asarray(rng.integers(0, 10, 6), jnp.int32),
+    }
+    optimizer = optim.create("sgd", learning_rate=0.1)
+    return (
+        lambda: make_train_step(model, optimizer, losses.cross_entropy),
+        lambda: create_state(model, optimizer, jax.random.key(0), batch["images"]),
+        batch,
+        model,
+    )
+
+
+def test_step_takes_the_fast_way_for_any_model(setting, taken):
+    make_step, state, batch, _ = setting
+    with convolution.plain():
+        plain = make_step()(state(), batch)
+    assert taken == {"winograd": [], "products": []}
+    fast = make_step()(state(), batch)
+    assert taken == {"winograd": [(5, 5, 32, 32)], "products": []}
+    assert_same(jax.tree.leaves(fast[0].params), jax.tree.leaves(plain[0].params), 1e-5)
+    assert float(fast[1]["grad_norm"].value) == pytest.approx(float(plain[1]["grad_norm"].value), rel=1e-5)
+
+
+def test_looped_step_takes_products_for_the_rest(setting, taken):
+    make_step, state, batch, _ = setting
+    expected = make_step()(state(), batch)
+    step = make_step().__wrapped__
+    with convolution.looped():
+        found = jax.jit(step)(state(), batch)
+    assert taken["products"] == [(3, 3, 3, 32), *[(3, 3, 32, 32)] * 3, (1, 1, 64, 32)]
+    assert_same(jax.tree.leaves(found[0].params), jax.tree.leaves(expected[0].params), 1e-5)
+
+
+def test_evaluation_takes_the_fast_way(setting, taken):
+    _, state, batch, model = setting
+    state = state()
+    metrics = make_eval_step(model, losses.cross_entropy)(state, batch)
+    assert taken["winograd"] == [(5, 5, 32, 32)]
+    expected = losses.cross_entropy(model.apply(state.variables, batch["images"], train=False), batch["labels"]).mean()
+    assert float(metrics["loss"].value) == pytest.approx(float(expected), rel=1e-5)
+
+
+def test_layers_keep_their_parameters_names(setting):
+    _, state, _, model = setting
+    with convolution.fast():
+        inside = jax.eval_shape(lambda: model.init(jax.random.key(0), jnp.zeros((6, 12, 12, 3)), train=False))
+    assert jax.tree.structure(inside["params"]) == jax.tree.structure(state().params)
+
+
+def test_own_convolutions_are_left_alone(monkeypatch):
+    called = []
+
+    def own(*args, **kwargs):
+        called.append(True)
+        return jax.lax.conv_general_dilated(*args, **kwargs)
+
+    layer = nn.Conv(32, (3, 3), conv_general_dilated=own)
+    x = jnp.ones((2, 8, 8, 32))
+    variables = layer.init(jax.random.key(0), x)
+    called.clear()
+    monkeypatch.setattr(layers, "LEAST_PRODUCTS", 1)
+    with convolution.fast():
+        layer.apply(variables, x)
+    assert called
+
+
+def test_small_convolutions_are_left_to_xla(taken):
+    layer = nn.Conv(32, (3, 3))
+    x = jnp.ones((2, 8, 8, 32))
+    variables = layer.init(jax.random.key(0), x)
+    with convolution.fast():
+        layer.apply(variables, x)
+    assert not taken["winograd"]
