@@ -8,6 +8,7 @@ import sys
 import time
 from collections.abc import Iterator
 from functools import partial
+from typing import Any
 
 import jax
 from tqdm import tqdm
@@ -16,8 +17,9 @@ from experiments import compilation_cache, host_memory, review, run_folder
 from experiments.augmentation import augmentation_of, mix_of, views_of
 from experiments.checks import before_training, print_checks
 from experiments.config import Config, parse
-from experiments.data import load, streams, train_batches
+from experiments.data import load, streams
 from experiments.devices import described, devices_of
+from experiments.feeding import feeding
 from experiments.finished_run import FinishedRun
 from experiments.network import frozen_patterns, model_of, start_from, weights_file
 from experiments.optimization import optimizer_of, schedule_of, steps_of
@@ -113,8 +115,7 @@ def run(config: Config, given: frozenset[str], interrupt: Interruptible) -> int:
         model, losses.cross_entropy, prepare=prepare, views=views, metrics={"accuracy": metrics.correct}
     )
     predict_step = make_predict_step(model, prepare=prepare, views=views)
-    steps_of_run = train_step, eval_step, predict_step, gradient_step
-    train_step, eval_step, predict_step, gradient_step = map(devices.compile, steps_of_run)
+    eval_step, predict_step, gradient_step = map(devices.compile, (eval_step, predict_step, gradient_step))
     stopped = cluster.Agreement(lambda: interrupt.requested is not None)
     alone = jax.process_count() == 1
 
@@ -168,12 +169,14 @@ def run(config: Config, given: frozenset[str], interrupt: Interruptible) -> int:
                 log.write(record)
                 console.record(record)
 
-            def on_epoch(state: TrainState, batch: parallel.PlacedBatch | None) -> None:
+            def on_epoch(state: TrainState, batch: Any | None) -> None:
                 if not config.histograms:
                     return
-                shown = {"parameters": state.params} | ({"gradients": gradient_step(state, batch)} if batch else {})
+                shown, step = {"parameters": state.params}, int(state.step)
+                if batch:
+                    shown["gradients"] = gradient_step(state, fed.batch_of(step - 1, batch))
                 for name, tree in shown.items():
-                    log.histograms(name, devices.fetch(tree), int(state.step))
+                    log.histograms(name, devices.fetch(tree), step)
 
             def patience_ended() -> bool:
                 values = history.val_accuracies
@@ -181,17 +184,17 @@ def run(config: Config, given: frozenset[str], interrupt: Interruptible) -> int:
 
             with (
                 Console(step=int(state.step), steps=steps, steps_per_epoch=steps_per_epoch) as console,
-                train_batches(train, start=int(state.step), config=config, **batches) as batch_at,
-                Prefetch(
-                    batch_at, start=int(state.step), stop=steps, put=partial(devices.place, examples=config.batch_size)
-                ) as placed,
+                feeding(
+                    train_step, train, config=config, devices=devices, start=int(state.step), stop=steps, **batches
+                ) as fed,
                 interrupt.deferred(),
             ):
                 try:
                     state = fit(
                         state,
-                        train_step,
-                        placed,
+                        fed.train_step,
+                        fed.batch_at,
+                        steps_per_call=fed.steps_per_call,
                         steps=steps,
                         steps_per_epoch=steps_per_epoch,
                         learning_rate=learning_rate,

@@ -29,6 +29,11 @@ class Config:
     stream: bool | None = flag(
         None, "read a folder's pictures as they are needed", unset="where they would take half the memory"
     )
+    resident: bool | None = flag(
+        None,
+        "keep the training images on the device and make many updates in one program",
+        unset="on one accelerator, where they fit",
+    )
     workers: int = flag(0, "processes that read streamed pictures, rather than threads of this one", least=0)
     val_size: int | None = flag(None, "training examples held out for validation", least=0, unset="a tenth")
     model: str = flag("quick_cnn", "network", choices=tuple(models.names()))
@@ -121,7 +126,7 @@ class Config:
 HERE_AND_NOW = ("coordinator", "process_id", "num_processes")  # and what belongs to one process of one start
 RESUMABLE = (
     "data_dir", "offline", "epochs", "steps", "patience", "out", "resume", "checkpoint_every", "report", "histograms",
-    "workers", "on_nan", "parallel", "mesh", *HERE_AND_NOW,
+    "workers", "resident", "on_nan", "parallel", "mesh", *HERE_AND_NOW,
 )  # fmt: skip
 
 

@@ -8,10 +8,12 @@ import shlex
 import shutil
 import sys
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from importlib.metadata import version
 from pathlib import Path
+from types import MappingProxyType
+from typing import Any
 
 from experiments.config import HERE_AND_NOW, RESUMABLE, TORCHVISION, Config
 from experiments.flags import flag_name
@@ -42,12 +44,22 @@ def refuse_existing(config: Config) -> None:
         raise UserError(f"--out {config.out} exists. Name another folder, or add --resume to continue the run in it.")
 
 
-def create(config: Config, dataset: Dataset, command: str, *, mean: Sequence[float], std: Sequence[float]) -> Path:
+def create(
+    config: Config,
+    dataset: Dataset,
+    command: str,
+    *,
+    mean: Sequence[float],
+    std: Sequence[float],
+    prefix: str = "",
+    more: Mapping[str, Any] = MappingProxyType({}),
+) -> Path:
     """Makes the folder with its ``config.json``: all that ``--resume`` needs besides a checkpoint.
 
     mean, std: of the channels, as the network sees them: with the classes' names, what it takes to use it afterwards.
+    prefix: of its name, where ``--out`` does not say it. more: what else the file is to hold.
     """
-    out = Path(config.out) if config.out else _new_name(config, dataset)
+    out = Path(config.out) if config.out else _new_name(config, dataset, prefix)
     content = {
         "command": _typed(command),
         **about(dataset),
@@ -58,6 +70,7 @@ def create(config: Config, dataset: Dataset, command: str, *, mean: Sequence[flo
         "std": [float(value) for value in std],
         "config": _stored(dataclasses.replace(config, dataset=dataset.name, out=str(out))),
         "versions": {name: version(name) for name in PACKAGES},
+        **more,
     }
     draft = out.with_name(f".{out.name}.{os.getpid()}")  # a process killed here leaves no folder that is no run
     try:
@@ -209,8 +222,8 @@ def _write_json(path: Path, content: dict) -> None:
         raise UserError(f"cannot write {path} ({error.strerror}). Make room, then continue with --resume.") from error
 
 
-def _new_name(config: Config, dataset: Dataset) -> Path:
+def _new_name(config: Config, dataset: Dataset, prefix: str) -> Path:
     """``runs/<dataset>-<recipe>-<time>``, with a number behind it if two runs start in one second."""
-    name = f"{dataset.name}-{config.recipe}-{time.strftime('%Y%m%d-%H%M%S')}"
+    name = f"{prefix}{dataset.name}-{config.recipe}-{time.strftime('%Y%m%d-%H%M%S')}"
     candidates = [Path("runs", name), *(Path("runs", f"{name}-{number}") for number in range(2, 100))]
     return next(path for path in candidates if not path.exists())

@@ -37,20 +37,30 @@ def train_batch(
     alternate: adds ``mirrored: bool[B]``, True for the images that this epoch shows mirrored: about half, drawn once
     from the seed, in every other epoch, and just the others in the epochs between.
     """
-    epoch, index = divmod(step, steps_per_epoch(len(split), batch_size))
     padded_size = padded_size or batch_size
     if padded_size < batch_size:
         raise ValueError(f"padded_size must be at least the batch_size of {batch_size}, got {padded_size}.")
     first, last = _bounds(rows, padded_size)
-    order = _order(len(split), seed, epoch)[index * batch_size : (index + 1) * batch_size]
-    chosen = order[first:last]
+    chosen, mirrored = _chosen(split, step, batch_size, seed)
+    chosen, mirrored = chosen[first:last], mirrored[first:last]
     batch = _gather(split, chosen, last - first)
     if alternate:
-        mirrored = _mirrored_at_first(len(split), seed)[chosen] ^ bool(epoch % 2)
         batch["mirrored"] = np.pad(mirrored, (0, last - first - len(chosen)))
     if padded_size == batch_size:
         del batch["mask"]
     return batch
+
+
+def train_feed(
+    split: Split, step: int, *, steps: int, batch_size: int, seed: int, alternate: bool = False
+) -> dict[str, np.ndarray]:
+    """``steps`` batches of ``train_batch`` from ``step`` on, without their images: ``rows: int32[steps, B]``, the
+    numbers of their examples, and ``mirrored: bool[steps, B]`` with ``alternate``."""
+    batches = [_chosen(split, number, batch_size, seed) for number in range(step, step + steps)]
+    feed = {"rows": np.stack([chosen for chosen, _ in batches]).astype(np.int32)}
+    if alternate:
+        feed["mirrored"] = np.stack([mirrored for _, mirrored in batches])
+    return feed
 
 
 def eval_batches(split: Split, *, batch_size: int, rows: slice | None = None) -> Iterator[Batch]:
@@ -72,6 +82,13 @@ def eval_batch(split: Split, index: int, *, batch_size: int, rows: slice | None 
     first, last = _bounds(rows, batch_size)
     start = index * batch_size
     return _gather(split, slice(start + first, start + last), last - first)
+
+
+def _chosen(split: Split, step: int, batch_size: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
+    """The numbers of a batch's examples, and which of them this epoch shows mirrored where epochs alternate."""
+    epoch, index = divmod(step, steps_per_epoch(len(split), batch_size))
+    chosen = _order(len(split), seed, epoch)[index * batch_size : (index + 1) * batch_size]
+    return chosen, _mirrored_at_first(len(split), seed)[chosen] ^ bool(epoch % 2)
 
 
 def _bounds(rows: slice | None, size: int) -> tuple[int, int]:

@@ -14,6 +14,7 @@ from jaxdl.errors import UserError
 from jaxdl.metrics import Mean, Totals
 from jaxdl.processes import on_host
 from jaxdl.train.eval_step import EvalStep, PredictStep
+from jaxdl.train.resident import Steps
 from jaxdl.train.state import TrainState
 from jaxdl.train.step import Batch, TrainStep
 
@@ -111,12 +112,13 @@ def predict(
 
 def fit(
     state: TrainState,
-    train_step: TrainStep,
+    train_step: TrainStep | Steps,
     batch_at: Callable[[int], Batch],
     *,
     steps: int,
     steps_per_epoch: int,
     learning_rate: optax.Schedule,
+    steps_per_call: int | None = None,
     validate: Callable[[TrainState], dict[str, float] | None] | None = None,
     save: Callable[[TrainState, History, float | None], None] | None = None,
     save_every: int | None = None,
@@ -130,40 +132,48 @@ def fit(
     """Trains from ``state.step`` to ``steps`` updates, or until ``should_stop()``; the state returned has been saved.
 
     batch_at: the batch of a step, counted from 0; with ``state`` it determines everything that follows.
+    steps_per_call: if given, ``train_step`` is of ``make_resident_steps``, and ``batch_at`` returns the feed of so many
+    steps; as many of them are made as there are up to the next record, validation or checkpoint.
     validate: called at the end of each epoch and of the run; returns at least ``accuracy`` and ``loss``, or None if it
     was asked to stop: then the run stops too, and ``history`` has the next ``fit`` begin with it.
     save: called with (state, history, validation accuracy or None) at each epoch's end, or every ``save_every``
     updates and at each new best validation accuracy; and at the end.
     on_step: called for each finished step, in order.
     on_record: called with a flat dict of metrics every ``log_every`` steps and at each epoch's end.
-    on_epoch: called after that, at the end of each epoch and of the run, with the state and the last batch, if this
-    ``fit`` trained on one.
+    on_epoch: called after that, at the end of each epoch and of the run, with the state and what ``batch_at`` returned
+    last, if this ``fit`` trained on it.
     history: what the checkpoint that ``state`` comes from noted; a new one if None. It is updated in place.
     Raises NotFiniteError, naming the step, before anything of that step is saved.
     """
     history = history or History()
     before, began = history.seconds, time.perf_counter()
-    waiting: deque[tuple[int, dict[str, Mean]]] = deque()
+    waiting: deque[tuple[range, dict[str, Mean]]] = deque()
     last_tick: float | None = None
-    saved = -1
+    saved, compiled = -1, False
+    ahead = AHEAD if steps_per_call is None else 1
+    events = [log_every, steps_per_epoch, *([save_every] if save_every else [])]
 
     def settle(ahead: int) -> None:
         nonlocal last_tick
         while len(waiting) > ahead:
-            step, device_metrics = waiting.popleft()
-            metrics = jax.device_get(device_metrics)
+            finished, device_metrics = waiting.popleft()
+            metrics_of_all = jax.device_get(device_metrics)
             now = time.perf_counter()
-            _check_finite(step, metrics)
-            if "skipped" in metrics:
-                history.skipped_updates += int(metrics["skipped"].total)
-            history.window.add(metrics)
-            history.epoch.add(metrics)
-            if last_tick is not None:  # else this step waited for the compiler, for validation or for a checkpoint
+            timed = last_tick is not None  # else this waited for the compiler, for validation or for a checkpoint
+            if timed:
                 history.timed_seconds += now - last_tick
-                history.timed_images += int(metrics["loss"].count)
             last_tick = now
             history.seconds = before + now - began
-            on_step(step, history)
+            for index, step in enumerate(finished):
+                metrics = metrics_of_all if steps_per_call is None else _at(index, metrics_of_all)
+                _check_finite(step, metrics)
+                if "skipped" in metrics:
+                    history.skipped_updates += int(metrics["skipped"].total)
+                history.window.add(metrics)
+                history.epoch.add(metrics)
+                if timed:
+                    history.timed_images += int(metrics["loss"].count)
+                on_step(step, history)
 
     step, batch = int(state.step), None
     while history.validation_due or (step < steps and not should_stop()):
@@ -172,10 +182,18 @@ def fit(
             batch = batch_at(step)
             if last_tick is not None:
                 history.waited_seconds += time.perf_counter() - asked
-            state, metrics = train_step(state, batch)
-            step += 1
-            waiting.append((step, metrics))
-            settle(AHEAD)
+            if steps_per_call is None:
+                count = 1
+                state, metrics = train_step(state, batch)
+            else:
+                count = min(steps_per_call, steps - step, *(every - step % every for every in events))
+                if compiled:  # calls are few: the first after a validation is timed too, from where it is made
+                    last_tick = last_tick or time.perf_counter()
+                state, metrics = train_step(state, batch, count)
+                compiled = True
+            waiting.append((range(step + 1, step + count + 1), metrics))
+            step += count
+            settle(ahead)
 
             if step % log_every == 0:
                 settle(0)
@@ -216,6 +234,10 @@ def fit(
         _check_params(step, state)
         save(state, history, None)
     return state
+
+
+def _at(index: int, stacked: dict[str, Mean]) -> dict[str, Mean]:
+    return jax.tree.map(lambda values: values[index], stacked)
 
 
 def _step_record(step: int, steps_per_epoch: int, history: History, learning_rate: float) -> dict:

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from jaxdl.data.dataset import Split
-from jaxdl.data.pipeline import eval_batch, eval_batches, eval_steps, steps_per_epoch, train_batch
+from jaxdl.data.pipeline import eval_batch, eval_batches, eval_steps, steps_per_epoch, train_batch, train_feed
 from jaxdl.errors import UserError
 
 
@@ -148,3 +148,13 @@ def assert_join(shares, whole):
         joined = np.concatenate([share[name] for share in shares])
         assert joined.dtype == array.dtype
         np.testing.assert_array_equal(joined, array)
+
+
+def test_train_feed_names_the_examples_of_the_batches(split):
+    feed = train_feed(split, 3, steps=6, batch_size=5, seed=1, alternate=True)
+    assert feed["rows"].dtype == np.int32
+    for index in range(6):
+        batch = train_batch(split, 3 + index, batch_size=5, seed=1, alternate=True)
+        np.testing.assert_array_equal(split.labels[feed["rows"][index]], batch["labels"])
+        np.testing.assert_array_equal(feed["mirrored"][index], batch["mirrored"])
+    assert set(train_feed(split, 0, steps=1, batch_size=5, seed=1)) == {"rows"}
