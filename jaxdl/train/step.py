@@ -185,7 +185,8 @@ def make_train_step(
             return mean.value, gradients
 
         def value_fn(params: Any) -> jax.Array:
-            value = with_gradient(data_loss, data_loss_and_gradient)(params)
+            with convolution.looped():  # of a line search
+                value = with_gradient(data_loss, data_loss_and_gradient)(params)
             return value if penalty is None else value + penalty(params)
 
         batch_stats, (gradients, mean, means) = gradients_of(state.params)

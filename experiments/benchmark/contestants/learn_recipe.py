@@ -8,7 +8,7 @@ from functools import partial
 import jax
 
 from experiments import host_memory
-from experiments.augmentation import alternates, augmentation_of, mix_of, views_of
+from experiments.augmentation import augmentation_of, mix_of, views_of
 from experiments.benchmark import learning
 from experiments.benchmark.contestants import jax_device
 from experiments.benchmark.task import Task
@@ -83,7 +83,7 @@ class Recipe:
         )
         self._eval_step = devices.compile(eval_step)
         put = partial(devices.place, examples=config.batch_size)
-        batches = {"batch_size": config.batch_size, "seed": config.seed, "alternate": alternates(config)}
+        batches = {"batch_size": config.batch_size, "seed": config.seed}
         with (
             train_batches(train, start=0, config=config, **batches) as batch_at,
             Prefetch(batch_at, start=0, stop=steps, put=put) as placed,

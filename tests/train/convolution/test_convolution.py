@@ -187,6 +187,14 @@ def test_looped_step_takes_products_for_the_rest(setting, taken):
     assert_same(jax.tree.leaves(found[0].params), jax.tree.leaves(expected[0].params), 1e-5)
 
 
+def test_line_search_takes_products_in_its_loop(setting, taken):
+    _, _, batch, model = setting
+    optimizer = optim.create("lbfgs", learning_rate=0.1, max_iter=2)
+    step = make_train_step(model, optimizer, losses.cross_entropy)
+    jax.eval_shape(step, create_state(model, optimizer, jax.random.key(0), batch["images"]), batch)
+    assert (3, 3, 3, 32) in taken["products"]
+
+
 def test_evaluation_takes_the_fast_way(setting, taken):
     _, state, batch, model = setting
     state = state()
