@@ -191,7 +191,7 @@ def test_line_search_takes_products_in_its_loop(setting, taken):
     _, _, batch, model = setting
     optimizer = optim.create("lbfgs", learning_rate=0.1, max_iter=2)
     step = make_train_step(model, optimizer, losses.cross_entropy)
-    jax.eval_shape(step, create_state(model, optimizer, jax.random.key(0), batch["images"]), batch)
+    step.lower(create_state(model, optimizer, jax.random.key(0), batch["images"]), batch)
     assert (3, 3, 3, 32) in taken["products"]
 
 
