@@ -54,7 +54,7 @@ def run(config: Config, given: frozenset[str], interrupt: Interruptible) -> int:
     """One run from data to summary; returns the exit status."""
     # ---- data ------------------------------------------------------------------------------------------------------
     if config.resume:
-        record = run_folder.read(config.out)
+        record = run_folder.read_single(config.out)
         config = run_folder.resumed(record, config, given)
     devices = devices_of(config)
     saved = False

@@ -61,7 +61,7 @@ def _compare(argv: list[str]) -> None:
 
 def read_run(folder: str) -> ComparedRun:
     """What the files in a run's folder say of it; raises UserError for one that is no run or cannot be read."""
-    record = run_folder.read(folder)
+    record = run_folder.read_single(folder)
     missing = NEEDED - record.keys()
     if missing:
         raise UserError(

@@ -32,7 +32,7 @@ def main(argv: list[str] | None = None) -> int:
 
 def _diagnose(argv: list[str]) -> None:
     options, _ = flags.parse(argv, Options(), COMMAND, ABOUT)
-    record, records = run_folder.read(options.run), run_folder.records(options.run)
+    record, records = run_folder.read_single(options.run), run_folder.records(options.run)
     groups = run_folder.groups(records)
     findings = diagnose(records, classes=len(record["classes"]), groups=groups, settings=record["config"])
     if not findings:

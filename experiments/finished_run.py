@@ -65,7 +65,7 @@ def load(folder: str) -> FinishedRun:
 
     Raises UserError if there is no run, or none that has saved anything yet.
     """
-    record = run_folder.read(folder)
+    record = run_folder.read_single(folder)
     config = run_folder.config_of(record, folder)
     missing = {"classes", "image", "mean", "std"} - record.keys()
     if missing:

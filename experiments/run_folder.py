@@ -120,6 +120,16 @@ def read(folder: str | None) -> dict:
         raise UserError(f"cannot read {path} ({error}).") from error
 
 
+def read_single(folder: str | None) -> dict:
+    """As ``read``; raises UserError for the folder of a sweep too."""
+    record = read(folder)
+    if "sweep" in record:
+        raise UserError(
+            f"{folder} holds a sweep of many runs. Its table is members.csv; experiments.sweep --resume continues it."
+        )
+    return record
+
+
 def records(folder: str | Path) -> list[dict]:
     """The records of ``metrics.jsonl`` so far; a last line that is being written is left out."""
     path = Path(folder, "metrics.jsonl")

@@ -1,0 +1,100 @@
+"""What a person sees of a sweep: what it trains, a bar on a terminal, a line an epoch everywhere, and its end."""
+
+import sys
+from pathlib import Path
+
+import numpy as np
+from tqdm import tqdm
+
+from experiments.config import Config
+from experiments.sweep.data import SweepData
+from experiments.sweep.grid import Grid
+from experiments.sweep.history import History
+from jaxdl.data.dataset import Dataset
+from jaxdl.report.console import BAR
+from jaxdl.train.members import runs_one_by_one
+
+
+class Progress:
+    """From ``step`` to ``steps``; a context."""
+
+    def __init__(self, grid: Grid, *, step: int, steps: int, steps_per_epoch: int):
+        self._grid, self._epochs = grid, steps / steps_per_epoch
+        self._bar = tqdm(
+            total=steps,
+            initial=step,
+            bar_format=BAR,
+            dynamic_ncols=True,
+            leave=False,
+            disable=not sys.stdout.isatty(),
+            file=sys.stdout,
+        )
+
+    def steps(self, step: int, history: History) -> None:
+        """Moves the bar to ``step``."""
+        lost = sum(place is not None for place in history.diverged)
+        said = f", {lost} diverged" if lost else ""
+        self._bar.set_postfix_str(f"{history.images_per_second:,.0f} images/s{said}", refresh=False)
+        self._bar.update(step - self._bar.n)
+
+    def record(self, record: dict) -> None:
+        """A line for each epoch: the median of the members that have not diverged, and the best of them."""
+        line = (
+            f"epoch {record['epoch']:.4g}/{self._epochs:.4g}  median train loss {_median(record['train_loss'], '.4f')}"
+        )
+        values = record.get("val_accuracy")
+        if values and any(value is not None for value in values):
+            best = int(np.argmax([-1 if value is None else value for value in values]))
+            configuration = self._grid.configuration_of[best]
+            where = f"{self._grid.label(configuration)}, seed {self._grid.members[best]['seed']}"
+            line += f"  |  val accuracy {_median(values, '.2%')}; best {values[best]:.2%} ({where})"
+        lost = sum(place is not None for place in record["diverged"])
+        line += f"  |  {lost} of {len(self._grid)} diverged" if lost else ""
+        self._bar.write(
+            f"{line}  |  {record['images_per_second']:,.0f} images/s  {tqdm.format_interval(record['seconds'])}",
+            file=sys.stdout,
+        )
+        sys.stdout.flush()
+
+    def __enter__(self) -> "Progress":
+        return self
+
+    def __exit__(self, *_) -> None:
+        self._bar.close()
+
+
+def print_header(config: Config, dataset: Dataset, data: SweepData, grid: Grid, *, parameters: int, steps: int) -> None:
+    """What is going to be trained."""
+    if dataset.notice:
+        print("!" * 100, dataset.notice, "!" * 100, sep="\n")
+    side = "one after another" if runs_one_by_one() else "side by side"
+    print(
+        f"dataset  {dataset.name}: {data.examples:,} images to train, {data.val_examples:,} to validate, "
+        f"{len(dataset.test):,} to test\n"
+        f"pixels   {dataset.source}\n"
+        f"model    {config.model}, {parameters:,} parameters, {config.precision}\n"
+        f"recipe   {config.recipe}: {config.optimizer}, batch {config.batch_size}, {config.epochs} epochs; "
+        f"{steps:,} steps\n"
+        f"members  {len(grid):,}: configurations {len(grid.configurations):,}, seeds {len(grid.seeds):,}; {side}\n"
+        f"out      {config.out}",
+        flush=True,
+    )
+
+
+def print_result(summary: dict, out: str, *, drawn: bool) -> None:
+    """Where the figures are."""
+    chosen = "best by validation first" if summary["val_examples"] else "no validation: in the order given"
+    files = ["members.csv", "summary.json", *(["curves.png"] if drawn else [])]
+    print(
+        f"{chosen}; {summary['members']:,} members on {summary['test_examples']:,} test images of "
+        f"{summary['dataset']}, after {summary['train_seconds']:.0f} s of training\n"
+        f"figures  {', '.join(str(Path(out, name)) for name in files)}",
+        flush=True,
+    )
+    if summary["notice"]:
+        print(summary["notice"], flush=True)
+
+
+def _median(values: list[float | None], form: str) -> str:
+    known = [value for value in values if value is not None]
+    return format(float(np.median(known)), form) if known else "not finite"

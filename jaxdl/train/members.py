@@ -1,0 +1,98 @@
+"""Many trainings in one program: the steps of all members as one function of their stacked states.
+
+Members share a network and a dataset; each has a state, numbers (learning rate and the like, as arrays) and an order
+of the examples of its own.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+
+from jaxdl.metrics import Mean
+from jaxdl.train import compiler, convolution
+from jaxdl.train.resident import several
+from jaxdl.train.state import TrainState
+from jaxdl.train.step import Batch
+
+Update = Callable[[TrainState, Any, Batch], tuple[TrainState, dict[str, Mean]]]
+
+
+def stack(trees: Sequence[Any]) -> Any:
+    """One tree of the members' trees: every leaf has a leading axis of members."""
+    return jax.tree.map(lambda *leaves: jnp.stack(leaves), *trees)
+
+
+def runs_one_by_one() -> bool:
+    """Whether members are computed one after another on the default backend, rather than side by side.
+
+    On a CPU they are: convolutions of many members side by side become grouped ones, which are slower there.
+    """
+    return jax.default_backend() == "cpu"
+
+
+def each_member(function: Callable[..., Any], members: Any, *shared: Any, one_by_one: bool | None = None) -> Any:
+    """``function(member, *shared)`` of every member, stacked, inside jit.
+
+    members: a tree whose leaves have the leading axis. one_by_one: ``runs_one_by_one()`` if None.
+    """
+    if runs_one_by_one() if one_by_one is None else one_by_one:
+        with convolution.looped():
+            return jax.lax.map(lambda member: function(member, *shared), members)
+    return jax.vmap(function, in_axes=(0, *(None for _ in shared)))(members, *shared)
+
+
+def make_members_step(
+    update: Update, *, one_by_one: bool | None = None
+) -> Callable[..., tuple[TrainState, dict[str, Mean]]]:
+    """``step(states, numbers, data, feed, count) -> (states, metrics)``, jitted: ``count`` steps of every member.
+
+    update: (state, numbers, batch) -> (state, metrics): one step of one member, in which numbers are traced.
+    states: stacked, donated. numbers: a tree, stacked. data: the examples that all draw from, ``images: uint8[N, H, W,
+    C]`` and ``labels: int32[N]``. feed: ``rows: int32[M, K, B]``, the examples of each member's next K steps, and what
+    else its batches hold, [M, K, B] too. count: int32[], at most K; of other counts the program is the same.
+    metrics: as ``update`` has them, stacked [M, K]; 0 from ``count`` on.
+    A member whose numbers are no longer finite changes nothing in the others. ``step.__wrapped__`` is the pure
+    function.
+    """
+
+    def steps(
+        member: tuple[TrainState, Any, Mapping[str, jax.Array]], data: Mapping[str, jax.Array], count: jax.Array
+    ) -> tuple[TrainState, dict[str, Mean]]:
+        state, numbers, feed = member
+        return several(lambda state, batch: update(state, numbers, batch), state, data, feed, count)
+
+    def step(
+        states: TrainState,
+        numbers: Any,
+        data: Mapping[str, jax.Array],
+        feed: Mapping[str, jax.Array],
+        count: jax.Array,
+    ) -> tuple[TrainState, dict[str, Mean]]:
+        return each_member(steps, (states, numbers, feed), data, count, one_by_one=one_by_one)
+
+    return jax.jit(step, donate_argnums=0, compiler_options=compiler.options())
+
+
+def make_members_evaluation(
+    evaluate: Callable[[TrainState, Any, Batch], Any], *, one_by_one: bool | None = None
+) -> Callable[..., Any]:
+    """``evaluation(states, numbers, data, rows, mask) -> results``, jitted: what ``evaluate`` gives of one batch of
+    each member, stacked.
+
+    evaluate: (state, numbers, batch) -> a tree. rows: int32[M, B], the examples of ``data`` in the batch; mask:
+    bool[B], False for padding. Otherwise as ``make_members_step``; nothing is donated.
+    """
+
+    def evaluation(
+        states: TrainState, numbers: Any, data: Mapping[str, jax.Array], rows: jax.Array, mask: jax.Array
+    ) -> Any:
+        def of(member: tuple[TrainState, Any, jax.Array], data: Mapping[str, jax.Array], mask: jax.Array) -> Any:
+            state, numbers, own = member
+            batch = {name: jnp.take(values, own, axis=0, mode="clip") for name, values in data.items()}
+            return evaluate(state, numbers, {**batch, "mask": mask})
+
+        return each_member(of, (states, numbers, rows), data, mask, one_by_one=one_by_one)
+
+    return jax.jit(evaluation, compiler_options=compiler.options())
