@@ -18,7 +18,7 @@ COMMAND = "experiments.benchmark"
 ABOUT = (
     "Measure how fast this project trains, reads its input, starts, or learns to an accuracy, beside plain Flax and "
     "PyTorch where they are installed. Every contestant is a process of its own; they take turns, so that ratios hold "
-    "on a busy machine too."
+    "on a busy machine too. The layers of a step take turns in this process."
 )
 
 
@@ -34,12 +34,15 @@ def main(argv: list[str] | None = None) -> int:
 def _measure(argv: list[str]) -> None:
     options, given = flags.parse(argv, Options(), COMMAND, ABOUT)
     out = options.settled(given)
-    learns = options.subject == "accuracy"
+    learns, by_layer = options.subject == "accuracy", options.subject == "layers"
     data = sources.load(options.dataset, options.data_dir, progress=True).source if learns else synthetic.WORDS
     found, console = record.about(options, argv, data=data), table.printed_to()
     found["results"] = []
     table.print_about(console, found)
     for model in options.models:
+        if by_layer:
+            found["results"].append(_by_layer(options, model, console))
+            continue
         result = _learned(options, console) if learns else _timed(options, model)
         found["results"].append(result)
         printed = {"start": table.print_starts, "accuracy": learning_table.print_learned}
@@ -64,6 +67,24 @@ def _timed(options: Options, model: str) -> dict[str, Any]:
             return record.of_starts(tasks[0], start.run(tasks[0], rounds=options.rounds, on_turn=on_turn))
         measured = race.run(tasks, rounds=options.rounds, seconds=options.seconds, on_turn=on_turn)
         return record.of_race(tasks[0], measured)
+
+
+def _by_layer(options: Options, model: str, console: Console) -> dict[str, Any]:
+    """The figures of one network's layers, printed."""
+    from experiments.benchmark.layers import measured, of_step, to_read  # with which comes jax, in no other subject
+
+    with tqdm(unit="part", leave=False, disable=None, file=sys.stderr) as bar:
+
+        def on_part(doing: str, parts: int) -> None:
+            bar.update(bar.total is not None)
+            bar.total = parts
+            bar.set_description(f"{model} {doing}")
+
+        batch_size = options.images_a_step(model)
+        step = measured.run(model, batch_size=batch_size, rounds=options.rounds, on_part=on_part)
+    result = of_step.record(step)
+    to_read.print_step(console, result)
+    return result
 
 
 def _learned(options: Options, console: Console) -> dict[str, Any]:

@@ -11,7 +11,7 @@ from experiments.benchmark.task import Task
 from experiments.flags import check, flag, flag_name
 from jaxdl.errors import UserError, unknown
 
-SUBJECTS = ("train", "input", "start", "accuracy")
+SUBJECTS = ("train", "input", "start", "accuracy", "layers")
 BATCH_SIZE = 256  # of the subject input
 STARTED = "quick_cnn"  # the network of the subject start
 LEARNERS = (contestants.COURSE, "pytorch_tuned", "course", "quick")  # that take part unless others are named
@@ -21,6 +21,7 @@ NOT_FOR = {
     "input": ("model", "precision", "augment", *OF_ACCURACY),
     "start": ("contestants", "seconds", *OF_ACCURACY),
     "accuracy": ("model", "rounds", "seconds", "batch_size", "augment"),
+    "layers": ("contestants", "seconds", "precision", "augment", "threads", *OF_ACCURACY),
 }
 
 
@@ -29,7 +30,9 @@ class Options:
     """What is measured, for how long, and where the figures go."""
 
     subject: str = flag(
-        "train", "what is measured: training, its input alone, the start, or the time to an accuracy", choices=SUBJECTS
+        "train",
+        "what is measured: training, its input alone, the start, the time to an accuracy, or each layer of a step",
+        choices=SUBJECTS,
     )
     model: str | None = flag(None, "networks, by comma", unset=f"{','.join(NETWORKS)}; of start, {STARTED}")
     contestants: str | None = flag(
@@ -73,7 +76,7 @@ class Options:
                 subject=self.subject,
                 contestant=name,
                 model=model,
-                batch_size=None if learns else self.batch_size or self._usual_batch_size(model),
+                batch_size=None if learns else self.images_a_step(model),
                 precision=self.precision,
                 augment=self.augment and name == contestants.OURS,
                 threads=self.threads,
@@ -83,8 +86,9 @@ class Options:
             for name in _listed(self.contestants, "contestant", known, epochs=learns) or usual or known
         ]
 
-    def _usual_batch_size(self, model: str) -> int:
-        return NETWORKS[model].BATCH_SIZE if model else BATCH_SIZE
+    def images_a_step(self, model: str) -> int:
+        """As the flag says, or as is usual for the network; "" where there is none."""
+        return self.batch_size or (NETWORKS[model].BATCH_SIZE if model else BATCH_SIZE)
 
     def settled(self, given: frozenset[str]) -> Path:
         """The file to write. Raises UserError for flags that do not go together, or cannot be done here."""

@@ -29,9 +29,10 @@ def print_about(console: Console, about: Mapping[str, Any]) -> None:
     console.print(f"versions  {versions}", soft_wrap=True)
     console.print(f"data      {about['data']}")
     if machine.is_busy(load):
+        remedy = "" if about["subject"] == "layers" else " One thread each loses alike: --threads 1."
         console.print(
             "warning   other programs use this machine. They take more from PyTorch, whose threads wait for one\n"
-            "          another at every operation, than from XLA. One thread each loses alike: --threads 1.",
+            f"          another at every operation, than from XLA.{remedy}",
             style="yellow",
         )
 

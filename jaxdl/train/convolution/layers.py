@@ -1,6 +1,7 @@
 """Which of linen's convolutions are computed in which way."""
 
 import contextlib
+import math
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager
 from contextvars import ContextVar
@@ -14,6 +15,7 @@ import jax.numpy as jnp
 from jaxdl.train.convolution import products, winograd
 
 LEAST_REUSE = 576  # taps times channels, below which moving the tiles costs what their products save: 3x3 of 64
+LEAST_TILES = 64  # below which moving the kernel does
 LEAST_PRODUCTS = 1e8  # of the whole convolution, below which compiling costs more than most runs would win back
 
 _plain: ContextVar[bool] = ContextVar("plain", default=False)
@@ -24,8 +26,8 @@ def fast() -> AbstractContextManager:
     """A context in which a step that is being traced for a CPU has linen's convolutions computed the fast way.
 
     3x3 kernels between 64 channels or more, and 5x5 kernels between fewer, become Winograd's (``winograd.convolution``)
-    where they have no stride; inside ``looped`` the others take their kernel's gradient as products. Layers with a
-    convolution of their own are left alone.
+    where they have no stride and the batch is not too small; inside ``looped`` the others take their kernel's gradient
+    as products. Layers with a convolution of their own are left alone.
     """
     if jax.default_backend() != "cpu" or _plain.get():
         return contextlib.nullcontext()
@@ -105,10 +107,12 @@ def _convolution(
     )
 
 
-def _suits_winograd(x: jax.Array, kernel: jax.Array, pads: Sequence[tuple[int, int]]) -> bool:
+def _suits_winograd(x: jax.Array, kernel: jax.Array, pads: winograd.Pads) -> bool:
     *window, channels, features = kernel.shape
+    if len(window) != 2:
+        return False
     return (
-        len(window) == 2
+        math.prod((len(x), *winograd.tiles(x.shape[1:3], window, pads))) >= LEAST_TILES
         and x.dtype in (jnp.float32, jnp.float64)
         and all(taps in winograd.TAPS for taps in window)
         and all(0 <= pad < taps for taps, sides in zip(window, pads, strict=True) for pad in sides)

@@ -26,6 +26,19 @@ def convolution(x: jax.Array, kernel: jax.Array, pads: Pads, precision: Any = No
     return _convolved(x, kernel, pads, precision)
 
 
+def tiles(size: Sequence[int], window: Sequence[int], pads: Pads) -> tuple[int, int]:
+    """How many there are down and across an image of ``size``."""
+    down, across = (-(-places // TILE) for places in _places(size, window, pads))
+    return down, across
+
+
+def _places(size: Sequence[int], window: Sequence[int], pads: Pads) -> tuple[int, int]:
+    """The outputs down and across."""
+    sides = zip(size, window, pads, strict=True)
+    down, across = (side + low + high - taps + 1 for side, taps, (low, high) in sides)
+    return down, across
+
+
 def _forward(x: jax.Array, kernel: jax.Array, pads: Pads, precision: Any) -> tuple[jax.Array, tuple]:
     return _convolved(x, kernel, pads, precision), (x, kernel)
 
@@ -43,10 +56,9 @@ convolution.defvjp(_forward, _backward)
 def _convolved(x: jax.Array, kernel: jax.Array, pads: Pads, precision: Any, *, transposed: bool = False) -> jax.Array:
     """transposed: the kernel is float[h, w, F, C]."""
     rows, columns = (matrices(TILE, taps) for taps in kernel.shape[:2])
-    sides = zip(x.shape[1:3], kernel.shape, pads, strict=False)
-    places = [size + low + high - taps + 1 for size, taps, (low, high) in sides]
-    tiles = [-(-size // TILE) for size in places]
-    seen = _tiles(x, rows.inputs, columns.inputs, tiles, [low for low, _ in pads])
+    shape = x.shape[1:3], kernel.shape[:2], pads
+    places, counts = _places(*shape), tiles(*shape)
+    seen = _tiles(x, rows.inputs, columns.inputs, counts, [low for low, _ in pads])
     taps = np.kron(rows.kernel, columns.kernel).astype(kernel.dtype)
     weights = jnp.matmul(taps, kernel.reshape(taps.shape[1], -1), precision="highest")
     weights = weights.reshape(len(rows.kernel), len(columns.kernel), *kernel.shape[2:])
@@ -54,7 +66,7 @@ def _convolved(x: jax.Array, kernel: jax.Array, pads: Pads, precision: Any, *, t
     lines = []
     for one, other in zip(seen, weights, strict=True):
         product = jax.lax.dot_general(one, other, contracted, precision=precision)
-        product = product.reshape(len(product), len(x), *tiles, -1)
+        product = product.reshape(len(product), len(x), *counts, -1)
         lines.append(_interleaved(_combined(columns.outputs.T, product), axis=2))
     return _interleaved(_combined(rows.outputs.T, lines), axis=1)[:, : places[0], : places[1]]
 
@@ -62,9 +74,9 @@ def _convolved(x: jax.Array, kernel: jax.Array, pads: Pads, precision: Any, *, t
 def _by_kernel(x: jax.Array, gradient: jax.Array, shape: Sequence[int], pads: Pads, precision: Any) -> jax.Array:
     """float[h, w, C, F]; gradient: float[B, ..., F], by the outputs."""
     rows, columns = (matrices(TILE, taps) for taps in shape[:2])
-    tiles = [-(-size // TILE) for size in gradient.shape[1:3]]
-    seen = _tiles(x, rows.inputs, columns.inputs, tiles, [low for low, _ in pads])
-    wanted = _tiles(gradient, rows.outputs, columns.outputs, tiles, [0, 0])
+    counts = tiles(x.shape[1:3], shape[:2], pads)
+    seen = _tiles(x, rows.inputs, columns.inputs, counts, [low for low, _ in pads])
+    wanted = _tiles(gradient, rows.outputs, columns.outputs, counts, [0, 0])
     over_places = ((1,), (1,)), ((0,), (0,))
     lines = [jax.lax.dot_general(*pair, over_places, precision=precision) for pair in zip(seen, wanted, strict=True)]
     taps = np.kron(rows.kernel, columns.kernel).astype(x.dtype)
@@ -72,13 +84,13 @@ def _by_kernel(x: jax.Array, gradient: jax.Array, shape: Sequence[int], pads: Pa
 
 
 def _tiles(
-    x: jax.Array, by_rows: np.ndarray, by_columns: np.ndarray, tiles: Sequence[int], before: Sequence[int]
+    x: jax.Array, by_rows: np.ndarray, by_columns: np.ndarray, counts: Sequence[int], before: Sequence[int]
 ) -> list[jax.Array]:
     """The elements of ``by_rows @ tile @ by_columns.T`` for every tile: float[columns, B * tiles, C] for each row.
 
     Tiles begin every ``TILE`` places, the first ``before`` the image, in zeros.
     """
-    sides = [TILE * (count - 1) + matrix.shape[1] for count, matrix in zip(tiles, (by_rows, by_columns), strict=True)]
+    sides = [TILE * (count - 1) + matrix.shape[1] for count, matrix in zip(counts, (by_rows, by_columns), strict=True)]
     around = [(low, side - low - size) for low, side, size in zip(before, sides, x.shape[1:3], strict=True)]
     x = jax.lax.pad(x, jnp.zeros((), x.dtype), [(0, 0, 0), *((low, high, 0) for low, high in around), (0, 0, 0)])
 

@@ -154,8 +154,8 @@ def setting(rng, monkeypatch):
     monkeypatch.setattr(layers, "LEAST_PRODUCTS", 1)
     model = Convolutions()
     batch = {
-        "images": drawn(rng, (6, 12, 12, 3), "float32"),
-        "labels": jnp.asarray(rng.integers(0, 10, 6), jnp.int32),
+        "images": drawn(rng, (8, 12, 12, 3), "float32"),
+        "labels": jnp.asarray(rng.integers(0, 10, 8), jnp.int32),
     }
     optimizer = optim.create("sgd", learning_rate=0.1)
     return (
@@ -228,10 +228,24 @@ def test_own_convolutions_are_left_alone(monkeypatch):
     assert called
 
 
-def test_small_convolutions_are_left_to_xla(taken):
-    layer = nn.Conv(32, (3, 3))
-    x = jnp.ones((2, 8, 8, 32))
-    variables = layer.init(jax.random.key(0), x)
+@pytest.mark.parametrize(
+    ("shape", "features", "fast"),
+    [
+        ((16, 8, 8, 64), 64, False),  # little work
+        ((64, 16, 16, 64), 64, True),
+        ((64, 16, 16, 63), 64, False),  # few channels
+        ((64, 16, 16, 64), 63, False),
+        ((15, 8, 8, 512), 512, False),  # 60 tiles
+        ((16, 8, 8, 512), 512, True),
+    ],
+)
+def test_convolutions_are_fast_where_it_pays(taken, shape, features, fast):
+    layer = nn.Conv(features, (3, 3))
+
+    def run():
+        x = jnp.ones(shape)
+        return layer.apply(layer.init(jax.random.key(0), x[:1, :1, :1]), x)
+
     with convolution.fast():
-        layer.apply(variables, x)
-    assert not taken["winograd"]
+        jax.eval_shape(run)
+    assert bool(taken["winograd"]) == fast

@@ -1,0 +1,148 @@
+"""Every layer of a network measured by itself, and the whole training step beside them."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from experiments import host_memory
+from experiments.benchmark.contestants import LeftOutError, jax_device, optional, train_jaxdl, train_pytorch
+from experiments.benchmark.layers import programs
+from experiments.benchmark.layers.network import Layer, layers
+from experiments.benchmark.layers.programs import Arguments, Programs
+from experiments.benchmark.layers.pytorch import PyTorch
+from experiments.benchmark.layers.turns import Run, best
+from experiments.benchmark.task import Task
+from experiments.config import Config
+from experiments.network import model_of
+from jaxdl.train import convolution
+
+OURS, XLA, PYTORCH = "jaxdl", "xla", "pytorch"
+IMAGE = (32, 32, 3)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Seconds:
+    """Of one layer. backward: 0 where training has none."""
+
+    forward: float
+    backward: float
+
+    @property
+    def total(self) -> float:
+        return self.forward + self.backward
+
+
+@dataclass(frozen=True, kw_only=True)
+class Measured:
+    """way: in which the training step computes it. xla: ours where that is XLA's own. pytorch: of convolutions."""
+
+    layer: Layer
+    way: str
+    ours: Seconds
+    xla: Seconds
+    pytorch: Seconds | None
+
+    def flops_per_second(self, batch_size: int) -> float | None:
+        """Floating-point operations as the plain sum has them, whatever the way makes; None where that has none."""
+        if not self.layer.multiply_adds:
+            return None
+        return 2 * self.layer.multiply_adds * self.layer.passes * batch_size / self.ours.total
+
+
+@dataclass(frozen=True, kw_only=True)
+class Step:
+    """Where the time of one network's training step goes.
+
+    whole: seconds of the whole step, by ``OURS``, ``XLA`` and ``PYTORCH``. matrix_product: operations a second of a
+    large one, by ``OURS`` and ``PYTORCH``. left_out: reasons by name. devices: in words, by name.
+    """
+
+    model: str
+    batch_size: int
+    layers: list[Measured]
+    whole: dict[str, float]
+    matrix_product: dict[str, float]
+    devices: dict[str, str]
+    left_out: dict[str, str]
+
+
+def run(
+    model: str, *, batch_size: int, rounds: int, on_part: Callable[[str, int], None] = lambda doing, parts: None
+) -> Step:
+    """All in this process, turn by turn.
+
+    on_part: called before each part with what is measured and how many parts there are.
+    """
+    host_memory.keep_freed()  # as in training
+    found = layers(model_of(Config(model=model), num_classes=10), IMAGE)
+    peer, left_out = None, {}
+    try:
+        peer = PyTorch(optional("torch"))
+    except LeftOutError as reason:
+        left_out[PYTORCH] = str(reason)
+    parts, measured = len(found) + 2, []
+    for layer in found:
+        on_part(layer.name, parts)
+        measured.append(_measured(layer, peer, batch_size=batch_size, rounds=rounds))
+    on_part("matrix product", parts)
+    product = _matrix_product(peer, rounds=rounds)
+    on_part("whole step", parts)
+    whole = best(_whole(model, batch_size, with_pytorch=peer is not None), rounds=rounds)
+    devices = {OURS: jax_device.words(), **({PYTORCH: peer.device} if peer else {})}
+    return Step(
+        model=model,
+        batch_size=batch_size,
+        layers=measured,
+        whole=whole,
+        matrix_product=product,
+        devices=devices,
+        left_out=left_out,
+    )
+
+
+def _measured(layer: Layer, peer: PyTorch | None, *, batch_size: int, rounds: int) -> Measured:
+    arguments = Arguments.of(layer, batch_size=batch_size)
+    found = {OURS: programs.fast(layer, arguments)}
+    if found[OURS].way != programs.XLA:
+        found[XLA] = programs.plain(layer, arguments)
+    if theirs := peer and peer.convolution(layer, arguments):
+        found[PYTORCH] = theirs
+    seconds = _seconds(found, rounds=rounds)
+    return Measured(
+        layer=layer,
+        way=found[OURS].way,
+        ours=seconds[OURS],
+        xla=seconds.get(XLA, seconds[OURS]),
+        pytorch=seconds.get(PYTORCH),
+    )
+
+
+def _seconds(found: dict[str, Programs], *, rounds: int) -> dict[str, Seconds]:
+    forward = {("forward", name): programs.forward for name, programs in found.items()}
+    backward = {("backward", name): programs.backward for name, programs in found.items() if programs.backward}
+    least = best({**forward, **backward}, rounds=rounds)
+    return {
+        name: Seconds(forward=least["forward", name], backward=least.get(("backward", name), 0.0)) for name in found
+    }
+
+
+def _matrix_product(peer: PyTorch | None, *, rounds: int) -> dict[str, float]:
+    ours, operations = programs.matrix_product()
+    runs = {OURS: ours}
+    if peer:
+        runs[PYTORCH] = peer.matrix_product(round((operations / 2) ** (1 / 3)))
+    return {name: operations / seconds for name, seconds in best(runs, rounds=rounds).items()}
+
+
+def _whole(model: str, batch_size: int, *, with_pytorch: bool) -> dict[str, Run]:
+    """The training step as the subject train has it: with its loop, loss, metrics and optimizer."""
+    task = Task(subject="train", contestant=OURS, model=model, batch_size=batch_size)
+    ours, plain = train_jaxdl.Training(task), train_jaxdl.Training(task)
+
+    def with_xlas_own(steps: int) -> None:
+        with convolution.plain():
+            plain.run(steps)
+
+    runs = {OURS: ours.run, XLA: with_xlas_own}
+    if with_pytorch:
+        runs[PYTORCH] = train_pytorch.ChannelsLast(task).run
+    return runs
