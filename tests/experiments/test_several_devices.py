@@ -15,13 +15,16 @@ from experiments.cifar import main
 from tests.experiments.short_run import ROOT, SHORT, command, final_state, records
 
 EPOCH = [*SHORT, "--epochs", "1"]  # 12 steps
+ROUNDING = (
+    2e-5  # a device alone computes its convolutions another way: it rounds otherwise, and near ties fall otherwise
+)
 FORMS = {"pmap": ["--parallel", "pmap"], "fsdp": ["--mesh", "data=2,fsdp=2"]}
 
 
 def assert_close_runs(out, reference):
     ours, theirs = final_state(out), final_state(reference)
     assert int(ours.step) == int(theirs.step)
-    jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, rtol=1e-5, atol=1e-5), ours.params, theirs.params)
+    jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, rtol=0, atol=ROUNDING), ours.params, theirs.params)
     for one, other in zip(records(out), records(reference), strict=True):
         assert one.keys() == other.keys()
         for name, value in other.items():
@@ -94,7 +97,7 @@ def test_a_run_of_eight_devices_goes_on_with_one_and_the_other_way_round(referen
         assert main([*EPOCH, *forms[0], "--steps", "5", "--out", str(out)]) == 0
         assert main(["--resume", *forms[1], "--steps", "12", "--out", str(out)]) == 0
         ours, theirs = final_state(out), final_state(reference)
-        jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, rtol=1e-5, atol=1e-5), ours.params, theirs.params)
+        jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, rtol=0, atol=ROUNDING), ours.params, theirs.params)
 
 
 @pytest.mark.parametrize("form", [pytest.param("pmap", marks=pytest.mark.slow), "fsdp"])

@@ -47,7 +47,7 @@ def test_file_is_torchvisions_default(name):
 
 
 def test_every_model_of_both_libraries_has_a_file():
-    assert set(models.names()) - set(FILES) == {"cifar_cnn", "quick_cnn"}
+    assert set(models.names()) - set(FILES) == {"cifar_cnn", "quick_cnn", "speed_cnn", "speed_cnn_muon"}
 
 
 def test_file_name_ends_in_the_start_of_a_hash():

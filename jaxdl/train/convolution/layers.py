@@ -19,6 +19,7 @@ LEAST_TILES = 64  # below which moving the kernel does
 LEAST_PRODUCTS = 1e8  # of the whole convolution, below which compiling costs more than most runs would win back
 
 _plain: ContextVar[bool] = ContextVar("plain", default=False)
+_divided: ContextVar[bool] = ContextVar("divided", default=False)
 _looped: ContextVar[bool] = ContextVar("looped", default=False)
 
 
@@ -40,32 +41,38 @@ def fast() -> AbstractContextManager:
             or layer.conv_general_dilated is not None
         ):
             return call(*args, **kwargs)
-        twin = layer.clone(conv_general_dilated=partial(_convolution, looped=_looped.get()), parent=layer, name="fast")
+        way = partial(_convolution, looped=_looped.get(), divided=_divided.get())
+        twin = layer.clone(conv_general_dilated=way, parent=layer, name="fast")
         nn.share_scope(layer, twin)
         return twin(*args, **kwargs)
 
     return nn.intercept_methods(intercept)
 
 
-@contextlib.contextmanager
-def plain() -> Iterator[None]:
+def plain() -> AbstractContextManager:
     """A context in which steps are traced with XLA's own convolutions, on a CPU too."""
-    before = _plain.set(True)
-    try:
-        yield
-    finally:
-        _plain.reset(before)
+    return _set(_plain)
 
 
-@contextlib.contextmanager
-def looped() -> Iterator[None]:
+def looped() -> AbstractContextManager:
     """A context for tracing a step as the body of a loop, where XLA's own gradient by a kernel is some fifty times
     slower on a CPU."""
-    before = _looped.set(True)
+    return _set(_looped)
+
+
+def divided() -> AbstractContextManager:
+    """A context for tracing a step whose batch is divided among devices: none of its convolutions is Winograd's, of
+    whose gradients the devices would exchange four times as much."""
+    return _set(_divided)
+
+
+@contextlib.contextmanager
+def _set(variable: ContextVar[bool]) -> Iterator[None]:
+    before = variable.set(True)
     try:
         yield
     finally:
-        _looped.reset(before)
+        variable.reset(before)
 
 
 def _convolution(
@@ -80,6 +87,7 @@ def _convolution(
     feature_group_count: int = 1,
     precision: Any = None,
     looped: bool,
+    divided: bool,
 ) -> jax.Array:
     """What linen calls in place of ``jax.lax.conv_general_dilated``."""
     window, strides = kernel.shape[:-2], tuple(strides)
@@ -90,8 +98,8 @@ def _convolution(
     pads = tuple((int(low), int(high)) for low, high in padding)
     exotic = feature_group_count != 1 or any(factor != 1 for factor in lhs_dilation or ())
     ones = (1,) * len(window)
-    if not exotic and strides == spread == ones and _suits_winograd(x, kernel, pads):
-        return winograd.convolution(x, kernel, pads, precision)
+    if not (exotic or divided) and strides == spread == ones and _suits_winograd(x, kernel, pads):
+        return winograd.convolution(x, kernel, pads, precision, looped)
     if looped and not exotic:
         return products.convolution(x, kernel, strides, pads, spread, precision)
     return jax.lax.conv_general_dilated(

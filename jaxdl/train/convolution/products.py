@@ -22,11 +22,11 @@ def convolution(
     some fifty times slower in the body of a loop than outside it. Here it is one product for each row of the kernel:
     the columns of the input that the row sees, side by side, with the output's gradient. It is exact.
     """
-    return _xla(x, kernel, strides, pads, dilation, precision)
+    return xla(x, kernel, strides, pads, dilation, precision)
 
 
 def _forward(x: jax.Array, kernel: jax.Array, *rest: Any) -> tuple[jax.Array, tuple[jax.Array, jax.Array]]:
-    return _xla(x, kernel, *rest), (x, kernel)
+    return xla(x, kernel, *rest), (x, kernel)
 
 
 def _backward(
@@ -38,16 +38,17 @@ def _backward(
     gradient: jax.Array,
 ) -> tuple[jax.Array, jax.Array]:
     x, kernel = kept
-    (by_x,) = jax.linear_transpose(lambda x: _xla(x, kernel, strides, pads, dilation, precision), x)(gradient)
-    return by_x, _by_kernel(x, gradient, kernel, strides, pads, dilation, precision)
+    (by_x,) = jax.linear_transpose(lambda x: xla(x, kernel, strides, pads, dilation, precision), x)(gradient)
+    return by_x, by_kernel(x, gradient, kernel, strides, pads, dilation, precision)
 
 
 convolution.defvjp(_forward, _backward)
 
 
-def _xla(
+def xla(
     x: jax.Array, kernel: jax.Array, strides: Sequence[int], pads: Pads, dilation: Sequence[int], precision: Any
 ) -> jax.Array:
+    """XLA's own."""
     return jax.lax.conv_general_dilated(
         x,
         kernel,
@@ -59,7 +60,7 @@ def _xla(
     )
 
 
-def _by_kernel(
+def by_kernel(
     x: jax.Array,
     gradient: jax.Array,
     kernel: jax.Array,
@@ -68,7 +69,7 @@ def _by_kernel(
     dilation: Sequence[int],
     precision: Any,
 ) -> jax.Array:
-    """Like the kernel; gradient: float[B, ..., F], by the output."""
+    """The gradient by the kernel, given that by the output: float[B, ..., F]."""
     *window, channels, features = kernel.shape
     places = gradient.shape[1:-1]
     x = jax.lax.pad(x, jnp.zeros((), x.dtype), [(0, 0, 0), *((low, high, 0) for low, high in pads), (0, 0, 0)])

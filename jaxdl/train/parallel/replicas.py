@@ -7,6 +7,7 @@ from typing import Any
 import jax
 import numpy as np
 
+from jaxdl.train import convolution
 from jaxdl.train.across import AXIS
 from jaxdl.train.parallel.devices import Compiled, PlacedBatch, Several, Step
 from jaxdl.train.parallel.typed_keys import bare, typed
@@ -54,6 +55,7 @@ class Replicas(Several):
         return jax.lax.with_sharding_constraint(batch, self.by_rows)
 
     def _pmapped(self, function: Step, *, donate: bool) -> Step:
+        @convolution.divided()
         def replica(state: Any, batch: Batch) -> Any:
             return bare(function(typed(state), batch))
 

@@ -8,6 +8,7 @@ import jax
 from jax.ad_checkpoint import checkpoint_name
 from jax.sharding import NamedSharding, PartitionSpec
 
+from jaxdl.train import convolution
 from jaxdl.train.parallel.devices import Compiled, Several, Step
 from jaxdl.train.step import GATHERED, Batch, TrainStep
 
@@ -51,6 +52,7 @@ class MeshOfDevices(Several):
         if isinstance(step, TrainStep):
 
             @partial(jax.jit, donate_argnums=0, static_argnames="examples")
+            @convolution.divided()
             def train(state: Any, batch: Batch, examples: int) -> tuple[Any, Any]:
                 batch = self._prepare(step, state.key, state.step, batch, examples)
                 gather = self._gather if self.mesh.shape["fsdp"] > 1 else None
@@ -63,6 +65,7 @@ class MeshOfDevices(Several):
         pure = getattr(step, "__wrapped__", step)
 
         @partial(jax.jit, donate_argnums=0 if donate else ())
+        @convolution.divided()
         def run(state: Any, batch: Batch) -> Any:
             return self._laid_out(pure(jax.lax.with_sharding_constraint(state, self.whole), batch))
 

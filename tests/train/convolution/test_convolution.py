@@ -1,6 +1,7 @@
 """The fast convolutions against XLA's, in value and in both gradients, and against PyTorch."""
 
 import itertools
+from functools import partial
 
 import flax.linen as nn
 import jax
@@ -63,14 +64,16 @@ WINOGRAD = [
 ]
 
 
-@pytest.mark.parametrize(("dtype", "tolerance"), [("float32", 2e-5), ("float64", 1e-12)])
-def test_winograd_is_the_convolution_and_its_gradients(rng, dtype, tolerance):
+@pytest.mark.parametrize(
+    ("dtype", "tolerance", "looped"), [("float32", 1e-5, False), ("float64", 1e-12, False), ("float64", 1e-12, True)]
+)
+def test_winograd_is_the_convolution_and_its_gradients(rng, dtype, tolerance, looped):
     with jax.enable_x64(dtype == "float64"):
         for size, window, pads in WINOGRAD:
             x, kernel = drawn(rng, (3, *size, 5), dtype), drawn(rng, (*window, 5, 4), dtype)
             found, expected = (
                 value_and_gradients(lambda x, kernel, of=of: of(x, kernel, pads), x, kernel)  # noqa: B023
-                for of in (winograd.convolution, xla)
+                for of in (partial(winograd.convolution, precision=None, looped=looped), xla)
             )
             assert_same(found, expected, tolerance)
 
