@@ -207,6 +207,7 @@ def test_a_shortened_recipe_warms_up_for_the_same_share():
     assert (short.epochs, short.warmup_epochs / 4, short.lr) == (4, QUICK.warmup_epochs / QUICK.epochs, QUICK.lr)
 
 
+@pytest.mark.slow
 def test_a_recipe_learns_as_the_command_does(tmp_path):
     flags = ["--recipe", "quick", "--dataset", "digits", "--val-size", "0", "--epochs", "1", "--no-report"]
     warmup = QUICK.warmup_epochs / QUICK.epochs

@@ -145,6 +145,7 @@ def test_a_fallback_is_said_in_every_file(tmp_path, capsys):
     assert main(["--resume", "--out", str(out), "--steps", "3"]) == 0  # the same data is found again
 
 
+@pytest.mark.slow
 @real_cifar10
 def test_the_second_start_trains_on_cifar10_without_tensorflow(tmp_path):
     program = (

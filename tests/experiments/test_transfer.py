@@ -42,6 +42,7 @@ def folders(tmp_path_factory):
     return root / "first", root / "second"
 
 
+@pytest.mark.slow
 def test_a_new_head_learns_other_pictures_while_the_rest_stays_bitwise(folders, tmp_path, capsys):
     flags = ["--dataset", "folder", "--model", "quick_cnn", "--val-size", "0", "--epochs", "8"]
     first, second, net = tmp_path / "first", tmp_path / "second", tmp_path / "net"
