@@ -99,7 +99,7 @@ def _convolution(
     exotic = feature_group_count != 1 or any(factor != 1 for factor in lhs_dilation or ())
     ones = (1,) * len(window)
     if not (exotic or divided) and strides == spread == ones and _suits_winograd(x, kernel, pads):
-        return winograd.convolution(x, kernel, pads, precision, looped)
+        return winograd.convolution(x, kernel, pads, precision)
     if looped and not exotic:
         return products.convolution(x, kernel, strides, pads, spread, precision)
     return jax.lax.conv_general_dilated(

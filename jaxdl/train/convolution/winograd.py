@@ -8,7 +8,6 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from jaxdl.train.convolution import products
 from jaxdl.train.convolution.toom_cook import matrices
 
 TILE = 4  # outputs a side
@@ -16,14 +15,13 @@ TAPS = (3, 5)
 Pads = tuple[tuple[int, int], tuple[int, int]]
 
 
-@partial(jax.custom_vjp, nondiff_argnums=(2, 3, 4))
-def convolution(x: jax.Array, kernel: jax.Array, pads: Pads, precision: Any = None, looped: bool = False) -> jax.Array:
+@partial(jax.custom_vjp, nondiff_argnums=(2, 3))
+def convolution(x: jax.Array, kernel: jax.Array, pads: Pads, precision: Any = None) -> jax.Array:
     """The convolution of ``x: float[B, H, W, C]`` with ``kernel: float[h, w, C, F]``, h and w of ``TAPS``, stride 1.
 
     A tile of 4x4 outputs takes 36 products where a 3x3 kernel has 144, and 64 where a 5x5 kernel has 400; so do the
-    gradients, but that by a 5x5 kernel, which would lose three more bits: it is computed in full, and ``looped`` says
-    whether in the body of a loop. In float32 the result differs from the sum written out by some 3e-6 of the largest
-    value for 3x3 and 5e-6 for 5x5. pads: at most h - 1 and w - 1 on each side.
+    gradients. In float32 the result differs from the sum written out by some 3e-6 of the largest value for 3x3, and
+    for 5x5 by 5e-6, the gradient by the kernel by 2e-5. pads: at most h - 1 and w - 1 on each side.
     """
     return _convolved(x, kernel, pads, precision)
 
@@ -41,23 +39,17 @@ def _places(size: Sequence[int], window: Sequence[int], pads: Pads) -> tuple[int
     return down, across
 
 
-def _forward(x: jax.Array, kernel: jax.Array, pads: Pads, precision: Any, looped: bool) -> tuple[jax.Array, tuple]:
+def _forward(x: jax.Array, kernel: jax.Array, pads: Pads, precision: Any) -> tuple[jax.Array, tuple]:
     return _convolved(x, kernel, pads, precision), (x, kernel)
 
 
 def _backward(
-    pads: Pads, precision: Any, looped: bool, kept: tuple[jax.Array, jax.Array], gradient: jax.Array
+    pads: Pads, precision: Any, kept: tuple[jax.Array, jax.Array], gradient: jax.Array
 ) -> tuple[jax.Array, jax.Array]:
     x, kernel = kept
     opposite = tuple((taps - 1 - low, taps - 1 - high) for taps, (low, high) in zip(kernel.shape, pads, strict=False))
     by_x = _convolved(gradient, jnp.flip(kernel, (0, 1)), opposite, precision, transposed=True)
-    if max(kernel.shape[:2]) == min(TAPS):
-        return by_x, _by_kernel(x, gradient, kernel.shape, pads, precision)
-    geometry = (1, 1), pads, (1, 1), precision
-    if looped:
-        return by_x, products.by_kernel(x, gradient, kernel, *geometry)
-    (by_kernel,) = jax.linear_transpose(lambda kernel: products.xla(x, kernel, *geometry), kernel)(gradient)
-    return by_x, by_kernel
+    return by_x, _by_kernel(x, gradient, kernel.shape, pads, precision)
 
 
 convolution.defvjp(_forward, _backward)
