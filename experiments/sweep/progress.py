@@ -11,7 +11,7 @@ from experiments.sweep.data import SweepData
 from experiments.sweep.grid import Grid
 from experiments.sweep.history import History
 from jaxdl.data.dataset import Dataset
-from jaxdl.report.console import BAR
+from jaxdl.report.console import steps_bar
 from jaxdl.train.members import runs_one_by_one
 
 
@@ -20,15 +20,7 @@ class Progress:
 
     def __init__(self, grid: Grid, *, step: int, steps: int, steps_per_epoch: int):
         self._grid, self._epochs = grid, steps / steps_per_epoch
-        self._bar = tqdm(
-            total=steps,
-            initial=step,
-            bar_format=BAR,
-            dynamic_ncols=True,
-            leave=False,
-            disable=not sys.stdout.isatty(),
-            file=sys.stdout,
-        )
+        self._bar = steps_bar(step, steps)
 
     def steps(self, step: int, history: History) -> None:
         """Moves the bar to ``step``."""

@@ -11,6 +11,19 @@ LONGEST_SILENCE = 20.0  # seconds between two plain lines
 BAR = "{percentage:3.0f}%|{bar}| {n_fmt}/{total_fmt} steps, {elapsed}, {remaining} left{postfix}"
 
 
+def steps_bar(step: int, steps: int) -> tqdm:
+    """A bar from ``step`` to ``steps`` on a terminal, nothing elsewhere."""
+    return tqdm(
+        total=steps,
+        initial=step,
+        bar_format=BAR,
+        dynamic_ncols=True,
+        leave=False,
+        disable=not sys.stdout.isatty(),
+        file=sys.stdout,
+    )
+
+
 class Console:
     """Progress from ``step`` to ``steps``; a context."""
 
@@ -18,15 +31,7 @@ class Console:
         self._first, self._steps = step, steps
         self._began = self._spoke = time.monotonic()
         self._epochs = steps / steps_per_epoch
-        self._bar = tqdm(
-            total=steps,
-            initial=step,
-            bar_format=BAR,
-            dynamic_ncols=True,
-            leave=False,
-            disable=not sys.stdout.isatty(),
-            file=sys.stdout,
-        )
+        self._bar = steps_bar(step, steps)
 
     def step(self, step: int, history: History) -> None:
         """Moves the bar to ``step``; without a bar, a line when there has been none for a while."""

@@ -55,7 +55,7 @@ class _Archive:
         try:
             with zipfile.ZipFile(path) as archive:
                 entries = archive.infolist()
-        except (zipfile.BadZipFile, NotImplementedError, ValueError, OverflowError, struct.error) as error:
+        except (zipfile.BadZipFile, RuntimeError, ValueError, OverflowError, struct.error) as error:
             raise FileError(f"is a damaged zip archive ({shown(error)}). Fetch it again") from None
         self.data = data
         self.members = {entry.filename: entry for entry in entries}
