@@ -30,15 +30,16 @@ def flag(
     value: str | None = None,
     on_only: bool = False,
     positional: bool = False,
+    optional: bool = False,
 ) -> Any:
     """A field that is a flag of the command.
 
     text: the help. least, above, below: limits, of which only ``least`` is itself allowed. unset: what the help calls
     None. value: what it calls the value. on_only: of a bool, no ``--no-`` form. positional: given without its name;
-    a field of type ``tuple[str, ...]`` takes one or more.
+    a field of type ``tuple[str, ...]`` takes one or more, or with optional also none.
     """
     about = {"help": text, "least": least, "above": above, "below": below, "choices": choices, "unset": unset,
-             "value": value, "on_only": on_only, "positional": positional}  # fmt: skip
+             "value": value, "on_only": on_only, "positional": positional, "optional": optional}  # fmt: skip
     return dataclasses.field(default=default, metadata=about)
 
 
@@ -118,8 +119,8 @@ def _add(parser: argparse.ArgumentParser, field: dataclasses.Field, default: Any
     choices = f"; one of {', '.join(about['choices'])}" if about["choices"] else ""
     if about["positional"]:
         name, several = about["value"] or field.name.upper(), typing.get_origin(_type(field)) is tuple
-        text = f"{about['help']}{choices}"
-        parser.add_argument(field.name, nargs="+" if several else None, metavar=name, help=text)
+        text, count = f"{about['help']}{choices}", "*" if about["optional"] else "+"
+        parser.add_argument(field.name, nargs=count if several else None, metavar=name, help=text)
     elif _type(field) is bool:
         action = "store_true" if about["on_only"] else argparse.BooleanOptionalAction
         shown = {True: "yes", False: "no"}.get(default, shown)

@@ -121,7 +121,8 @@ RECIPES: Mapping[str, Config] = MappingProxyType(
     {each.recipe: each for each in (QUICK, COURSE, RESNET18, SPEED, SPEED_MUON)}
 )
 
-FEWEST_STEPS = 40  # an epoch of a small dataset
+TOO_FEW_STEPS = 24  # an epoch of a recipe's batches that makes fewer gets smaller ones,
+FEWEST_STEPS = 40  # of which it makes about so many
 
 
 def adapt(config: Config, dataset: Dataset, given: frozenset[str]) -> Config:
@@ -142,7 +143,9 @@ def adapt(config: Config, dataset: Dataset, given: frozenset[str]) -> Config:
         changes |= {name: False for name in ("flip", "test_flip") if name not in given}
     if "batch_size" not in given:
         left = examples - val_size
-        size = min(config.batch_size, max(8, left // FEWEST_STEPS), left)
+        size = min(config.batch_size, left)
+        if left // config.batch_size < TOO_FEW_STEPS:
+            size = min(size, max(8, left // FEWEST_STEPS))
         changes["batch_size"] = max(size - size % config.accumulate, 1)
     if config.pretrained == TORCHVISION and "stem" not in given:
         changes["stem"] = "imagenet"

@@ -77,7 +77,7 @@ def _print(argv: list[str]) -> None:
 
 def _usual_size(options: Options) -> int:
     """The pixels that the network is meant for."""
-    if options.stem == "cifar" or options.model in ("cifar_cnn", "quick_cnn"):
+    if options.stem == "cifar" or options.model in ("cifar_cnn", "quick_cnn", "speed_cnn", "speed_cnn_muon"):
         return 32
     return 299 if options.model == "inception_v3" else 224
 

@@ -36,7 +36,9 @@ DOORS = {
     "tensorboard": set(),
     "PIL": {"data/pictures.py", "report/images.py"},
     "jinja2": {"report/document.py"},
-    "matplotlib": {"report/confusion_picture.py", "report/figures.py", "report/svg.py"},
+    "matplotlib": {
+        *("report/axes.py", "report/bands.py", "report/confusion_picture.py", "report/figures.py", "report/svg.py")
+    },
     "grain": {"data/streaming.py"},
     "torch": set(),
     "experiments": set(),

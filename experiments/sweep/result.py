@@ -16,7 +16,7 @@ from rich.text import Text
 from experiments import run_folder
 from experiments.sweep.grid import Grid, Value
 from experiments.sweep.history import History, Series
-from jaxdl.report.figures import Band, bands_picture
+from jaxdl.report.bands import Band, bands_picture
 
 WIDTH = 110  # of the table where the output is no terminal
 MOST_ROWS = 60  # of the table on the screen; summary.json has all

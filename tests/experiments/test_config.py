@@ -1,11 +1,13 @@
 import dataclasses
 
+import numpy as np
 import pytest
 
 from experiments.config import Config, parse
 from experiments.flags import flag_name
 from experiments.recipes import RECIPES, adapt
 from jaxdl.data import sources
+from jaxdl.data.dataset import Dataset, Split
 from jaxdl.errors import UserError
 
 
@@ -77,6 +79,14 @@ def test_adapt_settles_what_depends_on_the_data():
     config = adapt(RECIPES["quick"], digits, frozenset())
     assert (config.val_size, config.flip, config.test_flip) == (143, False, False)
     assert config.batch_size <= (1437 - 143) // 40
+
+
+@pytest.mark.parametrize("recipe", RECIPES)
+def test_adapt_leaves_every_recipe_its_batches_on_cifar10(recipe):
+    images, labels = np.broadcast_to(np.uint8(0), (50_000, 32, 32, 3)), np.arange(50_000, dtype=np.int32) % 10
+    split = Split(images, labels)
+    cifar10 = Dataset("cifar10", split, split.take(np.arange(10)), tuple("0123456789"), "", "")
+    assert adapt(RECIPES[recipe], cifar10, frozenset()).batch_size == RECIPES[recipe].batch_size
 
 
 def test_adapt_leaves_what_was_given():

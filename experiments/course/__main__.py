@@ -1,0 +1,96 @@
+"""The lessons of the course: ``python -m experiments.course`` lists them, with a name runs one."""
+
+import subprocess
+import sys
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+from experiments import compilation_cache, flags
+from experiments.course import catalogue
+from experiments.course.catalogue import Lesson
+from experiments.flags import check, flag
+from jaxdl.errors import UserError
+
+COMMAND = "experiments.course"
+ABOUT = (
+    "The course in JAX. Without a name: the lessons and the rows of the material that each covers. A lesson prints its "
+    "results and leaves its pictures in a folder; it can be read as a text, run as a program, and opened as a notebook."
+)
+RUN = (sys.executable, "-m", COMMAND)
+TAIL = 25  # lines shown of a lesson that failed
+
+
+@dataclass(frozen=True, kw_only=True)
+class Options:
+    """Which lessons, and how."""
+
+    lesson: tuple[str, ...] = flag((), "lessons to run, by name", positional=True, optional=True, value="NAME")
+    all: bool = flag(False, "run every lesson, each in a process of its own", on_only=True)
+    quick: bool = flag(False, "the short form, in which results are rougher", on_only=True)
+    read: bool = flag(False, "print a lesson's text and code, too", on_only=True)
+    out: str = flag("", "folder for pictures and files", unset="runs/course-<time>")
+
+    def __post_init__(self) -> None:
+        check(self)
+        if self.all and self.lesson:
+            raise UserError("name lessons or give --all, not both.")
+
+
+def main(argv: list[str] | None = None) -> int:
+    """The command line; returns the exit status: 1 where a lesson failed."""
+    failed: list[str] = []
+    status = flags.exit_status(lambda: _course(sys.argv[1:] if argv is None else argv, failed))
+    return status or int(bool(failed))
+
+
+def _course(argv: list[str], failed: list[str]) -> None:
+    options, _ = flags.parse(argv, Options(), COMMAND, ABOUT)
+    if not (options.all or options.lesson):
+        _list()
+        return
+    chosen = catalogue.lessons() if options.all else [catalogue.find(name) for name in options.lesson]
+    out = Path(options.out or time.strftime("runs/course-%Y%m%d-%H%M%S"))
+    for lesson in chosen:
+        if (out / lesson.name).exists():
+            raise UserError(f"{out / lesson.name} exists; name another folder with --out.")
+    if len(chosen) == 1:
+        from experiments.course import running
+
+        compilation_cache.use()
+        running.run(chosen[0], folder=out / chosen[0].name, quick=options.quick, read=options.read)
+        return
+    given = [word for word, asked in (("--quick", options.quick), ("--read", options.read)) if asked]
+    for number, lesson in enumerate(chosen, 1):
+        print(f"{number:2}/{len(chosen)}  {lesson.name:<24}", end="", flush=True)
+        began = time.perf_counter()
+        good = _in_own_process(lesson, out, given)
+        print(f"{'done' if good else 'FAILED'} in {time.perf_counter() - began:.0f} s", flush=True)
+        if not good:
+            failed.append(lesson.name)
+            print(*_output(lesson, out).read_text().splitlines()[-TAIL:], sep="\n")
+    print(f"pictures and output  {out}" + (f"; failed: {', '.join(failed)}" if failed else ""))
+
+
+def _in_own_process(lesson: Lesson, out: Path, given: list[str]) -> bool:
+    """Lessons set up jax, its devices say, before they first use it."""
+    command = [*RUN, lesson.name, "--out", str(out), *given]
+    _output(lesson, out).parent.mkdir(parents=True, exist_ok=True)
+    with _output(lesson, out).open("wb") as output:
+        return subprocess.run(command, stdout=output, stderr=subprocess.STDOUT).returncode == 0
+
+
+def _output(lesson: Lesson, out: Path) -> Path:
+    return out / "output" / f"{lesson.name}.txt"
+
+
+def _list() -> None:
+    lessons = catalogue.lessons()
+    widest = max(len(lesson.name) for lesson in lessons)
+    for lesson in lessons:
+        print(f"{lesson.number:2}  {lesson.name:<{widest}}  {lesson.title}  ({', '.join(lesson.rows)})")
+    print(f"\nRun one: python -m {COMMAND} {lessons[0].name}; --read prints its text and code, too.")
+
+
+if __name__ == "__main__":
+    sys.exit(main())
