@@ -18,7 +18,8 @@ from jaxdl.train.resident import Steps
 from jaxdl.train.state import TrainState
 from jaxdl.train.step import Batch, TrainStep
 
-AHEAD = 4  # steps queued on the device before the host waits for a result: enough never to starve it
+AHEAD = 4  # steps queued on an accelerator before the host waits for a result: enough never to starve it
+AHEAD_ON_CPU = 1  # where a queued step already holds the memory that it will work in
 
 
 class NotFiniteError(UserError):
@@ -82,7 +83,7 @@ def evaluate(
         if should_stop():
             return None
         waiting.append(eval_step(state, batch))
-        if len(waiting) > AHEAD:
+        if len(waiting) > _ahead():
             totals.add(jax.device_get(waiting.popleft()))
     for metrics in waiting:
         totals.add(jax.device_get(metrics))
@@ -104,7 +105,7 @@ def predict(
         if should_stop():
             return None
         waiting.append(predict_step(state, batch))
-        if len(waiting) > AHEAD:
+        if len(waiting) > _ahead():
             found.append(on_host(waiting.popleft()))
     found.extend(map(on_host, waiting))
     return np.concatenate(found)[:examples]
@@ -150,7 +151,7 @@ def fit(
     waiting: deque[tuple[range, dict[str, Mean]]] = deque()
     last_tick: float | None = None
     saved, compiled = -1, False
-    ahead = AHEAD if steps_per_call is None else 1
+    ahead = _ahead() if steps_per_call is None else 1
     events = [log_every, steps_per_epoch, *([save_every] if save_every else [])]
 
     def settle(ahead: int) -> None:
@@ -234,6 +235,10 @@ def fit(
         _check_params(step, state)
         save(state, history, None)
     return state
+
+
+def _ahead() -> int:
+    return AHEAD_ON_CPU if jax.default_backend() == "cpu" else AHEAD
 
 
 def _at(index: int, stacked: dict[str, Mean]) -> dict[str, Mean]:

@@ -96,13 +96,13 @@ assert ratio["ReLU"] < 1e-3 < 0.03 < ratio["ReLU, He"] < 30
 # %% [markdown]
 # ## The remedies · 对策
 #
-# ReLU with weights to match (He), tanh with Xavier, batch norm, and shortcuts: a residual connection adds the
-# identity to each layer's derivative, and a product of sums does not vanish when some of its terms do. Batch norm
-# helps even sigmoids by twenty orders of magnitude, though not all the way.
+# ReLU with weights to match (He), tanh with Xavier, batch norm, which brings back even the sigmoids', and shortcuts: a
+# residual connection adds the identity to each layer's derivative, and a product of sums does not vanish when some of
+# its terms do. (Its sums grow from layer to layer, which is why a ResNet's blocks hold batch norms as well.)
 
 # %%
 assert ratio["ReLU, residual"] > 0.03
-assert ratio["sigmoid, batch norm"] > 1e6 * ratio["sigmoid"]
+assert ratio["sigmoid, batch norm"] > 0.1 > 1e-6 > ratio["sigmoid"]
 
 figure, (left, right) = plots(2, width=5)
 for name in ("sigmoid", "sigmoid, Xavier", "sigmoid, batch norm", "tanh", "tanh, Xavier"):
@@ -131,7 +131,7 @@ np.testing.assert_allclose(after, 1.0, rtol=1e-3)
 # %% [markdown]
 # ## Does it learn? · 能学会吗
 #
-# Sixty updates of Adam on 128 examples: the plain sigmoids stay at the level of guessing, ln 10 = 2.30.
+# Sixty updates of Adam on 128 examples: what got no gradient stays at the level of guessing, ln 10 = 2.30.
 
 
 # %%
@@ -158,10 +158,10 @@ def learn(model, steps=60):
     return values
 
 
-for name in ("sigmoid", "ReLU, residual"):
+for name in ("sigmoid", "ReLU", "ReLU, He", "ReLU, batch norm"):
     values = learn(stacks[name])
-    print(f"{name:<15} loss {values[0]:.3f} -> {values[-1]:.3f}")
-    assert (values[-1] < 1.0) == (name == "ReLU, residual")
+    print(f"{name:<17} loss {values[0]:.3f} -> {values[-1]:.3f}")
+    assert (values[-1] < 1.5) == (name in ("ReLU, He", "ReLU, batch norm"))
 
 # %% [markdown]
 # A run of `python -m experiments.cifar` draws the same picture for every network, update by update, in its report.

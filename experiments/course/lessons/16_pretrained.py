@@ -129,14 +129,11 @@ print("a larger head:", wider.apply(v, images, train=False).shape)
 # ## Starting a layer anew · 重新初始化
 
 # %%
-_, again = transfer.reinitialise(changed, after, ["layer4"], **new)
-differ = {
-    name: bool((again["params"][name]["kernel"] != leaf["kernel"]).any())
-    for name, leaf in after["params"].items()
-    if "kernel" in leaf
-}
-print("started anew:", sorted({name.split(".")[0] for name, other in differ.items() if other}))
-assert {name.split(".")[0] for name, other in differ.items() if other} == {"layer4"}
+again = transfer.reinitialise(changed, after, ["layer4"], **new)
+pairs = zip(jax.tree.leaves_with_path(after["params"]), jax.tree.leaves(again["params"]), strict=True)
+anew = {path[0].key.split(".")[0] for (path, leaf), other in pairs if (leaf != other).any()}
+print("started anew:", anew)
+assert anew == {"layer4"}
 
 # %% [markdown]
 # ## Freezing · 冻结

@@ -70,8 +70,7 @@ np.testing.assert_array_equal(model.apply(loaded, images, train=False), logits)
 # `load_state_dict(part, strict=False)` takes what fits in silence; here you say which part.
 
 # %%
-names = list(transfer.load_weights(path))
-first = names[0].rsplit(".", 1)[0]
+first = next(iter(state.params))
 other = model.init(jax.random.key(9), images, train=False)
 part = from_pytorch(transfer.load_weights(path), other, only=[first], **layout(model))
 same = [

@@ -5,7 +5,7 @@
 #
 # Data, model, loss, optimizer; a loop that logs every hundred steps and tests after each epoch; curves for
 # TensorBoard; a checkpoint each epoch. First in twenty lines that call the library, then the same loop unrolled by
-# hand with nothing hidden. Both end in the same numbers.
+# hand with nothing hidden. Both compute the same numbers, up to rounding.
 #
 # 数据、模型、损失、优化器；每一百步打印一次，每个 epoch 之后测试，TensorBoard 曲线，每个 epoch 保存。
 # 先用二十行库函数写一遍，再把同一个循环手工展开。两者得到相同的结果。
@@ -104,7 +104,8 @@ class CourseNet(nn.Module):
             x = nn.Conv(channels, (5, 5), padding=2)(x)
             x = nn.max_pool(x, (2, 2), strides=(2, 2))
         x = x.reshape(len(x), -1)
-        return nn.Dense(10)(nn.Dense(64)(x))
+        x = nn.Dense(64)(x)
+        return nn.Dense(10)(x)
 
 
 def mean_loss(params, images, labels):
@@ -143,10 +144,10 @@ for epoch in range(EPOCHS):
     )
     print(f"epoch {epoch + 1}: loss {float(loss):.4f}, test accuracy {right / 360:.1%}")
 
-epoch_losses = [each["train_loss"] for each in records if each["kind"] == "epoch"]
-first_epoch = float(np.mean([float(each) for each in losses_by_hand[:per_epoch]]))
-print(f"mean loss of the first epoch: by the library {epoch_losses[0]:.6f}, by hand {first_epoch:.6f}")
-np.testing.assert_allclose(first_epoch, epoch_losses[0], rtol=1e-3)
+by_library = next(each["loss"] for each in records if each["kind"] == "step")
+by_hand = float(np.mean([float(each) for each in losses_by_hand[:20]]))
+print(f"mean loss of the first 20 updates: by the library {by_library:.6f}, by hand {by_hand:.6f}")
+np.testing.assert_allclose(by_hand, by_library, rtol=1e-4)
 
 # %%
 figure, axis = plots(width=5)

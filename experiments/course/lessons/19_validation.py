@@ -47,7 +47,7 @@ model = models.create("quick_cnn", num_classes=10)
 optimizer = optim.create("sgd", learning_rate=0.05, momentum=0.9)
 step = make_train_step(model, optimizer, losses.cross_entropy, augment=augment.plain(prepare))
 state = create_state(model, optimizer, jax.random.key(0), prepare(digits.train.images[:500]))
-for number in range(pick(full=10, quick=8)):
+for number in range(pick(full=40, quick=20)):
     state, _ = step(state, pipeline.train_batch(digits.train, number, batch_size=64, seed=0))
 saved_model.save_model(folder / "network", model, state.variables, image=(32, 32, 3), about={"classes": digits.classes})
 

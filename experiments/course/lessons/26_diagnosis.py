@@ -124,10 +124,11 @@ assert mended[-1]["val_loss"] < drawn["overfitting"][-1]["val_loss"]
 # differ, or a loss taken from one batch instead of the whole split.
 
 # %%
-drawn["oscillating"] = run(lr=1.2)
-assert "oscillating" in found(drawn["oscillating"], lr=1.2)
-mended = run(lr=0.1)
-print("at a lower rate:", diagnose(mended, classes=10)[0].case)
+drawn["oscillating"] = run(optimizer="adam", lr=0.1)
+assert "oscillating" in found(drawn["oscillating"], lr=0.1)
+mended = run(optimizer="adam", lr=0.001)
+print("at a hundredth of the rate:", diagnose(mended, classes=10)[0].case)
+assert "oscillating" not in [finding.case for finding in diagnose(mended, classes=10)]
 
 # %% [markdown]
 # ## No convergence · 不收敛
