@@ -66,7 +66,7 @@ CASES = {
     "linear regression": Case(_line, (1,), "relu", "mse", {"lr": 0.01}, 999),
     "logistic regression": Case(_hours, (1,), "relu", "bce", {"lr": 0.1}, 999),
     "table": Case(_table, (6, 4, 1), "sigmoid", "bce", {"lr": 0.1, "momentum": 0.9}, 300),
-    "softmax": Case(_digits, (512, 256, 128, 64, 10), "relu", "ce", {"lr": 0.05, "momentum": 0.5}, 60),
+    "softmax": Case(_digits, (512, 256, 128, 64, 10), "relu", "ce", {"lr": 0.1, "momentum": 0.5}, 55),
 }
 LOSSES = {
     "mse": (losses.mse, torch.nn.functional.mse_loss),
@@ -99,7 +99,7 @@ def test_training_follows_pytorchs(case):
         torch_optimizer.step()
         expected.append(value.item())
     assert expected[-1] < 0.7 * expected[0]
-    np.testing.assert_allclose(jax.device_get(found), expected, rtol=2e-4, atol=1e-6)
+    np.testing.assert_allclose(jax.device_get(found), expected, rtol=5e-4, atol=1e-6)
 
 
 def _in_pytorch(params, widths, activation):

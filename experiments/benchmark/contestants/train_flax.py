@@ -15,7 +15,7 @@ from experiments.benchmark.task import Task
 from jaxdl.data import pipeline
 from jaxdl.data.dataset import Split
 
-AHEAD = 4  # steps queued on the device, as many as in our loop
+AHEAD = 4  # steps queued on the device, as many as our loop queues on an accelerator
 DTYPES = {"f32": jnp.float32, "bf16": jnp.bfloat16}
 
 

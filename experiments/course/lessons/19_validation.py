@@ -72,12 +72,11 @@ assert totals.count("loss") == 360
 
 # %%
 images = prepare(digits.test.images[:100])
-alone, together = (loaded.model.apply(loaded.variables, part, train=False)[0] for part in (images[:1], images))
+in_evaluation = jax.jit(lambda images: loaded.model.apply(loaded.variables, images, train=False))
+alone, together = (in_evaluation(part)[0] for part in (images[:1], images))
 np.testing.assert_allclose(alone, together, atol=1e-4)
-in_training = [
-    loaded.model.apply(loaded.variables, part, train=True, mutable=["batch_stats"])[0][0]
-    for part in (images[:2], images)
-]
+training = jax.jit(lambda images: loaded.model.apply(loaded.variables, images, train=True, mutable=["batch_stats"])[0])
+in_training = [training(part)[0] for part in (images[:2], images)]
 print(
     "train=True, the same image among 2 and among 100:",
     np.round(in_training[0][:3], 2),
@@ -142,7 +141,7 @@ assert len((folder / "predictions.csv").read_text().splitlines()) == 361
 five = int(np.flatnonzero(predictions.correct & (predictions.labels == 5))[0])
 Image.fromarray(digits.test.images[five]).resize((300, 200)).save(folder / "mine.jpg")
 pixels = open_picture(folder / "mine.jpg", 32)
-shares = jax.nn.softmax(loaded.model.apply(loaded.variables, prepare(pixels[None]), train=False))[0]
+shares = jax.nn.softmax(in_evaluation(prepare(pixels[None])))[0]
 names = loaded.about["classes"]
 for place in np.argsort(-np.asarray(shares))[:3]:
     print(f"  {names[place]}: {float(shares[place]):.1%}")

@@ -21,12 +21,14 @@ import jax
 if "xla_force_host_platform_device_count" not in os.environ.get("XLA_FLAGS", ""):
     jax.config.update("jax_num_cpu_devices", 8)  # before jax is first used
 
+import flax.linen as nn
 import jax.numpy as jnp
 import numpy as np
 import optax
 
-from jaxdl import losses, models, optim
+from jaxdl import losses, optim
 from jaxdl.data import augment, pipeline, sources
+from jaxdl.nn import Conv, Dense, batch_norm, global_average_pool
 from jaxdl.train import parallel
 from jaxdl.train.state import create_state
 from jaxdl.train.step import make_train_step
@@ -70,10 +72,23 @@ print(f"the call returned after {1e3 * returned:.2f} ms, the result was there af
 
 # %%
 digits = sources.load("digits")
-model = models.create("quick_cnn", num_classes=10)
-optimizer = optim.create("sgd", learning_rate=0.01, momentum=0.9)
+
+
+class SmallNet(nn.Module):
+    """Two convolutions with batch norm, and a linear layer."""
+
+    @nn.compact
+    def __call__(self, x, *, train: bool):
+        for channels in (16, 32):
+            x = Conv(channels, (3, 3), stride=2, padding=1)(x)
+            x = nn.relu(batch_norm(train=train)()(x))
+        return Dense(10)(global_average_pool(x))
+
+
+model = SmallNet()
+optimizer = optim.create("sgd", learning_rate=0.1, momentum=0.9)
 step = make_train_step(model, optimizer, losses.cross_entropy, augment=augment.pipeline(crop_padding=2))
-sample = augment.normalize(digits.train.images[:200])
+sample = augment.normalize(digits.train.images[:1])
 
 
 def trained(where, updates=2):

@@ -61,7 +61,8 @@ for split, source, most in (("train", digits.train, 2), ("test", digits.test, 10
             Image.fromarray(source.images[row]).save(root / split / f"digit {digit}" / f"{number:03}.jpg", quality=95)
 mine = sources.load("folder", root, image_size=32)
 print(mine.classes, len(mine.train), "to train,", len(mine.test), "to test")
-show(pictures(mine.train.images, [mine.classes[label] for label in mine.train.labels]), "folder")
+assert len(mine.train) == 10
+show(pictures(mine.train.images, [mine.classes[label] for label in mine.train.labels], columns=5), "folder")
 
 # %% [markdown]
 # ## Three ways to learn it · 三种学法

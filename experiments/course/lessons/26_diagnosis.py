@@ -99,7 +99,7 @@ assert found(drawn["healthy"]) == ["healthy"]
 # %%
 drawn["underfitting"] = run(lr=0.001)
 assert "underfitting" in found(drawn["underfitting"], lr=0.001, epochs=EPOCHS)
-mended = run(lr=0.03)
+mended = run(lr=0.1)
 print("at a higher rate:", diagnose(mended, classes=10)[0].case)
 assert mended[-1]["val_loss"] < 0.5 * drawn["underfitting"][-1]["val_loss"]
 
