@@ -42,7 +42,7 @@ def assert_same(saved, model, variables):
         ("cifar_cnn", {}),
         ("quick_cnn", {"num_classes": 3}),
         ("resnet18", {"stem": "cifar", "dtype": jnp.bfloat16}),
-        ("shufflenet_v2_x0_5", {"widths": (24, 48, 96, 128)}),
+        pytest.param("shufflenet_v2_x0_5", {"widths": (24, 48, 96, 128)}, marks=pytest.mark.slow),
         ("vit_b_32", {"stem": "cifar", "depth": 1, "width": 24, "heads": 3}),
     ],
 )

@@ -28,10 +28,10 @@ np.save(sys.argv[3], np.concatenate([served.call(images), served.call(images[:1]
     ("name", "options"),
     [
         ("cifar_cnn", {}),
-        ("densenet121", {"sizes": (2, 2, 2, 2)}),
+        pytest.param("densenet121", {"sizes": (2, 2, 2, 2)}, marks=pytest.mark.slow),
         ("quick_cnn", {}),
         ("resnet18", {"stem": "cifar"}),
-        ("shufflenet_v2_x0_5", {}),
+        pytest.param("shufflenet_v2_x0_5", {}, marks=pytest.mark.slow),
         ("vit_b_32", {"stem": "cifar", "depth": 1}),
     ],
 )

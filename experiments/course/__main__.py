@@ -40,41 +40,52 @@ class Options:
 def main(argv: list[str] | None = None) -> int:
     """The command line; returns the exit status: 1 where a lesson failed."""
     failed: list[str] = []
-    status = flags.exit_status(lambda: _course(sys.argv[1:] if argv is None else argv, failed))
+    status = flags.exit_status(lambda: failed.extend(_course(sys.argv[1:] if argv is None else argv)))
     return status or int(bool(failed))
 
 
-def _course(argv: list[str], failed: list[str]) -> None:
+def _course(argv: list[str]) -> list[str]:
+    """Does what ``argv`` asks; the names of the lessons that failed. A lesson that is alone raises what it raises."""
     options, _ = flags.parse(argv, Options(), COMMAND, ABOUT)
-    if not (options.all or options.lesson):
+    chosen = catalogue.lessons() if options.all else [catalogue.find(name) for name in dict.fromkeys(options.lesson)]
+    if not chosen:
         _list()
-        return
-    chosen = catalogue.lessons() if options.all else [catalogue.find(name) for name in options.lesson]
+        return []
     out = Path(options.out or time.strftime("runs/course-%Y%m%d-%H%M%S"))
     for lesson in chosen:
         if (out / lesson.name).exists():
             raise UserError(f"{out / lesson.name} exists; name another folder with --out.")
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise UserError(f"cannot make the folder {out} ({error.strerror}); name another with --out.") from error
     if len(chosen) == 1:
         from experiments.course import running
 
         compilation_cache.use()
         running.run(chosen[0], folder=out / chosen[0].name, quick=options.quick, read=options.read)
-        return
-    given = [word for word, asked in (("--quick", options.quick), ("--read", options.read)) if asked]
-    for number, lesson in enumerate(chosen, 1):
-        print(f"{number:2}/{len(chosen)}  {lesson.name:<24}", end="", flush=True)
+        return []
+    flags_given = [word for word, asked in (("--quick", options.quick), ("--read", options.read)) if asked]
+    return _run_each(chosen, out, flags_given)
+
+
+def _run_each(lessons: list[Lesson], out: Path, flags_given: list[str]) -> list[str]:
+    failed = []
+    for number, lesson in enumerate(lessons, 1):
+        print(f"{number:2}/{len(lessons)}  {lesson.name:<24}", end="", flush=True)
         began = time.perf_counter()
-        good = _in_own_process(lesson, out, given)
+        good = _in_own_process(lesson, out, flags_given)
         print(f"{'done' if good else 'FAILED'} in {time.perf_counter() - began:.0f} s", flush=True)
         if not good:
             failed.append(lesson.name)
             print(*_output(lesson, out).read_text().splitlines()[-TAIL:], sep="\n")
     print(f"pictures and output  {out}" + (f"; failed: {', '.join(failed)}" if failed else ""))
+    return failed
 
 
-def _in_own_process(lesson: Lesson, out: Path, given: list[str]) -> bool:
+def _in_own_process(lesson: Lesson, out: Path, flags_given: list[str]) -> bool:
     """Lessons set up jax, its devices say, before they first use it."""
-    command = [*RUN, lesson.name, "--out", str(out), *given]
+    command = [*RUN, lesson.name, "--out", str(out), *flags_given]
     _output(lesson, out).parent.mkdir(parents=True, exist_ok=True)
     with _output(lesson, out).open("wb") as output:
         return subprocess.run(command, stdout=output, stderr=subprocess.STDOUT).returncode == 0

@@ -12,6 +12,9 @@ from rich.syntax import Syntax
 from experiments.course import cells, stage
 from experiments.course.catalogue import Lesson
 
+EXERCISES = "Try · 练习"
+WIDTH = 120  # characters, where no terminal has one
+
 
 def run(lesson: Lesson, *, folder: Path, quick: bool = False, read: bool = False) -> None:
     """All of its cells, in order; what they print appears under the titles of its sections.
@@ -23,7 +26,7 @@ def run(lesson: Lesson, *, folder: Path, quick: bool = False, read: bool = False
     module.__file__ = str(lesson.path)
     sys.modules[name] = module  # where dataclasses look up the annotations of classes that a lesson defines
     linecache.checkcache(str(lesson.path))
-    console = Console(soft_wrap=not read, highlight=False)
+    console = Console(width=None if sys.stdout.isatty() else WIDTH, highlight=False)
     try:
         with stage.on(stage.Stage(quick=quick, folder=folder)):
             for cell in cells.read(lesson.path):
@@ -31,7 +34,7 @@ def run(lesson: Lesson, *, folder: Path, quick: bool = False, read: bool = False
                     _print_prose(console, cell, read)
                 else:
                     if read:
-                        console.print(Syntax(cell.text, "python", background_color="default"))
+                        console.print("", Syntax(cell.text, "python", background_color="default", word_wrap=True))
                     source = "\n" * (cell.line - 1) + cell.text  # so that an error names the file's line
                     exec(compile(source, lesson.path, "exec", dont_inherit=True), module.__dict__)
                     sys.stdout.flush()
@@ -40,8 +43,8 @@ def run(lesson: Lesson, *, folder: Path, quick: bool = False, read: bool = False
 
 
 def _print_prose(console: Console, cell: cells.Cell, read: bool) -> None:
-    if read:
-        console.print(Markdown(cell.text))
+    if read or EXERCISES in cell.headings:
+        console.print("", Markdown(cell.text))
         return
     for heading in cell.headings:
         console.print(f"\n{heading}", style="bold", markup=False)

@@ -118,6 +118,7 @@ def test_a_lesson_prints_its_titles_and_leaves_its_pictures(tmp_path, capsys):
     told = capsys.readouterr().out
     assert "8 · Convolution · 卷积" in told
     assert "[[10, 12, 12], [18, 16, 16], [13, 9, 3]]" in told
+    assert "Turn the kernel by 180 degrees" in told
     assert "lay the kernel on the input" not in told
     assert (tmp_path / "out/convolution/example.png").read_bytes().startswith(b"\x89PNG")
     assert command.main(["convolution", "--quick", "--out", str(tmp_path / "out")]) == 2
@@ -131,9 +132,12 @@ def test_a_lesson_can_be_read(tmp_path, capsys):
     assert "sparse.BCOO(" in told
 
 
-def test_mistakes_end_with_status_2_and_a_line(capsys):
+def test_mistakes_end_with_status_2_and_a_line(tmp_path, capsys):
     assert command.main(["convolutions"]) == 2
     assert "convolution" in capsys.readouterr().err
+    (tmp_path / "file").write_text("")
+    assert command.main(["tensors", "--out", str(tmp_path / "file")]) == 2
+    assert "name another with --out" in capsys.readouterr().err
     assert command.main(["tensors", "--all"]) == 2
     assert "not both" in capsys.readouterr().err
     with pytest.raises(UserError, match="tensors"):
@@ -160,6 +164,7 @@ def test_several_lessons_run_by_themselves_and_a_failure_is_told(tmp_path, monke
     assert "fine" in (tmp_path / "out/output/good.txt").read_text()
 
 
+@pytest.mark.slow
 def test_a_lesson_sets_up_its_devices_in_a_process_of_its_own(tmp_path):
     done = subprocess.run(
         [sys.executable, "-m", "experiments.course", "devices", "--quick", "--out", str(tmp_path / "out")],

@@ -71,6 +71,7 @@ def test_patience_ends_a_run_that_gets_no_better(tmp_path, capsys):
     assert main(["--resume", "--out", str(tmp_path / "run")]) == 0  # it stays stopped
 
 
+@pytest.mark.slow
 def test_ema_is_what_is_evaluated(finished, tmp_path):
     reference, _ = finished
     assert main([*SHORT, "--ema", "0", "--out", str(tmp_path / "last")]) == 0

@@ -28,7 +28,12 @@ def test_ended_by_steps_and_resumed_is_never_ended(finished, tmp_path, stop):
 
 
 @pytest.mark.parametrize(
-    ("number", "status", "after"), [(signal.SIGINT, 130, 3), (signal.SIGTERM, 143, 14), (signal.SIGKILL, -9, 20)]
+    ("number", "status", "after"),
+    [
+        (signal.SIGINT, 130, 3),
+        pytest.param(signal.SIGTERM, 143, 14, marks=pytest.mark.slow),
+        (signal.SIGKILL, -9, 20),
+    ],
 )
 def test_stopped_by_a_signal_and_resumed_is_never_stopped(finished, tmp_path, number, status, after):
     reference, _ = finished
@@ -61,7 +66,9 @@ def test_stopped_by_a_signal_and_resumed_is_never_stopped(finished, tmp_path, nu
     assert_same_run(out, reference)
 
 
-@pytest.mark.parametrize("place", ["create_state", "channel_statistics", "predict"])
+@pytest.mark.parametrize(
+    "place", ["create_state", pytest.param("channel_statistics", marks=pytest.mark.slow), "predict"]
+)
 def test_a_signal_outside_the_steps_ends_cleanly(tmp_path, place):
     program = (
         f"import sys; import experiments.cifar as cifar; real = cifar.{place}\n"

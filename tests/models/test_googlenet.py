@@ -91,6 +91,7 @@ def test_transform_input_is_the_first_thing_done():
     assert np.abs(transformed - first(False, images)).max() > 0.1 * np.abs(transformed).max()
 
 
+@pytest.mark.slow
 def test_initial_values_are_drawn_as_torchvisions():
     module, arrays = reference("googlenet", init_weights=True)
     model = googlenet(num_classes=1000)

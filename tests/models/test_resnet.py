@@ -5,8 +5,16 @@ import pytest
 from jaxdl.models import resnet
 from tests.models.parity import assert_parity
 
-QUICK = ["resnet18", "resnet50", "resnext50_32x4d", "wide_resnet50_2"]
-SLOW = ["resnet34", "resnet101", "resnet152", "resnext101_32x8d", "resnext101_64x4d", "wide_resnet101_2"]
+QUICK = ["resnet18", "resnet50", "wide_resnet50_2"]
+SLOW = [
+    "resnext50_32x4d",
+    "resnet34",
+    "resnet101",
+    "resnet152",
+    "resnext101_32x8d",
+    "resnext101_64x4d",
+    "wide_resnet101_2",
+]
 
 
 @pytest.mark.parametrize("name", [*QUICK, *(pytest.param(name, marks=pytest.mark.slow) for name in SLOW)])

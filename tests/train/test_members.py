@@ -82,7 +82,9 @@ def together(drawn, dtype, *, one_by_one, rates=RATES, counts=(STEPS,)):
 
 
 @pytest.mark.parametrize("one_by_one", [True, False], ids=["one by one", "side by side"])
-@pytest.mark.parametrize(("dtype", "within"), [("float32", 1e-5), ("float64", 1e-10)])
+@pytest.mark.parametrize(
+    ("dtype", "within"), [("float32", 1e-5), pytest.param("float64", 1e-10, marks=pytest.mark.slow)]
+)
 def test_a_member_computes_what_it_computes_alone(drawn, one_by_one, dtype, within):
     with jax.enable_x64(dtype == "float64"):
         states, (measured,) = together(drawn, dtype, one_by_one=one_by_one)

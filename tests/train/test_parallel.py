@@ -99,17 +99,23 @@ def test_twenty_steps_of_a_resnet_are_those_of_one_device(accumulate):
 @pytest.mark.parametrize(
     "options",
     [
-        {"mix": partial(augment.mixup, num_classes=10)},
+        pytest.param({"mix": partial(augment.mixup, num_classes=10)}, marks=pytest.mark.slow),
         {"mix": partial(augment.cutmix, num_classes=10), "size": 21},
-        {"size": 21},
+        pytest.param({"size": 21}, marks=pytest.mark.slow),
         {"size": 20, "accumulate": 2},
-        {"penalty": lambda params: 0.01 * optax.tree.norm(params, squared=True)},
-        {"optimizer": optim.create("lbfgs", learning_rate=0.01, max_iter=5), "steps": 2, "tolerance": 2e-3},
-        {
-            "optimizer": optim.create("adamw", learning_rate=0.01, weight_decay=0.1),
-            "skip_not_finite": True,
-            "tolerance": 1e-4,
-        },
+        pytest.param({"penalty": lambda params: 0.01 * optax.tree.norm(params, squared=True)}, marks=pytest.mark.slow),
+        pytest.param(
+            {"optimizer": optim.create("lbfgs", learning_rate=0.01, max_iter=5), "steps": 2, "tolerance": 2e-3},
+            marks=pytest.mark.slow,
+        ),
+        pytest.param(
+            {
+                "optimizer": optim.create("adamw", learning_rate=0.01, weight_decay=0.1),
+                "skip_not_finite": True,
+                "tolerance": 1e-4,
+            },
+            marks=pytest.mark.slow,
+        ),
     ],
     ids=["mixup", "cutmix of 21", "21", "20 in two parts", "penalty", "lbfgs", "adamw"],
 )
