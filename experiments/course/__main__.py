@@ -1,5 +1,6 @@
 """The lessons of the course: ``python -m experiments.course`` lists them, with a name runs one."""
 
+import contextlib
 import subprocess
 import sys
 import time
@@ -63,7 +64,11 @@ def _course(argv: list[str]) -> list[str]:
         from experiments.course import running
 
         compilation_cache.use()
-        running.run(chosen[0], folder=out / chosen[0].name, quick=options.quick, read=options.read)
+        try:
+            running.run(chosen[0], folder=out / chosen[0].name, quick=options.quick, read=options.read)
+        finally:
+            with contextlib.suppress(OSError):  # it holds pictures
+                out.rmdir()
         return []
     flags_given = [word for word, asked in (("--quick", options.quick), ("--read", options.read)) if asked]
     return _run_each(chosen, out, flags_given)

@@ -1,6 +1,7 @@
 """Runs a lesson cell by cell in this process, as a notebook would."""
 
 import linecache
+import os
 import sys
 import types
 from pathlib import Path
@@ -27,6 +28,8 @@ def run(lesson: Lesson, *, folder: Path, quick: bool = False, read: bool = False
     sys.modules[name] = module  # where dataclasses look up the annotations of classes that a lesson defines
     linecache.checkcache(str(lesson.path))
     console = Console(width=None if sys.stdout.isatty() else WIDTH, highlight=False)
+    if not read:
+        print(f"text and code in {os.path.relpath(lesson.path)}; --read prints them, too")
     try:
         with stage.on(stage.Stage(quick=quick, folder=folder)):
             for cell in cells.read(lesson.path):

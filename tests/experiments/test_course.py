@@ -116,6 +116,7 @@ def test_the_command_lists_the_lessons(capsys):
 def test_a_lesson_prints_its_titles_and_leaves_its_pictures(tmp_path, capsys):
     assert command.main(["convolution", "--quick", "--out", str(tmp_path / "out")]) == 0
     told = capsys.readouterr().out
+    assert "lessons/08_convolution.py" in told
     assert "8 · Convolution · 卷积" in told
     assert "[[10, 12, 12], [18, 16, 16], [13, 9, 3]]" in told
     assert "Turn the kernel by 180 degrees" in told
