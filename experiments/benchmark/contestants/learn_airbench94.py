@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from experiments.benchmark import learning
-from experiments.benchmark.contestants import optional
+from experiments.benchmark.contestants.torch_device import TorchDevice
 from experiments.benchmark.task import Task
 from jaxdl.data.dataset import channel_statistics
 
@@ -39,18 +39,12 @@ class Method:
     waiting_for_data = None
 
     def __init__(self, task: Task):
-        torch = self._torch = optional("torch")
-        if task.threads:
-            torch.set_num_threads(task.threads)
+        self._on = TorchDevice(task)
+        self._torch, self._device, self.device = self._on.torch, self._on.device, self._on.words
         self._dataset, self._seed, self._epochs = learning.dataset(task), task.seed, task.epochs or EPOCHS
-        self._device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
-        self.device = torch.cuda.get_device_name() if self._device.type == "cuda" else "cpu"
-        self.threads, self.parameters = torch.get_num_threads(), None
+        self.threads, self.parameters = self._on.threads, None
         self.batch_size = min(BATCH_SIZE, len(self._dataset.train))
-        self._autocast = partial(
-            torch.autocast, self._device.type, dtype=torch.bfloat16, enabled=task.precision == "bf16"
-        )
-        torch.zeros(1, device=self._device)  # an accelerator has to be woken, which is no training
+        self._on.wake()
 
     def training(self) -> Iterator[float]:
         torch = self._torch
@@ -85,7 +79,7 @@ class Method:
                 order = torch.randperm(len(images), device=self._device)
             rows = order[index * self.batch_size : (index + 1) * self.batch_size]
             model.train()
-            with self._autocast():
+            with self._on.autocast():
                 loss = loss_of(model(seen[rows]), labels[rows])
             optimizer.zero_grad(set_to_none=True)
             loss.backward()
@@ -97,8 +91,7 @@ class Method:
             if done == steps:
                 lookahead.pull(1.0)
             if done in due:
-                if self._device.type == "cuda":
-                    torch.cuda.synchronize()
+                self._on.synchronize()
                 yield done / per_epoch
 
     def accuracy(self) -> float:
@@ -107,7 +100,7 @@ class Method:
         pad = self._torch.nn.functional.pad
         self._model.eval()
         right, (images, labels) = 0, self._test
-        with self._torch.no_grad(), self._autocast():
+        with self._torch.no_grad(), self._on.autocast():
             for batch, wanted in zip(images.split(EVAL_BATCH), labels.split(EVAL_BATCH), strict=True):
                 wide = pad(batch, (1,) * 4, mode="reflect")
                 views = ((0.5, batch), (0.25, wide[:, :, :-2, :-2]), (0.25, wide[:, :, 2:, 2:]))

@@ -1,11 +1,11 @@
 """The course's own program in PyTorch, and the same with its data in memory and channels last."""
 
 from collections.abc import Iterable, Iterator, Sized
-from functools import partial
 from typing import TYPE_CHECKING, Protocol
 
 from experiments.benchmark import learning
-from experiments.benchmark.contestants import optional, torchvision_package
+from experiments.benchmark.contestants import torchvision_package
+from experiments.benchmark.contestants.torch_device import TorchDevice
 from experiments.benchmark.networks import NETWORKS
 from experiments.benchmark.task import Task
 from jaxdl.data.dataset import Split
@@ -29,18 +29,12 @@ class Program:
     waiting_for_data = None
 
     def __init__(self, task: Task):
-        torch = self._torch = optional("torch")
+        self._on = TorchDevice(task)
+        self._torch, self._device, self.device = self._on.torch, self._on.device, self._on.words
         self._totensor = torchvision_package.load().transforms.ToTensor()
-        if task.threads:
-            torch.set_num_threads(task.threads)
         self._dataset, self._seed, self._epochs = learning.dataset(task), task.seed, task.epochs or EPOCHS
-        self._device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
-        self.device = torch.cuda.get_device_name() if self._device.type == "cuda" else "cpu"
-        self.threads, self.parameters, self.batch_size = torch.get_num_threads(), None, BATCH_SIZE
-        self._autocast = partial(
-            torch.autocast, self._device.type, dtype=torch.bfloat16, enabled=task.precision == "bf16"
-        )
-        torch.zeros(1, device=self._device)  # an accelerator has to be woken, which is no training
+        self.threads, self.parameters, self.batch_size = self._on.threads, None, BATCH_SIZE
+        self._on.wake()
 
     def training(self) -> Iterator[float]:
         torch = self._torch
@@ -56,7 +50,7 @@ class Program:
             for images, labels in batches:
                 self._model.train()
                 images, labels = images.to(self._device), labels.to(self._device)
-                with self._autocast():
+                with self._on.autocast():
                     loss = loss_of(self._model(images), labels)
                 optimizer.zero_grad()
                 loss.backward()
@@ -65,14 +59,13 @@ class Program:
                 if steps % LOG_EVERY == 0:
                     print(f"step {steps}, loss {loss.item()}")
                 if steps in due:
-                    if self._device.type == "cuda":
-                        torch.cuda.synchronize()
+                    self._on.synchronize()
                     yield steps / len(batches)
 
     def accuracy(self) -> float:
         self._model.eval()
         right = 0
-        with self._torch.no_grad(), self._autocast():
+        with self._torch.no_grad(), self._on.autocast():
             for images, labels in self._test_batches:
                 images, labels = images.to(self._device), labels.to(self._device)
                 right += (self._model(images).argmax(1) == labels).sum().item()

@@ -6,7 +6,8 @@ from functools import partial
 import numpy as np
 
 from experiments.benchmark import synthetic
-from experiments.benchmark.contestants import LeftOutError, optional
+from experiments.benchmark.contestants import LeftOutError
+from experiments.benchmark.contestants.torch_device import TorchDevice
 from experiments.benchmark.networks import NETWORKS
 from experiments.benchmark.task import Task
 from jaxdl.data import pipeline
@@ -20,15 +21,10 @@ class Training:
     waiting_for_data = None
 
     def __init__(self, task: Task):
-        torch = self._torch = optional("torch")
-        if task.threads:
-            torch.set_num_threads(task.threads)
-        self._device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
-        self.batch_size, self.threads = task.batch_size, torch.get_num_threads()
-        self.device = torch.cuda.get_device_name() if self._device.type == "cuda" else "cpu"
-        self._autocast = partial(
-            torch.autocast, self._device.type, dtype=torch.bfloat16, enabled=task.precision == "bf16"
-        )
+        self._on = TorchDevice(task)
+        self._torch, self._device, self.device = self._on.torch, self._on.device, self._on.words
+        torch = self._torch
+        self.batch_size, self.threads = task.batch_size, self._on.threads
         split = synthetic.training_split(task.batch_size)
         images = synthetic.normalized(split.images)
         if not self.channels_last:
@@ -51,8 +47,7 @@ class Training:
         for _ in range(steps):
             loss = self._train_step(self._batch_at(self._steps))
             self._steps += 1
-        if self._device.type == "cuda":
-            self._torch.cuda.synchronize()
+        self._on.synchronize()
         if not math.isfinite(loss.item()):
             raise FloatingPointError(f"the loss is {loss.item()} at step {self._steps}")
 
@@ -67,7 +62,7 @@ class Training:
         images = images.to(self._device, non_blocking=True)
         labels = torch.from_numpy(batch["labels"]).to(self._device, non_blocking=True)
         self._optimizer.zero_grad(set_to_none=True)
-        with self._autocast():
+        with self._on.autocast():
             loss = torch.nn.functional.cross_entropy(self._model(images), labels)
         loss.backward()
         self._optimizer.step()

@@ -7,8 +7,9 @@
 # dataset is its arrays, and a batch is a *function of (seed, step)*: nothing remembers where it was, so a run can be
 # resumed at any step, to the same bits. Only pictures that memory cannot hold need workers.
 #
-# PyTorch 的 `Dataset` 逐个返回样本，`DataLoader` 用多个进程去取。这里的数据集就是数组，而一个批次是*（种子，
-# 步数）的函数*：没有隐藏状态，因此训练可以在任意一步恢复，结果逐位相同。只有内存装不下的图片才需要多进程读取。
+# PyTorch 的 `Dataset` 逐个返回样本，`DataLoader` 用多个进程去取。这里的数据集就是数组，
+# 而一个批次由种子和步数唯一确定：没有隐藏状态，因此训练可以在任意一步恢复，结果逐位相同。
+# 只有内存装不下的图片才需要多进程读取。
 
 # %%
 import jax

@@ -96,9 +96,9 @@ assert ratio["ReLU"] < 1e-3 < 0.03 < ratio["ReLU, He"] < 30
 # %% [markdown]
 # ## The remedies · 对策
 #
-# ReLU with weights to match (He), tanh with Xavier, batch norm, which brings back even the sigmoids', and shortcuts: a
-# residual connection adds the identity to each layer's derivative, and a product of sums does not vanish when some of
-# its terms do. (Its sums grow from layer to layer, which is why a ResNet's blocks hold batch norms as well.)
+# ReLU with weights to match (He), tanh with Xavier, batch norm, which brings back even the sigmoids', and shortcuts:
+# a residual connection adds the identity to each layer's derivative, and a product of sums does not vanish when some
+# of its terms do. (Its sums grow from layer to layer, which is why a ResNet's blocks hold batch norms as well.)
 
 # %%
 assert ratio["ReLU, residual"] > 0.03

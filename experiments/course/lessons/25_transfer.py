@@ -5,8 +5,8 @@
 #
 # Take a network that has learned to see, replace its last layer, and train that on your own few pictures. The notes
 # use torchvision's ImageNet weights, which have to be downloaded; this lesson makes its own small case of it, so that
-# it runs anywhere: a network learns the digits 0 to 4 from many examples, and is then given two pictures each of 5
-# to 9 in a folder.
+# it runs anywhere: a network learns the digits 0 to 4 from many examples, and is then given two pictures each of 5 to
+# 9 in a folder.
 #
 # 拿一个已经学会“看”的网络，替换最后一层，用自己的少量图片训练。笔记使用需要下载的 ImageNet 权重；
 # 本课做一个随处可运行的小例子：网络先用大量样本学会数字 0 到 4，再用文件夹里 5 到 9 各两张图片学习新类别。

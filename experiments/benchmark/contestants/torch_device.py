@@ -1,0 +1,34 @@
+"""PyTorch and the device that it computes on, for the contestants that use it."""
+
+from functools import partial
+
+from experiments.benchmark.contestants import optional
+from experiments.benchmark.task import Task
+
+
+class TorchDevice:
+    """The accelerator, or the CPU with the task's threads. Raises LeftOutError where PyTorch is not installed.
+
+    torch: the package. device: its own. words: ``cpu``, or the accelerator's name. autocast: makes a context in which
+    bf16 is used if the task says so.
+    """
+
+    def __init__(self, task: Task):
+        torch = self.torch = optional("torch")
+        if task.threads:
+            torch.set_num_threads(task.threads)
+        self.threads = torch.get_num_threads()
+        self.device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+        self.words = torch.cuda.get_device_name() if self.device.type == "cuda" else "cpu"
+        self.autocast = partial(
+            torch.autocast, self.device.type, dtype=torch.bfloat16, enabled=task.precision == "bf16"
+        )
+
+    def wake(self) -> None:
+        """An accelerator has to be woken, which is no training."""
+        self.torch.zeros(1, device=self.device)
+
+    def synchronize(self) -> None:
+        """Returns when everything asked of it is done."""
+        if self.device.type == "cuda":
+            self.torch.cuda.synchronize()
