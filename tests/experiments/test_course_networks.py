@@ -59,7 +59,7 @@ def _table():
 
 def _digits():
     images, labels = load_digits(return_X_y=True)
-    return np.tile(images[:256] / 16, (1, 13))[:, :784].astype(np.float32), labels[:256].astype(np.int32)
+    return np.tile(images[:128] / 16, (1, 13))[:, :784].astype(np.float32), labels[:128].astype(np.int32)
 
 
 CASES = {

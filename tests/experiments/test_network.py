@@ -114,6 +114,7 @@ def test_torchvisions_weights_get_the_network_they_are_for(name, symmetric):
     assert getattr(model_of(adapted, num_classes=3), "transform_input", False) == symmetric
 
 
+@pytest.mark.slow
 def test_a_run_with_frozen_layers_resumes_bit_for_bit(tmp_path):
     flags = [*SHORT, "--freeze", "Conv_*, !Conv_2", "--optimizer", "adam", "--lr", "0.001"]
     assert main([*flags, "--steps", "5", "--out", str(tmp_path / "whole")]) == 0

@@ -13,7 +13,7 @@ from experiments.cifar import main
 from tests.experiments.short_run import ROOT, SHORT, STEPS, assert_same_run, final_state, records
 
 
-@pytest.mark.parametrize("stop", [5, 12, 19])
+@pytest.mark.parametrize("stop", [5, *(pytest.param(stop, marks=pytest.mark.slow) for stop in (12, 19))])
 def test_ended_by_steps_and_resumed_is_never_ended(finished, tmp_path, stop):
     reference, _ = finished
     out = tmp_path / "run"
@@ -67,7 +67,8 @@ def test_stopped_by_a_signal_and_resumed_is_never_stopped(finished, tmp_path, nu
 
 
 @pytest.mark.parametrize(
-    "place", ["create_state", pytest.param("channel_statistics", marks=pytest.mark.slow), "predict"]
+    "place",
+    [*(pytest.param(place, marks=pytest.mark.slow) for place in ("create_state", "channel_statistics")), "predict"],
 )
 def test_a_signal_outside_the_steps_ends_cleanly(tmp_path, place):
     program = (

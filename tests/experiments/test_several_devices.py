@@ -78,7 +78,7 @@ def reference(tmp_path_factory):
     return out
 
 
-@pytest.mark.parametrize("form", FORMS)
+@pytest.mark.parametrize("form", [pytest.param("pmap", marks=pytest.mark.slow), "fsdp"])
 def test_a_run_on_several_devices_is_that_of_one_and_resumes_bit_for_bit(reference, tmp_path, form, capsys):
     whole, parts = tmp_path / "whole", tmp_path / "parts"
     assert main([*EPOCH, *FORMS[form], "--out", str(whole)]) == 0

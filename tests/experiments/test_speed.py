@@ -169,7 +169,8 @@ def test_lbfgs_does_not_take_groups():
         optimizer_of(config, schedule_of(config, 10))
 
 
-@pytest.mark.parametrize("recipe", ["speed", pytest.param("speed_muon", marks=pytest.mark.slow)])
+@pytest.mark.slow
+@pytest.mark.parametrize("recipe", ["speed", "speed_muon"])
 def test_a_run_stopped_and_resumed_is_never_stopped(tmp_path, recipe):
     flags = ["--recipe", recipe, "--dataset", "digits", "--batch-size", "8", "--epochs", "1", "--no-report",
              "--whiten-bias-epochs", "0.02", "--flip", "--no-test-crops"]  # 179 updates an epoch  # fmt: skip

@@ -12,10 +12,11 @@ from jaxdl.models.inverted_residual import InvertedResidual
 from jaxdl.nn import Conv
 from tests.models.parity import assert_parity
 
-BIG = [f"efficientnet_b{number}" for number in range(1, 8)]
+NAMES = [f"efficientnet_b{number}" for number in range(8)]
 
 
-@pytest.mark.parametrize("name", ["efficientnet_b0", *(pytest.param(name, marks=pytest.mark.slow) for name in BIG)])
+@pytest.mark.slow
+@pytest.mark.parametrize("name", NAMES)
 def test_logits_equal_torchvisions(name):
     assert_parity(name, getattr(efficientnet, name), size=64, gradient=name == "efficientnet_b0")
 

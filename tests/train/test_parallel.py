@@ -80,7 +80,7 @@ def compare_all_forms(model, *, steps, size=16, side=32, tolerance=1e-5, optimiz
         assert_agree(state.opt_state, reference.opt_state, 100 * tolerance)
 
 
-@pytest.mark.parametrize("accumulate", [1, 2])
+@pytest.mark.parametrize("accumulate", [pytest.param(1, marks=pytest.mark.slow), 2])
 def test_twenty_steps_of_the_course_network_are_those_of_one_device(accumulate):
     small = optim.create("sgd", learning_rate=1e-3, momentum=0.9, clip_norm=1.0)  # a large one makes much of rounding
     compare_all_forms(models.create("cifar_cnn"), steps=20, accumulate=accumulate, optimizer=small)
