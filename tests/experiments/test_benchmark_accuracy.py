@@ -15,6 +15,7 @@ from experiments.benchmark import accuracy, learning, learning_record
 from experiments.benchmark.__main__ import main
 from experiments.benchmark.accuracy import Contest, Training
 from experiments.benchmark.contestants import LeftOutError, learn_airbench94, learn_pytorch, learn_recipe
+from experiments.benchmark.networks import speed_cnn
 from experiments.benchmark.options import Options
 from experiments.benchmark.process import Evaluation, Ready
 from experiments.benchmark.task import Task
@@ -300,7 +301,7 @@ def test_airbench94_has_the_published_rates():
     assert (rates[0], rates[109], rates[476]) == (0.2, 1.0, pytest.approx(0.07))
     np.testing.assert_allclose(np.diff(rates[:110]), 0.8 / 109)
     np.testing.assert_allclose(np.diff(rates[109:]), -0.93 / 367)
-    model = learn_airbench94.network(torch)
+    model = speed_cnn.pytorch()
     norms, others = learn_airbench94.optimizer_of(torch, model, 1024).param_groups
     kilostep = 1024 * (1 + 1 / 0.15)
     assert (norms["lr"], others["lr"]) == pytest.approx((64 * 11.5 / kilostep, 11.5 / kilostep))
@@ -312,7 +313,7 @@ def test_airbench94_has_the_published_rates():
 
 def test_airbench94_begins_by_handing_channels_on(rng):
     torch = pytorch.torch()
-    layer = learn_airbench94.network(torch)[2]
+    layer = speed_cnn.pytorch()[2]
     x = torch.tensor(rng.normal(size=(2, 24, 6, 6)).astype(np.float32))
     torch.testing.assert_close(layer(x)[:, :24], x)
 
@@ -349,14 +350,14 @@ def test_airbench94_shows_each_image_one_way_round_and_then_the_other(tiny, monk
     monkeypatch.setattr(learn_airbench94, "shifted", lambda torch, padded: padded[:, :, 2:-2, 2:-2])
     monkeypatch.setattr(torch, "randperm", lambda count, device: torch.arange(count))
     seen = []
-    network = learn_airbench94.network
+    network = speed_cnn.pytorch
 
-    def watched(torch):
-        model = network(torch)
+    def watched():
+        model = network()
         model.register_forward_pre_hook(lambda _, arguments: seen.append(arguments[0].clone()))
         return model
 
-    monkeypatch.setattr(learn_airbench94, "network", watched)
+    monkeypatch.setattr(speed_cnn, "pytorch", watched)
     method = learn_airbench94.Method(Task(subject="accuracy", contestant="airbench94:3", dataset="digits"))
     for _ in method.training():
         pass

@@ -182,6 +182,7 @@ def test_bf16_and_adamw_and_every_augmentation_train(tmp_path):
     assert main([*flags, "--out", str(tmp_path / "run")]) == 0
 
 
+@pytest.mark.slow
 def test_runs_without_out_get_folders_of_their_own(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(time, "strftime", lambda *_: "20260101-000000")

@@ -1,6 +1,7 @@
 """The lessons run, say so in two languages, and cover the material; the command lists and runs them."""
 
 import ast
+import gc
 import importlib
 import os
 import re
@@ -32,9 +33,11 @@ CHINESE = re.compile(r"[一-鿿]")
 
 @pytest.fixture(autouse=True)
 def _as_in_a_process_of_its_own():
-    """What a lesson prints and computes there does not depend on the tests' strictness about ranks."""
+    """A lesson knows nothing of the tests' strictness about ranks, and leaves no programs behind."""
     with jax.numpy_rank_promotion("allow"):
         yield
+    jax.clear_caches()
+    gc.collect()
 
 
 @pytest.mark.parametrize("lesson", LESSONS, ids=lambda lesson: lesson.name)

@@ -82,6 +82,7 @@ def test_a_folder_of_pictures_predicts_as_the_split_that_they_are_from(finished,
         assert float(line["probability"]) == pytest.approx(float(theirs[row]["probability"]), rel=1e-4)
 
 
+@pytest.mark.slow
 def test_views_average_logits(finished, tmp_path):
     run, _ = finished
     for views in ("one", "mirror", "mirror-shift"):

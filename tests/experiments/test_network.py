@@ -57,6 +57,7 @@ def test_freeze_means_patterns_or_all_but_the_classifier():
     assert frozen_patterns("Conv_*, !Conv_2", model, images) == ["Conv_*", "!Conv_2"]
 
 
+@pytest.mark.slow
 def test_a_run_starts_from_the_file_and_resumes_without_it(course_file, tmp_path, capsys):
     path, _ = course_file
     out = tmp_path / "run"

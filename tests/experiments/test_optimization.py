@@ -63,6 +63,7 @@ def test_a_run_with_everything_on_resumes_bit_for_bit(tmp_path):
     assert not np.array_equal(average["Conv_0"]["kernel"], whole.params["Conv_0"]["kernel"])
 
 
+@pytest.mark.slow
 def test_patience_ends_a_run_that_gets_no_better(tmp_path, capsys):
     flags = [*SHORT, "--lr", "1e-9", "--epochs", "8", "--patience", "2", "--out", str(tmp_path / "run")]
     assert main(flags) == 0

@@ -17,6 +17,7 @@ def shapes(stem, size):
     )
 
 
+@pytest.mark.slow
 def test_logits_and_gradients_equal_torchvisions():
     assert_parity("alexnet", AlexNet, size=95, gradient=True)
 

@@ -10,6 +10,7 @@ import numpy as np
 
 from experiments.benchmark import learning
 from experiments.benchmark.contestants.torch_device import TorchDevice
+from experiments.benchmark.networks import speed_cnn
 from experiments.benchmark.task import Task
 from jaxdl.data.dataset import channel_statistics
 
@@ -18,11 +19,8 @@ if TYPE_CHECKING:
 
 EPOCHS = 9.9
 BATCH_SIZE, EVAL_BATCH = 1024, 2000
-WHITENED, WIDTHS = 24, (64, 256, 256)
 WHITENING_IMAGES, WHITENING_EPSILON = 5000, 5e-4
 WHITENING_BIAS_EPOCHS = 3  # for which the first layer's bias trains
-NORM_MOMENTUM, NORM_EPSILON = 0.4, 1e-12
-OUTPUT_SCALE = 1 / 9
 # Per 1024 examples, and with the lengthening of steps by Nesterov's momentum taken out; losses are summed.
 LEARNING_RATE, WEIGHT_DECAY, MOMENTUM, NORM_BIAS_FACTOR = 11.5, 0.0153, 0.85, 64.0
 KILOSTEP = 1024 * (1 + 1 / (1 - MOMENTUM))
@@ -59,7 +57,7 @@ class Method:
             images = torch.where(mirrored, images.flip(3), images)
         padded = torch.nn.functional.pad(images, (SHIFT,) * 4, mode="reflect")
 
-        model = self._model = network(torch).to(self._device, memory_format=torch.channels_last)
+        model = self._model = speed_cnn.pytorch().to(self._device, memory_format=torch.channels_last)
         self.parameters = sum(parameter.numel() for parameter in model.parameters() if parameter.requires_grad)
         model[0].weight.data.copy_(kernel)
         lookahead = Lookahead(torch, model)
@@ -124,41 +122,12 @@ class Method:
         return self._torch.from_numpy(labels).to(self._device).long()
 
 
-def network(torch: ModuleType) -> "torch.nn.Sequential":
-    """x: float32[B, 3, 32, 32], returns float32[B, 10]. The first kernel is to be set and does not train."""
-    nn = torch.nn
-
-    class Scale(nn.Module):
-        def forward(self, x):
-            return x * OUTPUT_SCALE
-
-    def convolution(inputs, outputs):
-        layer = nn.Conv2d(inputs, outputs, 3, padding=1, bias=False)
-        nn.init.dirac_(layer.weight.data[:inputs])  # these filters begin by handing their channel on
-        return layer
-
-    def norm(features):
-        layer = nn.BatchNorm2d(features, eps=NORM_EPSILON, momentum=NORM_MOMENTUM)
-        layer.weight.requires_grad_(False)
-        return layer
-
-    first = nn.Conv2d(3, WHITENED, 2)
-    first.weight.requires_grad_(False)
-    nn.init.zeros_(first.bias)
-    layers, inputs = [first, nn.GELU()], WHITENED
-    for features in WIDTHS:
-        layers += [convolution(inputs, features), nn.MaxPool2d(2), norm(features), nn.GELU()]
-        layers += [convolution(features, features), norm(features), nn.GELU()]
-        inputs = features
-    return nn.Sequential(*layers, nn.MaxPool2d(3), nn.Flatten(), nn.Linear(inputs, 10, bias=False), Scale())
-
-
 def whitening(torch: ModuleType, images: "torch.Tensor") -> "torch.Tensor":
     """float32[24, 3, 2, 2]: the principal axes of the images' 2x2 patches, scaled to variance 1, with both signs."""
     patches = torch.nn.functional.unfold(images.contiguous(), 2).transpose(1, 2).reshape(-1, 12)
     variances, axes = torch.linalg.eigh(patches.T @ patches / len(patches))
     scaled = (axes / torch.sqrt(variances.clamp_min(0) + WHITENING_EPSILON)).T.flip(0)
-    return torch.cat([scaled, -scaled]).reshape(WHITENED, 3, 2, 2)
+    return torch.cat([scaled, -scaled]).reshape(speed_cnn.WHITENED, 3, 2, 2)
 
 
 def optimizer_of(torch: ModuleType, model: "torch.nn.Sequential", batch_size: int) -> "torch.optim.SGD":

@@ -9,8 +9,8 @@ and enter it here.
 from collections.abc import Mapping
 from types import MappingProxyType, ModuleType
 
-from experiments.benchmark.networks import cifar_cnn, quick_cnn, resnet18
+from experiments.benchmark.networks import cifar_cnn, quick_cnn, resnet18, speed_cnn
 
 NETWORKS: Mapping[str, ModuleType] = MappingProxyType(
-    {"cifar_cnn": cifar_cnn, "quick_cnn": quick_cnn, "resnet18": resnet18}
+    {"cifar_cnn": cifar_cnn, "quick_cnn": quick_cnn, "resnet18": resnet18, "speed_cnn": speed_cnn}
 )
