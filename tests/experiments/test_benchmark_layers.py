@@ -157,6 +157,7 @@ def test_turns_alternate_and_the_best_is_kept(monkeypatch):
     assert found == {"a": 2.0, "b": 1.5}
 
 
+@pytest.mark.slow
 def test_the_file_has_every_layer_and_shares_of_them_all(measured):
     found, _ = measured
     (result,) = found["results"]
@@ -180,6 +181,7 @@ def test_the_file_has_every_layer_and_shares_of_them_all(measured):
     assert result["matrix_product_flops_per_second"]["jaxdl"] > 1e8
 
 
+@pytest.mark.slow
 def test_the_table_says_what_the_file_says(measured):
     found, printed = measured
     (result,) = found["results"]

@@ -176,6 +176,7 @@ def test_training_without_validation_keeps_no_best(tmp_path):
     assert json.loads((out / "summary.json").read_text())["best_val_accuracy"] is None
 
 
+@pytest.mark.slow
 def test_bf16_and_adamw_and_every_augmentation_train(tmp_path):
     flags = ["--dataset", "digits", "--steps", "3", "--precision", "bf16", "--optimizer", "adamw", "--lr", "0.01",
              "--cutout", "8", "--label-smoothing", "0.1", "--clip-norm", "1", "--flip"]  # fmt: skip

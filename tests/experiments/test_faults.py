@@ -154,6 +154,7 @@ def test_updates_that_are_not_finite_are_left_out_and_counted(tmp_path, capsys, 
     assert all(np.isfinite(leaf).all() for leaf in jax.tree.leaves(state.params))
 
 
+@pytest.mark.slow
 def test_a_picture_that_cannot_be_read_ends_a_streamed_run_with_a_line(picture_folder, tmp_path):
     out = tmp_path / "run"
     flags = ["--dataset", "folder", "--data-dir", str(picture_folder), "--stream", "--model", "cifar_cnn",

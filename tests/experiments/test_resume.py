@@ -68,7 +68,7 @@ def test_stopped_by_a_signal_and_resumed_is_never_stopped(finished, tmp_path, nu
 
 @pytest.mark.parametrize(
     "place",
-    [*(pytest.param(place, marks=pytest.mark.slow) for place in ("create_state", "channel_statistics")), "predict"],
+    ["create_state", *(pytest.param(place, marks=pytest.mark.slow) for place in ("channel_statistics", "predict"))],
 )
 def test_a_signal_outside_the_steps_ends_cleanly(tmp_path, place):
     program = (

@@ -110,6 +110,7 @@ def test_two_processes_of_two_devices_are_one_run(reference, tmp_path, form):
     assert "accuracy" not in ends[1][1]
 
 
+@pytest.mark.slow
 def test_a_signal_to_one_of_two_processes_saves_both_and_one_process_goes_on(tmp_path):
     out = tmp_path / "run"
     pair = Pair(*SHORT, "--epochs", "1000", out=out)

@@ -100,7 +100,7 @@ def test_twenty_steps_of_a_resnet_are_those_of_one_device(accumulate):
     "options",
     [
         pytest.param({"mix": partial(augment.mixup, num_classes=10)}, marks=pytest.mark.slow),
-        {"mix": partial(augment.cutmix, num_classes=10), "size": 21},
+        pytest.param({"mix": partial(augment.cutmix, num_classes=10), "size": 21}, marks=pytest.mark.slow),
         pytest.param({"size": 21}, marks=pytest.mark.slow),
         {"size": 20, "accumulate": 2},
         pytest.param({"penalty": lambda params: 0.01 * optax.tree.norm(params, squared=True)}, marks=pytest.mark.slow),
