@@ -1,9 +1,12 @@
-"""One finished run that the tests of the command share; none of them changes it."""
+"""What tests of the commands share: a finished run that none of them changes, and a dataset of a moment."""
 
 import subprocess
 
+import numpy as np
 import pytest
 
+from experiments.benchmark import learning
+from jaxdl.data.dataset import Dataset
 from tests.experiments.short_run import ROOT, SHORT, command
 
 
@@ -16,3 +19,17 @@ def finished(tmp_path_factory):
     )
     assert done.returncode == 0, done.stderr
     return out, done
+
+
+@pytest.fixture
+def tiny(monkeypatch, rng):
+    """A dataset of 96 and 40 random images, in place of any other."""
+    stored = {
+        "train_images": rng.integers(0, 256, (96, 32, 32, 3), np.uint8),
+        "train_labels": rng.integers(0, 10, 96, np.int32),
+        "test_images": rng.integers(0, 256, (40, 32, 32, 3), np.uint8),
+        "test_labels": rng.integers(0, 10, 40, np.int32),
+    }
+    found = Dataset.of("tiny", stored, classes=tuple("0123456789"), source="", fingerprint="")
+    monkeypatch.setattr(learning, "dataset", lambda task: found)
+    return found

@@ -127,7 +127,7 @@ def whitening(torch: ModuleType, images: "torch.Tensor") -> "torch.Tensor":
     patches = torch.nn.functional.unfold(images.contiguous(), 2).transpose(1, 2).reshape(-1, 12)
     variances, axes = torch.linalg.eigh(patches.T @ patches / len(patches))
     scaled = (axes / torch.sqrt(variances.clamp_min(0) + WHITENING_EPSILON)).T.flip(0)
-    return torch.cat([scaled, -scaled]).reshape(speed_cnn.WHITENED, 3, 2, 2)
+    return torch.cat([scaled, -scaled]).reshape(-1, 3, 2, 2)
 
 
 def optimizer_of(torch: ModuleType, model: "torch.nn.Sequential", batch_size: int) -> "torch.optim.SGD":

@@ -2,6 +2,8 @@
 
 from typing import TYPE_CHECKING
 
+from experiments.benchmark.networks import whitening
+
 if TYPE_CHECKING:
     import flax.linen
     import torch
@@ -9,30 +11,17 @@ if TYPE_CHECKING:
 
 BATCH_SIZE = 256
 STAGES = ((16, 1), (64, 2), (128, 2))  # features, convolutions
-WHITENED = 24  # channels of the first layer; the others begin with random numbers there, which costs the same
 
 
 def flax(dtype: "DTypeLike") -> "flax.linen.Module":
     """``apply(variables, x, train=...)``; x: float[B, 32, 32, 3], returns float32[B, 10]."""
     import flax.linen as nn
-    import jax
     import jax.numpy as jnp
-
-    class Whiten(nn.Module):
-        @nn.compact
-        def __call__(self, x):
-            shape = (2, 2, x.shape[-1], WHITENED)
-            start = nn.initializers.lecun_normal()
-            kernel = self.variable("batch_stats", "kernel", lambda: start(self.make_rng("params"), shape))
-            kernel = kernel.value.astype(dtype)
-            return jax.lax.conv_general_dilated(
-                x.astype(dtype), kernel, (1, 1), "VALID", dimension_numbers=("NHWC", "HWIO", "NHWC")
-            )
 
     class QuickNetwork(nn.Module):
         @nn.compact
         def __call__(self, x, *, train):
-            x = nn.gelu(Whiten()(x))
+            x = nn.gelu(whitening.flax(dtype)(x))
             for features, depth in STAGES:
                 for layer in range(depth):
                     x = nn.Conv(features, (3, 3), padding=1, use_bias=False, dtype=dtype)(x)
@@ -48,9 +37,9 @@ def pytorch() -> "torch.nn.Module":
     """x: float32[B, 3, 32, 32], returns float32[B, 10]."""
     from torch import nn
 
-    whiten = nn.Conv2d(3, WHITENED, 2, bias=False)
+    whiten = nn.Conv2d(3, whitening.WHITENED, 2, bias=False)
     whiten.weight.requires_grad_(False)
-    layers, channels = [whiten, nn.GELU(approximate="tanh")], WHITENED
+    layers, channels = [whiten, nn.GELU(approximate="tanh")], whitening.WHITENED
     for features, depth in STAGES:
         for layer in range(depth):
             layers.append(nn.Conv2d(channels, features, 3, padding=1, bias=False))

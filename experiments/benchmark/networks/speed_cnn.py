@@ -2,13 +2,15 @@
 
 from typing import TYPE_CHECKING
 
+from experiments.benchmark.networks import whitening
+
 if TYPE_CHECKING:
     import flax.linen
     import torch
     from jax.typing import DTypeLike
 
 BATCH_SIZE = 256  # of the published 1024 the contestants together would want twenty gigabytes
-WHITENED, WIDTHS = 24, (64, 256, 256)
+WIDTHS = (64, 256, 256)
 NORM_MOMENTUM, NORM_EPSILON = 0.4, 1e-12  # momentum as PyTorch has it
 OUTPUT_SCALE = 1 / 9
 
@@ -16,25 +18,12 @@ OUTPUT_SCALE = 1 / 9
 def flax(dtype: "DTypeLike") -> "flax.linen.Module":
     """``apply(variables, x, train=...)``; x: float[B, 32, 32, 3], returns float32[B, 10]."""
     import flax.linen as nn
-    import jax
     import jax.numpy as jnp
-
-    class Whiten(nn.Module):
-        @nn.compact
-        def __call__(self, x):
-            shape = (2, 2, x.shape[-1], WHITENED)
-            start = nn.initializers.lecun_normal()
-            kernel = self.variable("batch_stats", "kernel", lambda: start(self.make_rng("params"), shape))
-            bias = self.param("bias", nn.initializers.zeros, (WHITENED,))
-            y = jax.lax.conv_general_dilated(
-                x.astype(dtype), kernel.value.astype(dtype), (1, 1), "VALID", dimension_numbers=("NHWC", "HWIO", "NHWC")
-            )
-            return y + bias.astype(dtype)[None, None, None]
 
     class SpeedNetwork(nn.Module):
         @nn.compact
         def __call__(self, x, *, train):
-            x = nn.gelu(Whiten()(x), approximate=False)
+            x = nn.gelu(whitening.flax(dtype, use_bias=True)(x), approximate=False)
             for features in WIDTHS:
                 for layer in range(2):
                     x = nn.Conv(features, (3, 3), padding=1, use_bias=False, dtype=dtype)(x)
@@ -72,10 +61,10 @@ def pytorch() -> "torch.nn.Sequential":
         layer.weight.requires_grad_(False)
         return layer
 
-    first = nn.Conv2d(3, WHITENED, 2)
+    first = nn.Conv2d(3, whitening.WHITENED, 2)
     first.weight.requires_grad_(False)
     nn.init.zeros_(first.bias)
-    layers, inputs = [first, nn.GELU()], WHITENED
+    layers, inputs = [first, nn.GELU()], whitening.WHITENED
     for features in WIDTHS:
         layers += [convolution(inputs, features), nn.MaxPool2d(2), norm(features), nn.GELU()]
         layers += [convolution(features, features), norm(features), nn.GELU()]
