@@ -9,6 +9,8 @@ import re
 import shutil
 import sys
 import time
+import traceback
+import warnings
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
@@ -282,10 +284,10 @@ def _flush(folder: Path) -> None:
 
 @functools.cache
 def _hush_orbax() -> None:
-    """Drops the tracebacks that are shown beside the exceptions which Orbax raises, once a file cannot be written."""
+    """Drops what is shown beside the exceptions which Orbax raises, once a file cannot be written."""
     logging.getLogger("absl").addFilter(lambda record: "_SignalingThread.run() raised" not in str(record.msg))
-    unclaimed = re.compile(rf"never retrieved.*(orbax|tensorstore|{re.escape(UNFINISHED)})", re.DOTALL)
-    logging.getLogger("asyncio").addFilter(lambda record: not unclaimed.search(record.getMessage()))
+    logging.getLogger("asyncio").addFilter(lambda record: not _unclaimed_by_orbax(record))
+    warnings.filterwarnings("ignore", "coroutine 'async_serialize.* was never awaited", RuntimeWarning)
     shown = sys.unraisablehook
 
     def hook(unraisable):
@@ -294,3 +296,11 @@ def _hush_orbax() -> None:
             shown(unraisable)
 
     sys.unraisablehook = hook
+
+
+def _unclaimed_by_orbax(record: logging.LogRecord) -> bool:
+    """Whether asyncio tells of a second failed write, after the one that Orbax raised."""
+    if "never retrieved" not in (said := record.getMessage()):
+        return False
+    raised = "".join(traceback.format_exception(record.exc_info[1])) if record.exc_info else ""
+    return any(name in said + raised for name in ("orbax", "tensorstore", "epath", UNFINISHED))

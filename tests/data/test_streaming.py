@@ -222,6 +222,7 @@ import signal
 signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background job ignores it
 import sys
 import grain  # whose import, like that of jax, now and then loses an exception raised by a signal
+sys.unraisablehook = lambda lost: lost.exc_type is KeyboardInterrupt or sys.__unraisablehook__(lost)  # pressed again
 from jaxdl.data import sources
 from jaxdl.data.streaming import TrainBatches
 

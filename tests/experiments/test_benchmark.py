@@ -7,44 +7,23 @@ import signal
 import subprocess
 import sys
 import time
-from functools import partial
 from pathlib import Path
 
 import jax
-import jax.numpy as jnp
-import numpy as np
 import pytest
 
 from experiments.benchmark import record, start
 from experiments.benchmark.__main__ import main
 from experiments.benchmark.contestants import train_jaxdl
-from experiments.benchmark.networks import NETWORKS
 from experiments.benchmark.process import BenchmarkError, Process, Ready, Round
 from experiments.benchmark.race import Lap, Race
 from experiments.benchmark.task import Task
 from experiments.benchmark.worker import Rounds
-from jaxdl import models
 from jaxdl.errors import UserError
-from jaxdl.train.state import parameter_count
-from jaxdl.transfer.conversion import from_pytorch, layout
 from tests import pytorch
 from tests.experiments.short_run import ROOT
 
 TINY = ["--rounds", "2", "--seconds", "0.05", "--batch-size", "4"]
-# where PyTorch's Sequential has the layers of quick_cnn
-QUICK_NAMES = {
-    "Whiten_0": "0",
-    **dict(zip([f"Conv_{i}" for i in range(5)], ["2", "6", "10", "13", "17"], strict=True)),
-    **dict(zip([f"BatchNorm_{i}" for i in range(5)], ["4", "8", "11", "15", "18"], strict=True)),
-    "Dense_0": "22",
-}
-SPEED_NAMES = {
-    "Whiten_0": "0",
-    **dict(zip([f"Conv_{i}" for i in range(6)], ["2", "6", "9", "13", "16", "20"], strict=True)),
-    **dict(zip([f"BatchNorm_{i}" for i in range(6)], ["4", "7", "11", "14", "18", "21"], strict=True)),
-    "Dense_0": "25",
-}
-NAMES = {"quick_cnn": QUICK_NAMES, "speed_cnn": SPEED_NAMES}
 
 
 @pytest.fixture(scope="module")
@@ -143,33 +122,6 @@ def rounds_of(rate):
         device_peak_bytes=None,
         waiting_for_data=None,
     )
-
-
-@pytest.mark.parametrize("name", NETWORKS)
-def test_the_forms_of_a_network_compute_the_same(name, rng):
-    images = rng.normal(size=(4, 32, 32, 3)).astype(np.float32)
-    ours = models.create(name, stem="cifar" if models.has_stem(name) else None)
-    theirs = NETWORKS[name].flax(jnp.float32)
-    variables = jax.jit(partial(ours.init, train=False))(jax.random.key(0), images)
-    our_logits, their_logits = (jax.jit(partial(logits_of, model, images)) for model in (ours, theirs))
-    pytorch.assert_close(their_logits(variables), our_logits(variables), 1e-5)
-    like = jax.eval_shape(partial(theirs.init, train=False), jax.random.key(0), images)
-    assert parameter_count(like["params"]) == parameter_count(variables["params"])
-
-    torch = pytorch.torch()
-    torch.manual_seed(0)
-    reference = NETWORKS[name].pytorch().train()
-    trained = sum(parameter.numel() for parameter in reference.parameters() if parameter.requires_grad)
-    assert trained == parameter_count(like["params"])
-    mapping = {"names": NAMES[name]} if name in NAMES else layout(ours)
-    kept = {key for key, value in reference.named_parameters() if value.ndim == 1 and not value.requires_grad}  # ones
-    arrays = {key: tensor.numpy() for key, tensor in reference.state_dict().items() if key not in kept}
-    expected = reference(torch.tensor(images).movedim(-1, 1)).detach()
-    pytorch.assert_close(their_logits(from_pytorch(arrays, variables, **mapping)), expected, 1e-4)
-
-
-def logits_of(model, images, variables):
-    return model.apply(variables, images, train=True, mutable=["batch_stats"])[0]
 
 
 def test_a_process_of_pytorchs_loads_no_jax():
@@ -344,7 +296,7 @@ def test_mistakes_end_with_status_2_and_a_line(tmp_path, capsys):
     for argv, says in (
         (["--subject", "trian"], "Did you mean train"),
         (["--model", "resnet-18"], "unknown model 'resnet-18'. Did you mean resnet18?"),
-        (["--model", "vgg11"], "Known: cifar_cnn, quick_cnn, resnet18."),
+        (["--model", "vgg11"], "Known: cifar_cnn, quick_cnn, resnet18, speed_cnn."),
         (["--model", ","], "--model names nothing"),
         (["--contestants", "jaxdl,pytorhc"], "unknown contestant 'pytorhc'. Did you mean pytorch?"),
         (["--subject", "input", "--contestants", "flax"], "Known: jaxdl, torchvision."),
