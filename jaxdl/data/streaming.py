@@ -115,6 +115,7 @@ class TrainBatches:
         if workers:
             self._check_shared_memory()
         self._iterators: list[Iterator[Batch]] = []
+        self._starting: list[multiprocessing.Process] = []  # the workers until there is a first batch
         self._restart(start)
 
     def __enter__(self) -> "TrainBatches":
@@ -137,6 +138,7 @@ class TrainBatches:
                 "Try again with fewer workers."
             ) from error
         self._next = step + 1
+        self._starting = []
         if not self._workers:
             return batch
         return {name: np.array(array) for name, array in batch.items()}  # shared memory is given back at once
@@ -144,6 +146,9 @@ class TrainBatches:
     def close(self) -> None:
         """Stops decoding and ends the workers."""
         self._next = None
+        starting, self._starting = self._starting, []
+        for worker in starting:  # it imports what it needs, for seconds, and would be waited for
+            worker.kill()
         iterators, self._iterators = self._iterators, []
         if iterators:
             with ThreadPoolExecutor(len(iterators)) as pool:  # each waits for its worker
@@ -172,7 +177,7 @@ class TrainBatches:
         try:
             if self._workers:
                 with _signals_held(), _without_main():
-                    _start_workers(self._iterators)
+                    self._starting = _start_workers(self._iterators)
             else:
                 self._iterators[0].start_prefetch()
         except BaseException:
@@ -218,15 +223,18 @@ class _Batches:
         )
 
 
-def _start_workers(iterators: list) -> None:
-    """Returns when every process has its orders; Grain starts them by threads of its own."""
+def _start_workers(iterators: list) -> list[multiprocessing.Process]:
+    """The processes, when each has its orders; Grain starts them by threads of its own."""
     before = set(multiprocessing.active_children())
     for iterator in iterators:
         iterator.get_state()  # has Grain make what it starts below: it closes only what it has made by itself
         iterator.start_prefetch()
     patience = time.monotonic() + 60
-    while len(set(multiprocessing.active_children()) - before) < len(iterators) and time.monotonic() < patience:
+    while len(started := set(multiprocessing.active_children()) - before) < len(iterators):
+        if time.monotonic() > patience:
+            break
         time.sleep(0.01)
+    return list(started)
 
 
 def _end_with_parent(*_) -> None:
