@@ -9,10 +9,19 @@ from rich.console import Console
 from tqdm import tqdm
 
 from experiments import flags
-from experiments.benchmark import accuracy, learning_record, learning_table, race, record, start, synthetic, table
+from experiments.benchmark import (
+    accuracy,
+    learning,
+    learning_record,
+    learning_table,
+    race,
+    record,
+    start,
+    synthetic,
+    table,
+)
 from experiments.benchmark.options import Options
 from experiments.benchmark.process import BenchmarkError
-from jaxdl.data import sources
 
 COMMAND = "experiments.benchmark"
 ABOUT = (
@@ -35,7 +44,7 @@ def _measure(argv: list[str]) -> None:
     options, given = flags.parse(argv, Options(), COMMAND, ABOUT)
     out = options.settled(given)
     learns, by_layer = options.subject == "accuracy", options.subject == "layers"
-    data = sources.load(options.dataset, options.data_dir, progress=True).source if learns else synthetic.WORDS
+    data = learning.load(options.dataset, options.data_dir, progress=True).source if learns else synthetic.WORDS
     found, console = record.about(options, argv, data=data), table.printed_to()
     found["results"] = []
     table.print_about(console, found)

@@ -7,11 +7,22 @@ import numpy as np
 from experiments.benchmark.task import Task
 from jaxdl.data import sources
 from jaxdl.data.dataset import Dataset
+from jaxdl.errors import UserError
+
+CLASSES = 10  # that the networks in PyTorch tell apart
+
+
+def load(name: str, data_dir: str | None, *, progress: bool = False) -> Dataset:
+    """As ``sources.load``; raises UserError, too, where it has not the classes that every contestant's network has."""
+    found = sources.load(name, data_dir, progress=progress)
+    if len(found.classes) != CLASSES:
+        raise UserError(f"the networks compared tell {CLASSES} classes apart, and there are {len(found.classes)}.")
+    return found
 
 
 def dataset(task: Task) -> Dataset:
     """The data of the task, all of it in memory, so that nobody's first epoch waits for a disk."""
-    found = sources.load(task.dataset, task.data_dir)
+    found = load(task.dataset, task.data_dir)
     stored = {
         "train_images": np.array(found.train.images),
         "train_labels": np.array(found.train.labels),

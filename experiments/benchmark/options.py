@@ -45,8 +45,10 @@ class Options:
     batch_size: int | None = flag(None, "images a step", least=1, unset=f"the network's own; of input, {BATCH_SIZE}")
     precision: str = flag("f32", "of the computation; bf16 is autocast in PyTorch", choices=("f32", "bf16"))
     augment: bool = flag(False, "flip and crop in jaxdl's step; the others never do", on_only=True)
-    dataset: str = flag("cifar10", "of accuracy: what is learned", choices=("cifar10", "digits"))
-    data_dir: str | None = flag(None, "of accuracy: where CIFAR-10 lies", unset="TFDS's own folder", value="PATH")
+    dataset: str = flag("cifar10", "of accuracy: what is learned", choices=("cifar10", "digits", "folder"))
+    data_dir: str | None = flag(
+        None, "of accuracy: where CIFAR-10 or the pictures lie", unset="of CIFAR-10, TFDS's own folder", value="PATH"
+    )
     target: float = flag(0.612, "of accuracy: the share of test images to be right", above=0, below=1)
     seeds: int = flag(1, "of accuracy: how many trainings of each contestant", least=1)
     budget: float = flag(600.0, "of accuracy: seconds of training after which a contestant gives up", above=0)

@@ -290,7 +290,7 @@ def test_a_file_that_came_meanwhile_is_not_written_over(tmp_path):
     assert (tmp_path / "there.json").read_text() == "kept"
 
 
-def test_mistakes_end_with_status_2_and_a_line(tmp_path, capsys):
+def test_mistakes_end_with_status_2_and_a_line(tmp_path, picture_folder, capsys):
     (tmp_path / "there.json").write_text("")
     out = str(tmp_path / "new.json")
     for argv, says in (

@@ -5,7 +5,7 @@ import itertools
 import numpy as np
 import pytest
 
-from experiments.benchmark.contestants import learn_airbench94
+from experiments.benchmark.contestants import LeftOutError, learn_airbench94
 from experiments.benchmark.networks import speed_cnn
 from experiments.benchmark.task import Task
 from tests import pytorch
@@ -17,6 +17,31 @@ def test_airbench94_runs_and_has_the_published_parameters(tiny):
     assert [*method.training()] == [1.0, 2.0]
     assert method.parameters == 1_971_352  # without the whitening's 288
     assert 0 <= method.accuracy() <= 1
+
+
+@pytest.mark.slow
+def test_airbench94_compiled_is_airbench94(tiny):
+    torch = pytorch.torch()
+    methods = [
+        kind(Task(subject="accuracy", contestant="airbench94:1", dataset="digits"))
+        for kind in (learn_airbench94.Method, learn_airbench94.Compiled)
+    ]
+    for method in methods:
+        assert [*method.training()] == [1.0]
+    plain, compiled = (method._model.state_dict() for method in methods)
+    for name, value in plain.items():
+        torch.testing.assert_close(compiled[name], value, rtol=1e-3, atol=1e-3)
+
+
+def test_airbench94_compiled_is_left_out_without_a_compiler(tiny, monkeypatch):
+    torch = pytorch.torch()
+
+    def fails(function):
+        raise RuntimeError("\nInvalidCxxCompiler: no C++ compiler\nset CXX")
+
+    monkeypatch.setattr(torch, "compile", fails)
+    with pytest.raises(LeftOutError, match=r"^torch.compile: InvalidCxxCompiler: no C\+\+ compiler$"):
+        learn_airbench94.Compiled(Task(subject="accuracy", contestant="airbench94-compile", dataset="digits"))
 
 
 def test_airbench94_whitens_patches(rng):

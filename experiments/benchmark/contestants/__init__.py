@@ -73,6 +73,7 @@ _PATHS: Mapping[tuple[str, str], str] = MappingProxyType(
         ("accuracy", COURSE): "learn_pytorch.Program",
         ("accuracy", "pytorch_tuned"): "learn_pytorch.Tuned",
         ("accuracy", "airbench94"): "learn_airbench94.Method",
+        ("accuracy", "airbench94-compile"): "learn_airbench94.Compiled",
     }
 )
 _RECIPE = "learn_recipe.Recipe"  # of the subject accuracy, every other name

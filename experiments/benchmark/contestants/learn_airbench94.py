@@ -60,6 +60,7 @@ class Method:
         model = self._model = speed_cnn.pytorch().to(self._device, memory_format=torch.channels_last)
         self.parameters = sum(parameter.numel() for parameter in model.parameters() if parameter.requires_grad)
         model[0].weight.data.copy_(kernel)
+        network = self._prepared(model)
         lookahead = Lookahead(torch, model)
         per_epoch = len(images) // self.batch_size
         steps = math.ceil(self._epochs * per_epoch)
@@ -78,7 +79,7 @@ class Method:
             rows = order[index * self.batch_size : (index + 1) * self.batch_size]
             model.train()
             with self._on.autocast():
-                loss = loss_of(model(seen[rows]), labels[rows])
+                loss = loss_of(network(seen[rows]), labels[rows])
             optimizer.zero_grad(set_to_none=True)
             loss.backward()
             optimizer.step()
@@ -91,6 +92,9 @@ class Method:
             if done in due:
                 self._on.synchronize()
                 yield done / per_epoch
+
+    def _prepared(self, model: "torch.nn.Module") -> "torch.nn.Module":
+        return model
 
     def accuracy(self) -> float:
         """Of the mean over an image, weight 1/2, and its shifts by a pixel up left and down right, 1/4 each; each the
@@ -120,6 +124,17 @@ class Method:
 
     def _labels(self, labels: np.ndarray) -> "torch.Tensor":
         return self._torch.from_numpy(labels).to(self._device).long()
+
+
+class Compiled(Method):
+    """The same, trained by ``torch.compile`` with its defaults, whose compilation is part of the training."""
+
+    def __init__(self, task: Task):
+        super().__init__(task)
+        self._on.try_compiler()
+
+    def _prepared(self, model: "torch.nn.Module") -> "torch.nn.Module":
+        return self._torch.compile(model)
 
 
 def whitening(torch: ModuleType, images: "torch.Tensor") -> "torch.Tensor":

@@ -13,7 +13,7 @@ from experiments.benchmark import learning
 from experiments.benchmark.contestants import jax_device
 from experiments.benchmark.task import Task
 from experiments.config import Config
-from experiments.data import train_batches
+from experiments.feeding import feeding
 from experiments.network import model_of
 from experiments.optimization import optimizer_of, schedule_of, steps_of
 from experiments.recipes import RECIPES, adapt
@@ -76,24 +76,20 @@ class Recipe:
                 metrics.gradient_health, depth=depth_of({"params": self._state.params}, most=GROUPS)
             ),
         )
-        train_step = devices.compile(train_step)
         accuracy = {"accuracy": metrics.correct}
         eval_step = make_eval_step(
             model, losses.cross_entropy, prepare=prepare, views=views_of(config), metrics=accuracy
         )
         self._eval_step = devices.compile(eval_step)
-        put = partial(devices.place, examples=config.batch_size)
         batches = {"batch_size": config.batch_size, "seed": config.seed}
-        with (
-            train_batches(train, start=0, config=config, **batches) as batch_at,
-            Prefetch(batch_at, start=0, stop=steps, put=put) as placed,
-        ):
+        with feeding(train_step, train, config=config, devices=devices, start=0, stop=steps, **batches) as fed:
             for due in learning.half_epochs(steps_per_epoch, steps):
                 try:
                     self._state = fit(
                         self._state,
-                        train_step,
-                        placed,
+                        fed.train_step,
+                        fed.batch_at,
+                        steps_per_call=fed.steps_per_call,
                         steps=due,
                         steps_per_epoch=steps_per_epoch,
                         learning_rate=learning_rate,

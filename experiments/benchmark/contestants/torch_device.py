@@ -2,7 +2,7 @@
 
 from functools import partial
 
-from experiments.benchmark.contestants import optional
+from experiments.benchmark.contestants import LeftOutError, optional
 from experiments.benchmark.task import Task
 
 
@@ -32,3 +32,16 @@ class TorchDevice:
         """Returns when everything asked of it is done."""
         if self.device.type == "cuda":
             self.torch.cuda.synchronize()
+
+    def try_compiler(self) -> None:
+        """Raises LeftOutError where ``torch.compile`` does not work, as without a C++ compiler."""
+        try:
+            self.torch.compile(lambda x: x + 1)(self.torch.zeros(1, device=self.device))
+        except Exception as error:
+            raise not_compiled(error) from error
+
+
+def not_compiled(error: Exception) -> LeftOutError:
+    """What a failure of ``torch.compile``, which shows itself in many ways, says in a line."""
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    return LeftOutError(f"torch.compile: {lines[0] if lines else type(error).__name__}")

@@ -6,8 +6,7 @@ from functools import partial
 import numpy as np
 
 from experiments.benchmark import synthetic
-from experiments.benchmark.contestants import LeftOutError
-from experiments.benchmark.contestants.torch_device import TorchDevice
+from experiments.benchmark.contestants.torch_device import TorchDevice, not_compiled
 from experiments.benchmark.networks import NETWORKS
 from experiments.benchmark.task import Task
 from jaxdl.data import pipeline
@@ -88,6 +87,5 @@ class Compiled(Training):
             return super().run(steps)
         except FloatingPointError:
             raise
-        except Exception as error:  # a missing or unfit C++ compiler shows itself in many ways
-            lines = [line.strip() for line in str(error).splitlines() if line.strip()]
-            raise LeftOutError(f"torch.compile: {lines[0] if lines else type(error).__name__}") from error
+        except Exception as error:
+            raise not_compiled(error) from error

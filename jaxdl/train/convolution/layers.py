@@ -14,7 +14,7 @@ import jax.numpy as jnp
 
 from jaxdl.train.convolution import products, winograd
 
-LEAST_REUSE = 576  # taps times channels, below which moving the tiles costs what their products save: 3x3 of 64
+LEAST_REUSE = 576  # products saved for a number moved, below which moving the tiles costs as much: 3x3 of 64
 LEAST_TILES = 64  # below which moving the kernel does
 LEAST_PRODUCTS = 1e8  # of the whole convolution, below which compiling costs more than most runs would win back
 
@@ -26,9 +26,9 @@ _looped: ContextVar[bool] = ContextVar("looped", default=False)
 def fast() -> AbstractContextManager:
     """A context in which a step that is being traced for a CPU has linen's convolutions computed the fast way.
 
-    3x3 kernels between 64 channels or more, and 5x5 kernels between fewer, become Winograd's (``winograd.convolution``)
-    where they have no stride and the batch is not too small; inside ``looped`` the others take their kernel's gradient
-    as products. Layers with a convolution of their own are left alone.
+    3x3 kernels between some 64 channels or more, and 5x5 kernels between fewer, become Winograd's
+    (``winograd.convolution``) where they have no stride and the batch is not too small; inside ``looped`` the others
+    take their kernel's gradient as products. Layers with a convolution of their own are left alone.
     """
     if jax.default_backend() != "cpu" or _plain.get():
         return contextlib.nullcontext()
@@ -117,13 +117,16 @@ def _convolution(
 
 def _suits_winograd(x: jax.Array, kernel: jax.Array, pads: winograd.Pads) -> bool:
     *window, channels, features = kernel.shape
-    if len(window) != 2:
+    if (
+        len(window) != 2
+        or x.dtype not in (jnp.float32, jnp.float64)
+        or any(taps not in winograd.TAPS for taps in window)
+        or not all(0 <= pad < taps for taps, sides in zip(window, pads, strict=True) for pad in sides)
+    ):
         return False
-    return (
-        math.prod((len(x), *winograd.tiles(x.shape[1:3], window, pads))) >= LEAST_TILES
-        and x.dtype in (jnp.float32, jnp.float64)
-        and all(taps in winograd.TAPS for taps in window)
-        and all(0 <= pad < taps for taps, sides in zip(window, pads, strict=True) for pad in sides)
-        and window[0] * window[1] * min(channels, features) >= LEAST_REUSE
-        and x.size * kernel.size // channels >= LEAST_PRODUCTS
-    )
+    tiles = math.prod(winograd.tiles(x.shape[1:3], window, pads))
+    if len(x) * tiles < LEAST_TILES:
+        return False
+    used = math.prod(winograd.places(x.shape[1:3], window, pads)) / (tiles * winograd.TILE**2)
+    reuse = used * math.prod(window) * 2 * channels * features / (channels + features)
+    return reuse >= LEAST_REUSE and x.size * kernel.size // channels >= LEAST_PRODUCTS

@@ -28,12 +28,12 @@ def convolution(x: jax.Array, kernel: jax.Array, pads: Pads, precision: Any = No
 
 def tiles(size: Sequence[int], window: Sequence[int], pads: Pads) -> tuple[int, int]:
     """How many there are down and across an image of ``size``."""
-    down, across = (-(-places // TILE) for places in _places(size, window, pads))
+    down, across = (-(-side // TILE) for side in places(size, window, pads))
     return down, across
 
 
-def _places(size: Sequence[int], window: Sequence[int], pads: Pads) -> tuple[int, int]:
-    """The outputs down and across."""
+def places(size: Sequence[int], window: Sequence[int], pads: Pads) -> tuple[int, int]:
+    """How many outputs there are down and across."""
     sides = zip(size, window, pads, strict=True)
     down, across = (side + low + high - taps + 1 for side, taps, (low, high) in sides)
     return down, across
@@ -59,7 +59,7 @@ def _convolved(x: jax.Array, kernel: jax.Array, pads: Pads, precision: Any, *, t
     """transposed: the kernel is float[h, w, F, C]."""
     rows, columns = (matrices(TILE, taps) for taps in kernel.shape[:2])
     shape = x.shape[1:3], kernel.shape[:2], pads
-    places, counts = _places(*shape), tiles(*shape)
+    (height, width), counts = places(*shape), tiles(*shape)
     seen = _tiles(x, rows.inputs, columns.inputs, counts, [low for low, _ in pads])
     taps = np.kron(rows.kernel, columns.kernel).astype(kernel.dtype)
     weights = jnp.matmul(taps, kernel.reshape(taps.shape[1], -1), precision="highest")
@@ -70,7 +70,7 @@ def _convolved(x: jax.Array, kernel: jax.Array, pads: Pads, precision: Any, *, t
         product = jax.lax.dot_general(one, other, contracted, precision=precision)
         product = product.reshape(len(product), len(x), *counts, -1)
         lines.append(_interleaved(_combined(columns.outputs.T, product), axis=2))
-    return _interleaved(_combined(rows.outputs.T, lines), axis=1)[:, : places[0], : places[1]]
+    return _interleaved(_combined(rows.outputs.T, lines), axis=1)[:, :height, :width]
 
 
 def _by_kernel(x: jax.Array, gradient: jax.Array, shape: Sequence[int], pads: Pads, precision: Any) -> jax.Array:

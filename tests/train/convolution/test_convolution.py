@@ -235,6 +235,8 @@ def test_own_convolutions_are_left_alone(monkeypatch):
         ((64, 16, 16, 64), 64, True),
         ((64, 16, 16, 63), 64, False),  # few channels
         ((64, 16, 16, 64), 63, False),
+        ((64, 15, 15, 64), 64, False),  # tiles that the image does not fill
+        ((64, 15, 15, 64), 256, True),
         ((15, 8, 8, 512), 512, False),  # 60 tiles
         ((16, 8, 8, 512), 512, True),
     ],
