@@ -20,7 +20,7 @@ def keep_freed() -> None:
     except (OSError, AttributeError):
         return
     set_option(M_MMAP_MAX, 0)
-    set_option(M_TRIM_THRESHOLD, 2**31 - 1)
+    set_option(M_TRIM_THRESHOLD, -1)  # never, where 2 GiB, the largest number it takes, are less than a step frees
     set_option(M_TOP_PAD, 2**28)
     set_option(M_ARENA_MAX, 1)
 
