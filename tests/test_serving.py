@@ -30,7 +30,7 @@ np.save(sys.argv[3], np.concatenate([served.call(images), served.call(images[:1]
         ("cifar_cnn", {}),
         pytest.param("densenet121", {"sizes": (2, 2, 2, 2)}, marks=pytest.mark.slow),
         ("quick_cnn", {}),
-        ("resnet18", {"stem": "cifar"}),
+        pytest.param("resnet18", {"stem": "cifar"}, marks=pytest.mark.slow),
         pytest.param("shufflenet_v2_x0_5", {}, marks=pytest.mark.slow),
         ("vit_b_32", {"stem": "cifar", "depth": 1}),
     ],

@@ -308,6 +308,8 @@ def test_mistakes_end_with_status_2_and_a_line(tmp_path, picture_folder, capsys)
         (["--subject", "accuracy", "--contestants", "quick:0"], "quick:0: after the colon comes a number of epochs"),
         (["--contestants", "jaxdl:4"], "unknown contestant 'jaxdl:4'. Did you mean jaxdl?"),
         (["--subject", "accuracy", "--data-dir", str(tmp_path / "no")], "is not a folder"),
+        (["--subject", "accuracy", "--dataset", "folder"], "needs --data-dir"),
+        (["--subject", "accuracy", "--dataset", "folder", "--data-dir", str(picture_folder)], "and there are 2."),
         (["--subject", "accuracy", "--target", "1"], "--target must be less than 1"),
         (["--rounds", "0"], "--rounds must be at least 1, got 0."),
         (["--seconds", "0"], "--seconds must be greater than 0"),
@@ -322,4 +324,4 @@ def test_mistakes_end_with_status_2_and_a_line(tmp_path, picture_folder, capsys)
         error = capsys.readouterr().err
         assert says in error, argv
         assert len(error.splitlines()) == 1
-    assert [path.name for path in tmp_path.iterdir()] == ["there.json"]
+    assert {path.name for path in tmp_path.iterdir()} == {"there.json", "pictures"}

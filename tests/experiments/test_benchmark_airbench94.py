@@ -20,6 +20,7 @@ def test_airbench94_runs_and_has_the_published_parameters(tiny):
 
 
 @pytest.mark.slow
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")  # of PyTorch's compiler to itself
 def test_airbench94_compiled_is_airbench94(tiny):
     torch = pytorch.torch()
     methods = [

@@ -25,14 +25,13 @@ SUMMARY = {
 
 
 def test_a_run_prints_a_header_lines_and_its_result(finished):
-    _, done = finished
+    _, printed = finished
     for words in ("device   CPU", "dataset  digits: 1,294 images to train, 143 to validate, 360 to test",
                   "scikit-learn's bundled", "model    cifar_cnn, 145,578 parameters", "recipe   course: sgd",
                   "epoch 1/3  train loss", "epoch 3/3", "images/s", "test accuracy",
                   "underfitting: ", "report.html"):  # fmt: skip
-        assert words in done.stdout
-    assert "\r" not in done.stdout  # no progress bar where there is no terminal
-    assert done.stderr == ""
+        assert words in printed
+    assert "\r" not in printed  # no progress bar where there is no terminal
 
 
 def test_a_run_leaves_its_files(finished):
@@ -87,6 +86,7 @@ def test_records_hold_each_layers_gradient(finished):
     assert all(last[f"train_no_gradient/{group}"] == 0 for group in first["groups"])
 
 
+@pytest.mark.slow
 def test_without_a_report_only_the_diagnosis_is_given(tmp_path, capsys):
     out = tmp_path / "run"
     assert main([*SHORT, "--steps", "12", "--out", str(out)]) == 0
@@ -120,7 +120,7 @@ def test_the_same_seed_gives_the_same_run_and_another_seed_another(finished, tmp
     assert records(tmp_path / "other")[1] != records(reference)[1]
 
 
-@pytest.mark.parametrize("batch_size", ["7", "64", "359"])
+@pytest.mark.parametrize("batch_size", ["7", "359"])
 def test_the_test_split_is_counted_once_at_any_batch_size(tmp_path, batch_size):
     out = tmp_path / "run"
     flags = ["--dataset", "digits", "--model", "cifar_cnn", "--recipe", "course", "--steps", "1"]

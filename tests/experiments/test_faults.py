@@ -48,6 +48,7 @@ def test_killed_at_random_moments_it_ends_as_if_it_had_never_been(finished, tmp_
     assert_same_run(out, finished[0])
 
 
+@pytest.mark.slow
 def test_a_run_killed_before_its_first_checkpoint_starts_again(finished, tmp_path):
     out = tmp_path / "run"
     assert main([*SHORT, "--steps", "2", "--out", str(out)]) == 0

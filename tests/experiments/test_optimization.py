@@ -52,6 +52,7 @@ def test_momentum_of_zero_needs_no_second_flag():
     optimizer_of(config, schedule_of(config, 100))
 
 
+@pytest.mark.slow
 def test_a_run_with_everything_on_resumes_bit_for_bit(tmp_path):
     assert main([*EVERYTHING, "--out", str(tmp_path / "whole")]) == 0
     assert main([*EVERYTHING, "--steps", "17", "--out", str(tmp_path / "parted")]) == 0
