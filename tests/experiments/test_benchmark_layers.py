@@ -122,7 +122,7 @@ def test_pytorch_is_given_the_same_convolution(name, by_input, monkeypatch):
     ours, pull = jax.vjp(lambda params, x: layer.call({"params": params}, x)[0], params, x)
     pytorch.assert_close(jnp.moveaxis(ours, -1, 1), theirs.forward().detach(), 1e-4)
     by_params, by_x = pull(jnp.asarray(arguments.gradient))
-    *their_by_x, their_by_kernel = theirs.backward()
+    *their_by_x, their_by_kernel = theirs.both()
     pytorch.assert_close(by_params["kernel"].transpose(3, 2, 0, 1), their_by_kernel, 1e-4)
     assert len(their_by_x) == by_input  # the first layer takes no gradient by its images
     for gradient in their_by_x:
@@ -167,7 +167,7 @@ def test_the_file_has_every_layer_and_shares_of_them_all(measured):
     assert [row["multiply_adds"] for row in rows] == [2_457_600, 6_553_600, 3_276_800, 0, 0, 0, 65_536, 640]
     assert sum(row["share"] for row in rows) == pytest.approx(1)
     assert [row["way"] for row in rows[:3]] == ["XLA's", "winograd", "XLA's"]
-    assert all(row["forward_seconds"] > 0 and row["backward_seconds"] > 0 for row in rows)
+    assert all(row["forward_seconds"] > 0 and row["backward_seconds"] >= 0 for row in rows)
     for row in rows:
         ours, xla = row["forward_seconds"] + row["backward_seconds"], row["xla"]["forward"] + row["xla"]["backward"]
         assert (xla == ours) == (row["way"] == "XLA's")

@@ -21,7 +21,7 @@ IMAGE = (32, 32, 3)
 
 @dataclass(frozen=True, kw_only=True)
 class Seconds:
-    """Of one layer. backward: 0 where training has none."""
+    """Of one layer. backward: what its gradients add; 0 where training takes none."""
 
     forward: float
     backward: float
@@ -118,11 +118,14 @@ def _measured(layer: Layer, peer: PyTorch | None, *, batch_size: int, rounds: in
 
 def _seconds(found: dict[str, Programs], *, rounds: int) -> dict[str, Seconds]:
     forward = {("forward", name): programs.forward for name, programs in found.items()}
-    backward = {("backward", name): programs.backward for name, programs in found.items() if programs.backward}
-    least = best({**forward, **backward}, rounds=rounds)
-    return {
-        name: Seconds(forward=least["forward", name], backward=least.get(("backward", name), 0.0)) for name in found
-    }
+    both = {("both", name): programs.both for name, programs in found.items() if programs.both}
+    least = best({**forward, **both}, rounds=rounds)
+
+    def seconds(name: str) -> Seconds:
+        alone = least["forward", name]
+        return Seconds(forward=alone, backward=max(least.get(("both", name), alone) - alone, 0.0))
+
+    return {name: seconds(name) for name in found}
 
 
 def _matrix_product(peer: PyTorch | None, *, rounds: int) -> dict[str, float]:

@@ -1,4 +1,4 @@
-"""One layer by itself, compiled as the training step compiles it: forward, and backward."""
+"""One layer by itself, compiled as the training step compiles it: forward, and with its gradients."""
 
 from collections.abc import Callable
 from contextlib import AbstractContextManager
@@ -20,11 +20,11 @@ LARGE_SIDE = 8192  # on an accelerator
 
 @dataclass(frozen=True, kw_only=True)
 class Programs:
-    """forward: with the statistics that change. backward: the gradients, from what the forward pass kept; None where
-    training takes none. way: in which a convolution is computed; of everything else, XLA's."""
+    """forward: with the statistics that change. both: that and the gradients in one program, which makes once what the
+    two need; None where training takes none. way: in which a convolution is computed; of everything else, XLA's."""
 
     forward: Run
-    backward: Run | None
+    both: Run | None
     way: str = XLA
 
 
@@ -82,23 +82,21 @@ def _compiled(layer: Layer, arguments: Arguments, way: Callable[[], AbstractCont
         with way():
             return layer.call({"params": params, **variables}, x)
 
-    def differentiated(params: Any, x: jax.Array) -> tuple[jax.Array, Any, Any]:
-        if layer.by_input:
-            return jax.vjp(call, params, x, has_aux=True)
-        return jax.vjp(lambda params: call(params, x), params, has_aux=True)
+    def differentiated(params: Any, x: jax.Array, gradient: jax.Array) -> tuple[jax.Array, Any, Any]:
+        of, by = (call, (params, x)) if layer.by_input else (lambda params: call(params, x), (params,))
+        y, pull, changed = jax.vjp(of, *by, has_aux=True)
+        return y, pull(gradient), changed
 
     options = compiler.options()
     traced = jax.jit(call, compiler_options=options).trace(params, x)
     convolves = layer.window is not None and any(map(is_convolution, equations(traced.jaxpr.jaxpr)))
-    forward, backward = traced.lower().compile(), None
+    forward, both = traced.lower().compile(), None
     if layer.passes > 1:
-        _, pull, _ = jax.jit(differentiated, compiler_options=options)(params, x)
-        back = jax.jit(lambda pull, gradient: pull(gradient), compiler_options=options)
-        back = back.lower(pull, gradient).compile()
-        backward = _run(lambda: back(pull, gradient))
+        compiled = jax.jit(differentiated, compiler_options=options).lower(params, x, gradient).compile()
+        both = _run(lambda: compiled(params, x, gradient))
     return Programs(
         forward=_run(lambda: forward(params, x)),
-        backward=backward,
+        both=both,
         way=XLA if layer.window is None or convolves else WINOGRAD,
     )
 

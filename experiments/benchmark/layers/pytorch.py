@@ -38,9 +38,8 @@ class PyTorch:
         def call() -> "torch.Tensor":
             return torch.nn.functional.conv2d(x, weight, bias, window.strides, padding, window.dilation, window.groups)
 
-        y = call()
-        backward = self._run(lambda: torch.autograd.grad(y, wanted, gradient, retain_graph=True)) if wanted else None
-        return Programs(forward=self._run(call), backward=backward, way="pytorch")
+        both = self._run(lambda: torch.autograd.grad(call(), wanted, gradient)) if wanted else None
+        return Programs(forward=self._run(call), both=both, way="pytorch")
 
     def matrix_product(self, side: int) -> Run:
         """In float32, of matrices with so many rows and columns."""

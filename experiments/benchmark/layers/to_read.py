@@ -26,7 +26,8 @@ def print_step(console: Console, result: Mapping[str, Any]) -> None:
     console.print(
         f"\nA large float32 matrix product: {products[OURS] / 1e9:,.0f} GFLOP/s{theirs}. It bounds the plain sum,\n"
         "which Winograd's tiles, with fewer products than are counted here, may pass.\n"
-        "ms: of one such layer by itself, in its best turn. share: of all layers, each as often as it occurs.\n"
+        "ms: of one such layer by itself, in its best turn; backward, what its gradients add to that. share: of all\n"
+        "layers, each as often as it occurs.\n"
         "/2: a stride. mult-adds: of one image, forward. GFLOP/s: two for each mult-add, forward and for every\n"
         "gradient. The whole step has more than its layers, and XLA joins what can share a pass over memory."
     )
