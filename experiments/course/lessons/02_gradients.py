@@ -31,7 +31,7 @@ def y(w, x):
 
 gradient = jax.grad(y)  # with respect to the first argument; argnums= says otherwise
 print("dy/dw =", gradient(1.0, 2.0), "and again", gradient(1.0, 2.0))
-print("both  =", jax.grad(y, argnums=(0, 1))(1.0, 2.0))
+print("both  =", *jax.grad(y, argnums=(0, 1))(1.0, 2.0))
 assert gradient(1.0, 2.0) == gradient(1.0, 2.0) == 5.0
 
 # %% [markdown]
@@ -89,9 +89,9 @@ def square_and_cube(w):
 
 outputs, pullback = jax.vjp(square_and_cube, 2.0)
 print("outputs", outputs)
-print("of the first alone ", pullback(jnp.array([1.0, 0.0])))
-print("of the second alone", pullback(jnp.array([0.0, 1.0])))
-print("weighted 1 and 10  ", pullback(jnp.array([1.0, 10.0])))
+print("of the first alone ", *pullback(jnp.array([1.0, 0.0])))
+print("of the second alone", *pullback(jnp.array([0.0, 1.0])))
+print("weighted 1 and 10  ", *pullback(jnp.array([1.0, 10.0])))
 assert float(pullback(jnp.array([1.0, 10.0]))[0]) == 2 * 2 + 10 * 3 * 4
 
 # %% [markdown]

@@ -109,7 +109,7 @@ left.legend(frameon=False)
 for name, weights in descents.items():
     right.plot(weights, label=name, linewidth=1.2)
 right.set(title="learning rate", xlabel="update", ylim=(best - 4, best + 4))
-right.legend(frameon=False, fontsize=7)
+right.legend(framealpha=0.9, edgecolor="none", fontsize=7)
 show(figure, "descent")
 
 # %% [markdown]
