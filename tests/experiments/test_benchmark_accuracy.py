@@ -6,6 +6,8 @@ import subprocess
 import sys
 import time
 
+import jax
+import numpy as np
 import pytest
 
 from experiments import cifar
@@ -216,6 +218,19 @@ def test_a_recipe_learns_as_the_command_does(tmp_path):
     assert recipe.accuracy() == summary["test_accuracy"]
     assert recipe.parameters == summary["parameters"]
     assert 0 <= recipe.waiting_for_data < 1
+
+
+@pytest.mark.slow
+def test_a_recipe_whose_images_stay_on_the_device_learns_the_same(tiny, monkeypatch):
+    course = dataclasses.replace(RECIPES["course"], epochs=1)
+    monkeypatch.setattr(learn_recipe, "RECIPES", {"fed": course, "held": dataclasses.replace(course, resident=True)})
+    recipes = [
+        learn_recipe.Recipe(Task(subject="accuracy", contestant=name, dataset="digits")) for name in ("fed", "held")
+    ]
+    for recipe in recipes:
+        assert [*recipe.training()] == [0.5, 1.0]
+    fed, held = (recipe._state.params for recipe in recipes)
+    jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, rtol=1e-4, atol=1e-6), held, fed)
 
 
 def test_a_training_that_diverges_ends(tiny, monkeypatch):
