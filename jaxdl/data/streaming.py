@@ -177,7 +177,7 @@ class TrainBatches:
         try:
             if self._workers:
                 with _signals_held(), _without_main():
-                    self._starting = _start_workers(self._iterators)
+                    _start_workers(self._iterators, self._starting)
             else:
                 self._iterators[0].start_prefetch()
         except BaseException:
@@ -223,18 +223,21 @@ class _Batches:
         )
 
 
-def _start_workers(iterators: list) -> list[multiprocessing.Process]:
-    """The processes, when each has its orders; Grain starts them by threads of its own."""
+def _start_workers(iterators: list, started: list[multiprocessing.Process]) -> None:
+    """Returns when each has its orders, with the processes in ``started``; so they are if it is interrupted.
+
+    Grain starts them by threads of its own.
+    """
     before = set(multiprocessing.active_children())
-    for iterator in iterators:
-        iterator.get_state()  # has Grain make what it starts below: it closes only what it has made by itself
-        iterator.start_prefetch()
-    patience = time.monotonic() + 60
-    while len(started := set(multiprocessing.active_children()) - before) < len(iterators):
-        if time.monotonic() > patience:
-            break
-        time.sleep(0.01)
-    return list(started)
+    try:
+        for iterator in iterators:
+            iterator.get_state()  # has Grain make what it starts below: it closes only what it has made by itself
+            iterator.start_prefetch()
+        patience = time.monotonic() + 60
+        while len(set(multiprocessing.active_children()) - before) < len(iterators) and time.monotonic() < patience:
+            time.sleep(0.01)
+    finally:
+        started[:] = set(multiprocessing.active_children()) - before
 
 
 def _end_with_parent(*_) -> None:

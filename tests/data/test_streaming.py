@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from jaxdl.data import folder, pipeline, sources
+from jaxdl.data import folder, pipeline, sources, streaming
 from jaxdl.data.dataset import channel_statistics, train_val_split
 from jaxdl.data.streaming import Pictures, TrainBatches
 from jaxdl.errors import UserError
@@ -214,6 +214,21 @@ def test_a_worker_that_is_killed_ends_the_run_with_advice(streamed):
         worker.kill()
         with pytest.raises(UserError, match="fewer workers"):
             list(map(batch_at, range(1, 20)))
+    assert multiprocessing.active_children() == []
+
+
+def test_an_interrupt_while_workers_start_waits_for_none_of_them(streamed, monkeypatch):
+    started = []
+
+    def interrupted():
+        while len(started) < 2:
+            started[:] = multiprocessing.active_children()
+        raise KeyboardInterrupt  # they begin to import, for seconds
+
+    monkeypatch.setattr(streaming, "time", SimpleNamespace(sleep=time.sleep, monotonic=interrupted))
+    with pytest.raises(KeyboardInterrupt):
+        TrainBatches(streamed.train, batch_size=4, seed=1, workers=2)
+    assert [worker.exitcode for worker in started] == [-signal.SIGKILL] * 2
     assert multiprocessing.active_children() == []
 
 
