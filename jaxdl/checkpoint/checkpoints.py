@@ -1,16 +1,12 @@
 """Checkpoints of the whole train state. The only file that knows Orbax."""
 
 import contextlib
-import functools
 import json
-import logging
 import os
 import re
 import shutil
 import sys
 import time
-import traceback
-import warnings
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
@@ -20,7 +16,7 @@ import jax.numpy as jnp
 import orbax.checkpoint as ocp
 from etils import epath
 
-from jaxdl.checkpoint import manifest
+from jaxdl.checkpoint import manifest, noise
 from jaxdl.checkpoint.checksum import checksums
 from jaxdl.checkpoint.leaves import data_of, described, named, with_data
 from jaxdl.checkpoint.manifest import DamagedError, Manifest
@@ -59,7 +55,7 @@ class Checkpoints:
         self._writer = ThreadPoolExecutor(1, "checkpoint")
         self._writing: tuple[int, Future] | None = None
         self._damaged: set[int] = set()
-        _hush_orbax()
+        noise.hush(UNFINISHED)
 
     @property
     def steps(self) -> list[int]:
@@ -280,27 +276,3 @@ def _flush(folder: Path) -> None:
             os.fsync(descriptor)
         finally:
             os.close(descriptor)
-
-
-@functools.cache
-def _hush_orbax() -> None:
-    """Drops what is shown beside the exceptions which Orbax raises, once a file cannot be written."""
-    logging.getLogger("absl").addFilter(lambda record: "_SignalingThread.run() raised" not in str(record.msg))
-    logging.getLogger("asyncio").addFilter(lambda record: not _unclaimed_by_orbax(record))
-    warnings.filterwarnings("ignore", "coroutine 'async_serialize.* was never awaited", RuntimeWarning)
-    shown = sys.unraisablehook
-
-    def hook(unraisable):
-        # tensorstore ends writes that Orbax no longer waits for
-        if str(unraisable.exc_value) != "Event loop is closed":
-            shown(unraisable)
-
-    sys.unraisablehook = hook
-
-
-def _unclaimed_by_orbax(record: logging.LogRecord) -> bool:
-    """Whether asyncio tells of a second failed write, after the one that Orbax raised."""
-    if "never retrieved" not in (said := record.getMessage()):
-        return False
-    raised = "".join(traceback.format_exception(record.exc_info[1])) if record.exc_info else ""
-    return any(name in said + raised for name in ("orbax", "tensorstore", "epath", UNFINISHED))
