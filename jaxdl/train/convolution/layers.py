@@ -14,7 +14,7 @@ import jax.numpy as jnp
 
 from jaxdl.train.convolution import products, winograd
 
-LEAST_REUSE = 288  # products a number moved, below which moving tiles costs what they save: those of 3x3, 32 channels
+LEAST_REUSE = 440  # products a number moved, below which moving tiles costs what they save: those of 3x3, 49 channels
 LEAST_TILES = 64  # below which moving the kernel does
 LEAST_PRODUCTS = 1e8  # of the whole convolution, below which compiling costs more than most runs would win back
 
@@ -26,7 +26,7 @@ _looped: ContextVar[bool] = ContextVar("looped", default=False)
 def fast() -> AbstractContextManager:
     """A context in which a step that is being traced for a CPU has linen's convolutions computed the fast way.
 
-    3x3 kernels between some 32 channels or more, and 5x5 kernels between fewer, become Winograd's
+    3x3 kernels between some 50 channels or more, and 5x5 kernels between some 18, become Winograd's
     (``winograd.convolution``) where they have no stride and the batch is not too small; inside ``looped`` the others
     take their kernel's gradient as products. Layers with a convolution of their own are left alone.
     """
@@ -128,5 +128,6 @@ def _suits_winograd(x: jax.Array, kernel: jax.Array, pads: winograd.Pads) -> boo
     if len(x) * tiles < LEAST_TILES:
         return False
     used = math.prod(winograd.places(x.shape[1:3], window, pads)) / (tiles * winograd.TILE**2)
-    reuse = used * math.prod(window) * 2 * channels * features / (channels + features)
+    # By whole steps the share counts twice: what is left over at the edge is moved, and then multiplied, for nothing.
+    reuse = used**2 * math.prod(window) * 2 * channels * features / (channels + features)
     return reuse >= LEAST_REUSE and x.size * kernel.size // channels >= LEAST_PRODUCTS

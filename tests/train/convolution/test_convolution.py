@@ -152,6 +152,7 @@ def taken(monkeypatch):
 @pytest.fixture
 def setting(rng, monkeypatch):
     monkeypatch.setattr(layers, "LEAST_PRODUCTS", 1)
+    monkeypatch.setattr(layers, "LEAST_REUSE", 288)  # 32 channels
     model = Convolutions()
     batch = {
         "images": drawn(rng, (8, 12, 12, 3), "float32"),
@@ -218,8 +219,8 @@ def test_own_convolutions_are_left_alone(monkeypatch):
         called.append(True)
         return jax.lax.conv_general_dilated(*args, **kwargs)
 
-    layer = nn.Conv(32, (3, 3), conv_general_dilated=own)
-    x = jnp.ones((2, 8, 8, 32))
+    layer = nn.Conv(64, (3, 3), conv_general_dilated=own)
+    x = jnp.ones((16, 8, 8, 64))
     variables = layer.init(jax.random.key(0), x)
     called.clear()
     monkeypatch.setattr(layers, "LEAST_PRODUCTS", 1)
@@ -232,11 +233,11 @@ def test_own_convolutions_are_left_alone(monkeypatch):
     ("shape", "features", "fast"),
     [
         ((16, 8, 8, 64), 64, False),  # little work
-        ((64, 16, 16, 32), 32, True),
-        ((64, 16, 16, 31), 32, False),  # few channels
-        ((64, 16, 16, 32), 31, False),
-        ((64, 15, 15, 32), 32, False),  # tiles that the image does not fill
-        ((64, 15, 15, 32), 64, True),
+        ((64, 16, 16, 49), 49, True),
+        ((64, 16, 16, 48), 49, False),  # few channels
+        ((64, 16, 16, 49), 48, False),
+        ((64, 15, 15, 49), 49, False),  # tiles that the image does not fill
+        ((64, 15, 15, 64), 64, True),
         ((15, 8, 8, 512), 512, False),  # 60 tiles
         ((16, 8, 8, 512), 512, True),
     ],
