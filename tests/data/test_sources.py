@@ -54,7 +54,7 @@ def test_a_host_that_does_not_answer_ends_in_seconds(tmp_path, monkeypatch):
         began = time.monotonic()
         with pytest.raises(sources.UnavailableError, match="did not answer"):
             sources.load("cifar10", tmp_path)
-        assert time.monotonic() - began < 5
+        assert time.monotonic() - began < 20
         assert sources.load("auto", tmp_path).name == "digits"
 
 
