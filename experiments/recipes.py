@@ -8,9 +8,9 @@ from experiments.config import TORCHVISION, Config
 from jaxdl.data.dataset import Dataset
 
 # python -m experiments.cifar --data-dir DIR
-# The best test accuracy that about five minutes on two CPU cores can buy: 86.39 % and 86.66 % (seeds 0, 1) in 276 and
-# 269 s on two Zen 5 cores, on CIFAR-10 whose pixels went through JPEG. On scikit-learn's digits 100.00 %, 99.72 % and
-# 99.72 % of 360 (seeds 0, 1, 2) in 22 s or less.
+# The best test accuracy that about five minutes on two CPU cores could buy: 86.39 % and 86.66 % (seeds 0, 1) in 276 and
+# 269 s on two Zen 5 cores, on CIFAR-10 whose pixels went through JPEG; when the same cores were slower, 86.53 % (seed
+# 0) in 492 s. On scikit-learn's digits 100.00 %, 99.72 % and 99.72 % of 360 (seeds 0, 1, 2) in 24 s or less.
 QUICK = Config(
     recipe="quick",
     model="quick_cnn",
