@@ -1,6 +1,7 @@
-"""The one exception for mistakes that the person at the keyboard can mend."""
+"""The one exception for mistakes that the person at the keyboard can mend, and where warnings go."""
 
 import difflib
+import sys
 from collections.abc import Iterable
 
 
@@ -9,6 +10,11 @@ class UserError(ValueError):
 
     Commands print it without a traceback and exit with status 2.
     """
+
+
+def to_stderr(line: str) -> None:
+    """Prints ``line`` there, at once."""
+    print(line, file=sys.stderr, flush=True)
 
 
 def unknown(kind: str, name: str, known: Iterable[str], *, listed: bool = True) -> UserError:

@@ -6,7 +6,6 @@ layouts, so that the same file loads into the same network there. Neither can ho
 
 import dataclasses
 import json
-import os
 from collections.abc import Mapping
 from functools import partial
 from pathlib import Path
@@ -17,7 +16,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from jaxdl import models
+from jaxdl import disk, models
 from jaxdl import nn as layers
 from jaxdl.errors import UserError, unknown
 from jaxdl.transfer import safetensors
@@ -73,14 +72,12 @@ def save_model(
         "image": list(image),
         "about": dict(about or {}),
     }
-    draft = folder.with_name(f"{folder.name}.draft{os.getpid()}")
     if folder.exists():
         raise UserError(f"{folder} exists; nothing is overwritten. Name another folder.")
     try:
-        draft.mkdir(parents=True)
-        (draft / DESCRIPTION).write_text(json.dumps(description, indent=2) + "\n")
-        safetensors.write(draft / WEIGHTS, to_pytorch(variables, **layout(model)))
-        draft.rename(folder)
+        with disk.folder(folder) as draft:
+            (draft / DESCRIPTION).write_text(json.dumps(description, indent=2) + "\n")
+            safetensors.write(draft / WEIGHTS, to_pytorch(variables, **layout(model)))
     except OSError as error:
         raise UserError(f"cannot write {folder} ({error.strerror}).") from error
 

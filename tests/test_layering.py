@@ -8,9 +8,11 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parents[1]
-SHARED = {"errors", "variables"}  # leaves that everything may use
+SHARED = {"disk", "errors", "places", "variables"}  # leaves that everything may use
 MAY_IMPORT = {
+    "disk": set(),
     "errors": set(),
+    "places": set(),
     "variables": {"errors"},
     "data": SHARED,
     "nn": SHARED,

@@ -5,7 +5,6 @@ import json
 import os
 import re
 import shutil
-import sys
 import time
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -16,21 +15,17 @@ import jax.numpy as jnp
 import orbax.checkpoint as ocp
 from etils import epath
 
+from jaxdl import disk
 from jaxdl.checkpoint import manifest, noise
 from jaxdl.checkpoint.checksum import checksums
 from jaxdl.checkpoint.leaves import data_of, described, named, with_data
 from jaxdl.checkpoint.manifest import DamagedError, Manifest
-from jaxdl.errors import UserError
+from jaxdl.errors import UserError, to_stderr
 from jaxdl.processes import from_all, from_first
 from jaxdl.train.state import TrainState
 
 UNFINISHED = ".unfinished."  # in the name of what is being written or removed, before a time
 LONGEST_WRITE = 3_600_000  # ms that a process waits for the others to write their parts
-
-
-def to_stderr(line: str) -> None:
-    """Prints ``line`` there."""
-    print(line, file=sys.stderr, flush=True)
 
 
 class Checkpoints:
@@ -200,7 +195,6 @@ class Checkpoints:
                     mark.unlink()
                 self._arrays.finalize(_state(folder))
                 written.write(folder)
-                _flush(folder)
                 self._put_in_place(folder, step)
         finally:
             if jax.process_index() == 0:
@@ -209,7 +203,7 @@ class Checkpoints:
     def _put_in_place(self, folder: Path, step: int) -> None:
         if step in self._damaged:
             self._remove(step)
-        folder.rename(self._folder(step))
+        disk.put(folder, self._folder(step))
         self._damaged.discard(step)
         kept = {step, self.best_step, *self.steps[-self._keep_last :]}
         for old in set(self._on_disk()) - kept:
@@ -266,13 +260,3 @@ def _state(folder: Path) -> epath.Path:
 def _others(steps: list[int]) -> str:
     """What else there is, as the end of a sentence."""
     return f"; there are those of steps {', '.join(map(str, steps))}" if steps else ""
-
-
-def _flush(folder: Path) -> None:
-    """Has the disk hold what is in ``folder``, so that a rename which outlives a power cut has it all behind it."""
-    for path in (folder, *folder.rglob("*")):
-        descriptor = os.open(path, os.O_RDONLY)
-        try:
-            os.fsync(descriptor)
-        finally:
-            os.close(descriptor)

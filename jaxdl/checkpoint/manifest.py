@@ -1,9 +1,7 @@
 """What a checkpoint says of itself: the arrays it holds, their checksums and its files', the notes, how well it did."""
 
-import json
 import os
 import re
-import zlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,6 +9,7 @@ from typing import Any
 
 import jax
 
+from jaxdl import disk
 from jaxdl.errors import UserError
 from jaxdl.processes import from_first
 
@@ -42,11 +41,10 @@ class Manifest:
             "leaves": dict(self.leaves),
             "sums": {name: int(total) for name, total in jax.device_get(dict(self.sums)).items()},
             "val_accuracy": self.val_accuracy,
-            "files": {str(path.relative_to(folder)): _crc(path) for path in folder.rglob("*") if path.is_file()},
+            "files": {str(path.relative_to(folder)): disk.crc32(path) for path in folder.rglob("*") if path.is_file()},
         }
-        text = json.dumps(contents)
         (folder / MANIFEST).parent.mkdir()
-        (folder / MANIFEST).write_text(f'{{"crc32": {zlib.crc32(text.encode())}, "contents": {text}}}')
+        (folder / MANIFEST).write_text(disk.sealed(contents))
 
     def check_fits(self, leaves: Mapping[str, str], folder: Path) -> None:
         """Raises UserError unless the checkpoint in ``folder`` holds ``leaves``, naming the first difference."""
@@ -94,7 +92,7 @@ def _read(folder: Path) -> tuple[dict[str, Any], str | None]:
     try:
         contents = _contents(folder)
         for name, crc in contents.pop("files").items():
-            if _crc(folder / name) != crc:
+            if disk.crc32(folder / name) != crc:
                 raise ValueError("has changed since it was saved")
         notes = (folder / NOTES).read_text()
     except FileNotFoundError:
@@ -108,19 +106,4 @@ def _read(folder: Path) -> tuple[dict[str, Any], str | None]:
 
 def _contents(folder: Path) -> dict[str, Any]:
     """Raises ValueError if they have changed."""
-    try:
-        sealed = json.loads((folder / MANIFEST).read_text())
-        intact = zlib.crc32(json.dumps(sealed["contents"]).encode()) == sealed["crc32"]
-    except (ValueError, LookupError, TypeError, RecursionError):
-        intact = False
-    if not intact:
-        raise ValueError("has changed since it was saved")
-    return sealed["contents"]
-
-
-def _crc(path: Path) -> int:
-    crc = 0
-    with path.open("rb") as file:
-        while block := file.read(1 << 20):
-            crc = zlib.crc32(block, crc)
-    return crc
+    return disk.unsealed((folder / MANIFEST).read_bytes())

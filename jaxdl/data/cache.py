@@ -2,24 +2,22 @@
 
 import contextlib
 import hashlib
-import json
 import os
 import shutil
-import tempfile
 from collections.abc import Callable, Iterable
 from pathlib import Path
 
 import numpy as np
 
-FORMAT = 2  # raise it when what is stored changes
+from jaxdl import disk, places
+
+FORMAT = 3  # raise it when what is stored, or how pictures are decoded, changes
+ABOUT = "about.json"
 
 
 def directory() -> Path:
     """``$JAXDL_CACHE``, else ``jaxdl`` in the user's cache folder."""
-    chosen = os.environ.get("JAXDL_CACHE")
-    if chosen:
-        return Path(chosen)
-    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "jaxdl"
+    return places.cache("jaxdl", variable="JAXDL_CACHE")
 
 
 def key_of(name: str, files: Iterable[Path], *settings: object) -> str:
@@ -27,17 +25,20 @@ def key_of(name: str, files: Iterable[Path], *settings: object) -> str:
     digest = hashlib.sha256(repr((FORMAT, name, settings)).encode())
     for file in files:
         about = file.stat()
-        digest.update(f"{file.resolve()}\0{about.st_size}\0{about.st_mtime_ns}\n".encode())
+        digest.update(b"%s\0%d\0%d\n" % (os.fsencode(file.resolve()), about.st_size, about.st_mtime_ns))
     return f"{name}-{digest.hexdigest()[:16]}"
 
 
 def arrays(key: str, read: Callable[[], tuple[dict[str, np.ndarray], dict]]) -> tuple[dict[str, np.ndarray], dict]:
     """What ``read()`` returns, arrays by name and a JSON-able description, from the cache if it is there.
 
-    Arrays come back memory-mapped and read-only. The folder appears in one rename, so that a stopped or a second
-    process never leaves or sees half of it. A cache that cannot be written costs time, not the run.
+    Arrays come back memory-mapped and read-only. Each file is held against its checksum at every start: a damaged
+    entry is read anew. The folder appears in one rename, on the disk before, so that a stopped or a second process or
+    a power cut never leaves or sees half of it; what killed processes left unfinished goes. A cache that cannot be
+    written costs time, not the run.
     """
     folder = directory() / key
+    disk.tidy(folder.parent)
     found = _open(folder)
     if found is not None:
         return found
@@ -48,22 +49,24 @@ def arrays(key: str, read: Callable[[], tuple[dict[str, np.ndarray], dict]]) -> 
 
 
 def _store(folder: Path, stored: dict[str, np.ndarray], about: dict) -> None:
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    draft = Path(tempfile.mkdtemp(prefix=".draft-", dir=folder.parent))
-    try:
+    with disk.folder(folder) as draft:
         for name, array in stored.items():
-            np.save(draft / f"{name}.npy", array)
-        (draft / "about.json").write_text(json.dumps({"about": about, "arrays": sorted(stored)}))
-        shutil.rmtree(folder, ignore_errors=True)  # only reached when what is there cannot be opened
-        draft.rename(folder)
-    finally:
-        shutil.rmtree(draft, ignore_errors=True)
+            np.save(_file(draft, name), array)
+        sums = {name: disk.crc32(_file(draft, name)) for name in stored}
+        (draft / ABOUT).write_text(disk.sealed({"about": about, "arrays": sums}))
+        shutil.rmtree(folder, ignore_errors=True)  # only reached when what is there is damaged
 
 
 def _open(folder: Path) -> tuple[dict[str, np.ndarray], dict] | None:
     try:
-        record = json.loads((folder / "about.json").read_text())
-        stored = {name: np.load(folder / f"{name}.npy", mmap_mode="r", allow_pickle=False) for name in record["arrays"]}
-        return stored, record["about"]
-    except (OSError, ValueError, KeyError):
+        record = disk.unsealed((folder / ABOUT).read_bytes())
+        if any(disk.crc32(_file(folder, name)) != crc for name, crc in record["arrays"].items()):
+            return None
+        stored = {name: np.load(_file(folder, name), mmap_mode="r", allow_pickle=False) for name in record["arrays"]}
+    except (OSError, ValueError):
         return None
+    return stored, record["about"]
+
+
+def _file(folder: Path, name: str) -> Path:
+    return folder / f"{name}.npy"

@@ -17,6 +17,7 @@ from urllib.parse import urlsplit
 
 from tqdm import tqdm
 
+from jaxdl import disk
 from jaxdl.errors import UserError
 from jaxdl.transfer.faults import shown
 
@@ -73,7 +74,7 @@ def download(url: str, path: str | Path, *, sha256_prefix: str, progress: bool =
             try:
                 with part.open("a+b") as file:
                     _fill(file, url, sha256_prefix, progress, patience)
-                os.replace(part, path)
+                disk.put(part, path)
             finally:
                 if part.is_file() and not part.stat().st_size:
                     part.unlink()

@@ -5,13 +5,13 @@ https://huggingface.co/docs/safetensors
 
 import json
 import math
-import os
 from collections.abc import Mapping
 from pathlib import Path
 
 import ml_dtypes
 import numpy as np
 
+from jaxdl import disk
 from jaxdl.errors import UserError
 from jaxdl.transfer.faults import FileError, faults_of, shown
 from jaxdl.transfer.mapping import aligned, mapped
@@ -87,7 +87,7 @@ def write(path: str | Path, arrays: Mapping[str, np.ndarray], metadata: Mapping[
         for name in laid_out:
             little = arrays[name].astype(arrays[name].dtype.newbyteorder("<"), copy=False)
             file.write(np.ascontiguousarray(little).reshape(-1).view(np.uint8).data)
-    os.replace(part, path)
+    disk.put(part, path)
 
 
 def _array(body: memoryview, entry: dict) -> np.ndarray:

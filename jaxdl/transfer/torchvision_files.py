@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from types import MappingProxyType
 
+from jaxdl import places
 from jaxdl.errors import UserError, unknown
 from jaxdl.transfer.download import DownloadError, download, has_hash
 from jaxdl.transfer.faults import faults_of
@@ -82,9 +83,11 @@ def torchvision_weights(
         raise unknown("torchvision model", name, FILES)
     file = FILES[name]
     url = f"{BASE}{file}"
-    path = (_folder() if folder is None else Path(folder).expanduser()) / file
+    own = places.cache("jaxdl", variable="JAXDL_CACHE") / "weights"
+    path = (own if folder is None else Path(os.path.expanduser(folder))) / file
     sha256_prefix = Path(file).stem.rpartition("-")[2]
-    for found in (path, _torch_folder() / file):
+    torch = places.cache("torch", variable="TORCH_HOME") / "hub" / "checkpoints"  # what ``torch.hub`` downloads into
+    for found in (path, torch / file):
         with faults_of(found):
             if not found.is_file():
                 continue
@@ -101,18 +104,3 @@ def torchvision_weights(
     except DownloadError as problem:
         raise DownloadError(f"{problem}\nOr fetch {url} elsewhere and put it into {path.parent}.") from problem
     return path
-
-
-def _folder() -> Path:
-    chosen = os.environ.get("JAXDL_CACHE")
-    return (Path(chosen) if chosen else _user_cache() / "jaxdl") / "weights"
-
-
-def _torch_folder() -> Path:
-    """What ``torch.hub`` downloads into."""
-    chosen = os.environ.get("TORCH_HOME")
-    return (Path(chosen).expanduser() if chosen else _user_cache() / "torch") / "hub" / "checkpoints"
-
-
-def _user_cache() -> Path:
-    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from jaxdl.data import cache
+from tests.power_cut import Watch
 
 
 @pytest.fixture
@@ -30,15 +31,53 @@ def test_arrays_are_read_once_and_then_mapped(reads):
     assert [path.name for path in cache.directory().iterdir()] == ["key"]  # no draft is left
 
 
-@pytest.mark.parametrize("damage", ["images.npy", "about.json"])
-def test_a_damaged_cache_is_read_again_and_mended(reads, damage):
+def flipped(content):
+    return content[:-3] + bytes([content[-3] ^ 1]) + content[-2:]
+
+
+@pytest.mark.parametrize(
+    ("file", "damage"),
+    [
+        ("images.npy", lambda content: content[:-5]),
+        ("images.npy", lambda content: content[:-12] + bytes(12)),  # as a power cut leaves it: a header, then zeros
+        ("images.npy", flipped),
+        ("images.npy", lambda content: b""),
+        ("images.npy", None),
+        ("about.json", lambda content: content[:-5]),
+        ("about.json", lambda content: b"null"),
+        ("about.json", lambda content: content.replace(b'"x"', b'"y"')),
+        ("about.json", lambda content: b"\xff" + content),
+        ("about.json", lambda content: bytes(len(content))),
+    ],
+)
+def test_a_damaged_cache_is_read_again_and_mended(reads, file, damage):
     cache.arrays("key", reads)
-    path = cache.directory() / "key" / damage
-    path.write_bytes(path.read_bytes()[:-5])
-    stored, _ = cache.arrays("key", reads)
-    np.testing.assert_array_equal(stored["images"], np.arange(12).reshape(3, 4))
-    cache.arrays("key", reads)
+    path = cache.directory() / "key" / file
+    if damage is None:
+        path.unlink()
+    else:
+        path.write_bytes(damage(path.read_bytes()))
+    for _ in range(2):
+        stored, about = cache.arrays("key", reads)
+        np.testing.assert_array_equal(stored["images"], np.arange(12).reshape(3, 4))
+        assert about == {"words": "x"}
     assert reads.calls == 2
+
+
+def test_an_entry_is_on_the_disk_before_it_is_there(reads, monkeypatch):
+    watch = Watch(monkeypatch)
+    cache.arrays("key", reads)
+    assert watch.renamed == [cache.directory() / "key"]
+    assert watch.unflushed == []
+
+
+def test_drafts_that_nobody_writes_go_at_the_next_start(reads):
+    cache.arrays("key", reads)
+    draft = cache.directory() / ".draft-of-a-killed-process"
+    draft.mkdir()
+    (draft / "images.npy").write_bytes(bytes(100))
+    cache.arrays("key", reads)
+    assert [path.name for path in cache.directory().iterdir()] == ["key"]
 
 
 def test_a_cache_that_cannot_be_written_still_gives_the_arrays(reads, monkeypatch, tmp_path):

@@ -1,0 +1,162 @@
+"""Files that outlive a power cut: on the disk before they get their name, and sealed so that damage is seen."""
+
+import contextlib
+import json
+import os
+import secrets
+import shutil
+import time
+import zlib
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+try:
+    import fcntl
+except ImportError:  # Windows
+    fcntl = None
+
+DRAFT = ".draft-"  # how a folder's name begins while it is written
+YOUNG = 60.0  # seconds in which an empty draft may belong to a process that is about to lock it
+OLD = 86_400.0  # seconds after which a draft is nobody's where there are no locks
+_BLOCK = 1 << 20  # bytes read at once
+
+
+def flush(path: Path) -> None:
+    """Has the disk hold the file, or the folder and all that is in it."""
+    for each in (path, *path.rglob("*")) if path.is_dir() else (path,):
+        descriptor = os.open(each, os.O_RDONLY)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
+
+
+def put(draft: Path, path: Path) -> None:
+    """Gives the finished ``draft``, a file or a folder, its name: in one rename, once all that is in it is on the disk.
+
+    A file that has that name is replaced; a folder that does must be empty. Raises OSError.
+    """
+    flush(draft)
+    os.replace(draft, path)
+    _flush_entry(path.parent)
+
+
+@contextmanager
+def file(path: Path) -> Iterator[Path]:
+    """A file to write to, which becomes ``path`` at the end, whole; after an error nothing is left of it.
+
+    Raises OSError.
+    """
+    draft = path.with_name(f".{path.name}.draft")
+    try:
+        yield draft
+        put(draft, path)
+    except BaseException:
+        with contextlib.suppress(OSError):
+            draft.unlink(missing_ok=True)
+        raise
+
+
+def write(path: Path, content: str | bytes) -> None:
+    """Writes the file whole or not at all; text as UTF-8, what has no encoding escaped. Raises OSError."""
+    with file(path) as draft:
+        draft.write_bytes(content.encode("utf-8", "backslashreplace") if isinstance(content, str) else content)
+
+
+@contextmanager
+def folder(path: Path) -> Iterator[Path]:
+    """A new folder to write to, which becomes ``path`` at the end, whole; after an error nothing is left of it.
+
+    Raises OSError. What a killed process leaves of one, ``tidy`` removes.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    draft = path.parent / f"{DRAFT}{secrets.token_hex(6)}"
+    draft.mkdir()
+    try:
+        with _locked(draft):
+            yield draft
+            put(draft, path)
+    except BaseException:
+        shutil.rmtree(draft, ignore_errors=True)
+        raise
+
+
+def tidy(parent: Path) -> None:
+    """Removes the drafts in ``parent`` that no process is writing any more."""
+    with contextlib.suppress(OSError):
+        for draft in parent.glob(f"{DRAFT}*"):
+            with contextlib.suppress(OSError):
+                if _abandoned(draft):
+                    shutil.rmtree(draft, ignore_errors=True)
+
+
+def crc32(path: Path) -> int:
+    """The checksum of the file's content."""
+    crc, block = 0, bytearray(_BLOCK)
+    with path.open("rb", buffering=0) as file:
+        while count := file.readinto(block):
+            crc = zlib.crc32(memoryview(block)[:count], crc)
+    return crc
+
+
+def sealed(contents: Any) -> str:
+    """``contents`` as JSON with a checksum, for ``unsealed``."""
+    text = json.dumps(contents)
+    return f'{{"crc32": {zlib.crc32(text.encode())}, "contents": {text}}}'
+
+
+def unsealed(text: str | bytes) -> Any:
+    """What ``sealed`` was given; raises ValueError if the text is not as it was written."""
+    try:
+        read = json.loads(text)
+        intact = zlib.crc32(json.dumps(read["contents"]).encode()) == read["crc32"]
+    except (ValueError, LookupError, TypeError, RecursionError):
+        intact = False
+    if not intact:
+        raise ValueError("has changed since it was saved")
+    return read["contents"]
+
+
+def _flush_entry(parent: Path) -> None:
+    """Has the disk hold the names in ``parent``; some file systems cannot be asked to, and lose no file by it."""
+    with contextlib.suppress(OSError):
+        descriptor = os.open(parent, os.O_RDONLY)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
+
+
+@contextmanager
+def _locked(draft: Path) -> Iterator[None]:
+    """Others see that this process is at it, for as long as it lives."""
+    if fcntl is None:
+        yield
+        return
+    place = os.open(draft, os.O_RDONLY)
+    try:
+        with contextlib.suppress(OSError):  # a file system without locks
+            fcntl.flock(place, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        yield
+    finally:
+        os.close(place)
+
+
+def _abandoned(draft: Path) -> bool:
+    age = time.time() - draft.stat().st_mtime
+    if age < YOUNG and not any(draft.iterdir()):
+        return False
+    if fcntl is None:
+        return age > OLD
+    place = os.open(draft, os.O_RDONLY)
+    try:
+        fcntl.flock(place, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    except OSError:
+        return age > OLD
+    finally:
+        os.close(place)
+    return True
