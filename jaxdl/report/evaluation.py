@@ -10,6 +10,8 @@ from typing import Any
 import numpy as np
 from scipy.special import log_softmax
 
+from jaxdl import disk
+
 BINS = 15  # of confidence, as Guo et al. 2017 count them
 MOST_COLUMNS = 100  # classes whose probabilities a table of predictions has room for
 FIGURES = ("precision", "recall", "f1", "support")
@@ -64,7 +66,7 @@ class Predictions:
         Those of every class where they are at most ``MOST_COLUMNS``.
         """
         every = self.classes if len(self.classes) <= MOST_COLUMNS else ()
-        with path.open("w", newline="", encoding="utf-8") as file:
+        with disk.file(path) as draft, draft.open("w", newline="", encoding="utf-8", errors="backslashreplace") as file:
             lines = csv.writer(file)
             lines.writerow(
                 [

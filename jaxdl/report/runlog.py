@@ -3,7 +3,8 @@
 import contextlib
 import json
 import math
-from collections.abc import Mapping, Sequence
+import os
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -16,24 +17,42 @@ from tensorboardX.proto.node_def_pb2 import NodeDef
 from tensorboardX.proto.tensor_shape_pb2 import TensorShapeProto
 from tensorboardX.proto.versions_pb2 import VersionDef
 
-from jaxdl.errors import UserError
+from jaxdl.errors import UserError, to_stderr
 from jaxdl.report.graph import Node
 from jaxdl.variables import flat
 
 
 class RunLog:
-    """``metrics.jsonl`` and ``tensorboard/`` in ``folder``; a context.
+    """``metrics.jsonl`` and ``tensorboard/`` in ``folder``, which is made if need be; a context.
 
     resume_at: (bytes of metrics.jsonl, step) as they stood at the checkpoint that is resumed; what was written after
-    it is dropped, so that the file ends up as if the run had never stopped.
+    it is dropped, so that the file ends up as if the run had never stopped. One that a power cut left shorter, or
+    damaged, is cut at its last whole line, and ``report`` is told.
     Raises UserError where it cannot write.
     """
 
-    def __init__(self, folder: str | Path, *, resume_at: tuple[int, int] | None = None):
-        self._file = Path(folder, "metrics.jsonl").open("ab")  # noqa: SIM115, closed by close()
-        size, step = resume_at or (0, -1)
-        self._file.truncate(size)
-        self._file.seek(size)  # truncating moves nothing
+    def __init__(
+        self,
+        folder: str | Path,
+        *,
+        resume_at: tuple[int, int] | None = None,
+        report: Callable[[str], None] = to_stderr,
+    ):
+        path, (size, step) = Path(folder, "metrics.jsonl"), resume_at or (0, -1)
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            self._file = path.open("a+b")
+            self._file.seek(0)
+            kept, last = _whole_lines(self._file.read(size))
+            self._file.truncate(kept)
+            self._file.seek(kept)  # truncating moves nothing
+        except OSError as error:
+            raise UserError(f"cannot write {path} ({error.strerror}). Make room, or name another folder.") from error
+        if kept < size:
+            report(
+                f"{path} lacks {size - kept:,} of the {size:,} bytes that it had at step {step:,}, as after a power "
+                f"cut: it goes on behind its last whole line{last}, and what stood between is lost."
+            )
         self._board = SummaryWriter(
             str(Path(folder, "tensorboard")),
             purge_step=step + 1,  # TensorBoard drops what earlier files hold from there on
@@ -46,18 +65,24 @@ class RunLog:
         return self._file.tell()
 
     def write(self, record: dict) -> None:
-        """Appends ``record``; its finite numbers also become TensorBoard scalars ``<kind>/<name>`` at its ``step``."""
-        try:
+        """Appends ``record``; its finite numbers also become TensorBoard scalars ``<kind>/<name>`` at its ``step``.
+
+        Without a ``kind`` they are called ``<name>``.
+        """
+        with self._writing():
             self._file.write(json.dumps(record).encode() + b"\n")
             self._file.flush()
-        except OSError as error:
-            raise UserError(
-                f"cannot write {self._file.name} ({error.strerror}); training has stopped, its checkpoints stay. "
-                "Make room, then continue with --resume."
-            ) from error
+        prefix = f"{record['kind']}/" if "kind" in record else ""
         for name, value in record.items():
             if isinstance(value, int | float) and name not in ("step", "seconds") and math.isfinite(value):
-                self._board.add_scalar(f"{record['kind']}/{name}", value, record.get("step", 0))
+                self._board.add_scalar(f"{prefix}{name}", value, record.get("step", 0))
+
+    def flush(self) -> None:
+        """Has the disk hold every record: before a checkpoint that counts on them is written."""
+        with self._writing():
+            os.fsync(self._file.fileno())
+        with contextlib.suppress(OSError):
+            self._board.flush()
 
     def text(self, name: str, text: str) -> None:
         """A passage on TensorBoard's text page."""
@@ -97,15 +122,40 @@ class RunLog:
 
     def close(self) -> None:
         """Everything is on disk afterwards."""
-        with contextlib.suppress(OSError):  # every record is flushed; what is left is one that could not be written
+        with contextlib.suppress(OSError):  # every record is written; what is left is one that could not be
+            os.fsync(self._file.fileno())
             self._file.close()
         self._board.close()
+
+    @contextlib.contextmanager
+    def _writing(self) -> Iterator[None]:
+        try:
+            yield
+        except OSError as error:
+            raise UserError(
+                f"cannot write {self._file.name} ({error.strerror}); training has stopped, its checkpoints stay. "
+                "Make room, then continue with --resume."
+            ) from error
 
     def __enter__(self) -> "RunLog":
         return self
 
     def __exit__(self, *_) -> None:
         self.close()
+
+
+def _whole_lines(content: bytes) -> tuple[int, str]:
+    """The bytes of the records at the start of ``content``, up to the first that is none, and words for the last."""
+    kept, said = 0, ""
+    for line in content.splitlines(keepends=True):
+        try:
+            record = json.loads(line)
+        except ValueError:
+            break
+        if not line.endswith(b"\n") or not isinstance(record, dict):
+            break
+        kept, said = kept + len(line), f", of step {record['step']:,}" if isinstance(record.get("step"), int) else said
+    return kept, said
 
 
 def _shape(sizes: Sequence[int]) -> TensorShapeProto:
@@ -118,6 +168,9 @@ class NoLog:
     size = 0
 
     def write(self, record: dict) -> None:
+        """Nothing."""
+
+    def flush(self) -> None:
         """Nothing."""
 
     def text(self, name: str, text: str) -> None:
