@@ -13,7 +13,7 @@ from typing import Any
 import jax
 from tqdm import tqdm
 
-from experiments import compilation_cache, host_memory, review, run_folder
+from experiments import compilation_cache, flags, host_memory, review, run_folder, terminal
 from experiments.augmentation import augmentation_of, mix_of, views_of
 from experiments.checks import before_training, print_checks
 from experiments.config import Config, parse
@@ -155,13 +155,14 @@ def run(config: Config, given: frozenset[str], interrupt: Interruptible) -> int:
             if cluster.is_first():
                 run_folder.note_resumption(record, config, COMMAND)
             print(f"resuming at step {int(state.step):,} of {steps:,}", flush=True)
-        with RunLog(config.out, resume_at=log_position) if cluster.is_first() else NoLog() as log:
-            if not saved:
+        with RunLog(config.out, resume_at=log_position, report=_warn) if cluster.is_first() else NoLog() as log:
+            if not log.size:
                 log.write({"kind": "run", **run_folder.about(dataset), "groups": groups})
                 log.text("dataset", dataset.notice or dataset.source)
 
             # ---- training --------------------------------------------------------------------------------------
             def save(state: TrainState, history: History, val_accuracy: float | None) -> None:
+                log.flush()  # before the checkpoint that counts its bytes
                 notes = {"history": history.to_json(), "log_size": log.size, "config": dataclasses.asdict(config)}
                 checkpoints.save(state, notes | run_folder.about(dataset), val_accuracy=val_accuracy)
 
@@ -276,21 +277,22 @@ def run(config: Config, given: frozenset[str], interrupt: Interruptible) -> int:
 def main(argv: list[str] | None = None) -> int:
     """The command line; returns the exit status."""
     host_memory.keep_freed()
-    try:
-        with Interruptible() as interrupt:
-            config, given = parse(sys.argv[1:] if argv is None else argv, RECIPES, COMMAND)
-            compilation_cache.use()
-            with cluster.loss_of_others_told():
-                status = run(config, given, interrupt)
-            cluster.part()
-            return status
-    except UserError as error:
-        print(f"error: {error}", file=sys.stderr)
-        cluster.leave_at_once(2)
-        return 2
-    except Interrupted as stopped:
-        print(f"\nStopped by {stopped}; training after the last checkpoint, if any, is not saved.", file=sys.stderr)
-        return stopped.status
+    with terminal.steady(terminal.say_lost):
+        try:
+            with Interruptible() as interrupt:
+                config, given = parse(sys.argv[1:] if argv is None else argv, RECIPES, COMMAND)
+                compilation_cache.use()
+                with cluster.loss_of_others_told():
+                    status = run(config, given, interrupt)
+                cluster.part()
+                return status
+        except UserError as error:
+            print(f"error: {flags.in_flags(str(error), Config)}", file=sys.stderr)
+            cluster.leave_at_once(2)
+            return 2
+        except Interrupted as stopped:
+            print(f"\nStopped by {stopped}; training after the last checkpoint, if any, is not saved.", file=sys.stderr)
+            return stopped.status
 
 
 def _warn(message: str) -> None:
@@ -321,7 +323,7 @@ def _print_result(summary: dict, out: str) -> None:
         f"test accuracy {summary['test_accuracy']:.2%} on {summary['test_examples']:,} images of {summary['dataset']}, "
         f"loss {summary['test_loss']:.4f}, after {summary['train_seconds']:.0f} s of training\n"
         f"figures  {out}/summary.json\n"
-        f"curves   tensorboard --logdir {out}",
+        f"curves   tensorboard --logdir {shlex.quote(out)}",
         flush=True,
     )
     if summary["notice"]:

@@ -1,8 +1,8 @@
 """Several runs side by side as a page to look at: ``python -m experiments.compare runs/A runs/B``."""
 
-import json
 import sys
 import time
+import typing
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,7 +12,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from experiments import flags, run_folder
+from experiments import flags, run_folder, stored
 from experiments.config import HERE_AND_NOW
 from experiments.flags import check, flag
 from jaxdl.errors import UserError
@@ -22,7 +22,6 @@ from jaxdl.report.evaluation import Evaluation
 
 COMMAND = "experiments.compare"
 ABOUT = "Write one HTML page on several runs: what they reached, where they differ, their curves over each other."
-NEEDED = {"command", "dataset", "dataset_source", "dataset_fingerprint", "notice", "classes", "config"}
 WIDTH = 110  # of the table where the output is no terminal
 NO_SETTINGS = ("out", "resume", "check", "report", "histograms", *HERE_AND_NOW)  # of a start, not of what it computes
 
@@ -31,8 +30,8 @@ NO_SETTINGS = ("out", "resume", "check", "report", "histograms", *HERE_AND_NOW) 
 class Options:
     """Which runs, and where to."""
 
-    runs: tuple[str, ...] = flag((), "folders of the runs, two or more", positional=True)
-    out: str | None = flag(None, "file to write", unset="comparison-<time>.html", value="FILE")
+    runs: tuple[str, ...] = flag((), "folders of the runs, two or more", positional=True, path=True)
+    out: str | None = flag(None, "file to write", unset="comparison-<time>.html", value="FILE", path=True)
 
     def __post_init__(self) -> None:
         check(self)
@@ -62,32 +61,22 @@ def _compare(argv: list[str]) -> None:
 def read_run(folder: str) -> ComparedRun:
     """What the files in a run's folder say of it; raises UserError for one that is no run or cannot be read."""
     record = run_folder.read_single(folder)
-    missing = NEEDED - record.keys()
-    if missing:
-        raise UserError(
-            f"{folder}/config.json is not of this version of the program (no {', '.join(sorted(missing))})."
-        )
     settings = {name: value for name, value in record["config"].items() if name not in NO_SETTINGS}
-    try:
-        summary, evaluation = run_folder.summary(folder), _evaluation(Path(folder, "evaluation.json"))
-        records = run_folder.records(folder)
-        groups = run_folder.groups(records)
-        return ComparedRun(
-            title=Path(folder).resolve().name,
-            notice=record["notice"],
-            facts=_facts(folder, record, summary),
-            settings=settings,
-            summary=summary,
-            records=records,
-            groups=groups,
-            findings=diagnose(records, classes=len(record["classes"]), groups=groups, settings=settings),
-            evaluation=evaluation,
-            data=record["dataset_fingerprint"],
-        )
-    except UserError:
-        raise
-    except (AttributeError, KeyError, TypeError, ValueError) as error:
-        raise UserError(f"the files in {folder} are not of this version of the program ({error!r}).") from error
+    config = run_folder.config_of(record, folder)
+    summary, records = run_folder.summary(folder), run_folder.records(folder)
+    groups = run_folder.groups(records)
+    return ComparedRun(
+        title=Path(folder).resolve().name,
+        notice=record["notice"],
+        facts=_facts(folder, record, config.model, summary),
+        settings=settings,
+        summary=summary,
+        records=records,
+        groups=groups,
+        findings=diagnose(records, classes=len(record["classes"]), groups=groups, settings=settings),
+        evaluation=_evaluation(Path(folder, "evaluation.json")),
+        data=record["dataset_fingerprint"],
+    )
 
 
 def _check_different(folders: Sequence[str]) -> None:
@@ -101,25 +90,30 @@ def _check_different(folders: Sequence[str]) -> None:
         seen[place] = folder
 
 
-def _facts(folder: str, record: Mapping, summary: Mapping | None) -> dict[str, str]:
+def _facts(folder: str, record: Mapping, model: str, summary: Mapping | None) -> dict[str, str]:
     facts = {
         "folder": folder,
         "command": record["command"],
         "data": record["dataset"],
         "pixels": record["dataset_source"],
-        "model": record["config"]["model"],
+        "model": model,
     }
     if summary is None:
         return {**facts, "state": "not finished"}
-    return {**facts, "device": str(summary["device"]), "finished": str(summary["finished"])}
+    return {**facts, "device": summary["device"], "finished": summary["finished"]}
 
 
 def _evaluation(path: Path) -> Evaluation | None:
     """What the file holds; None if there is none."""
     try:
-        return Evaluation.from_json(json.loads(path.read_text(encoding="utf-8"))) if path.exists() else None
-    except OSError as error:
-        raise UserError(f"cannot read {path} ({error.strerror}).") from error
+        found = stored.read(path, typing.get_type_hints(Evaluation))
+    except FileNotFoundError:
+        return None
+    per_class = [found["per_class"].get(name, {}) for name in found["classes"]]
+    square, count = {len(found["confusion"]), *map(len, found["confusion"])}, len(found["classes"])
+    if square != {count} or not all("f1" in figures for figures in per_class):
+        raise UserError(f"{path} is not as this program writes it: its figures are not of its {count} classes.")
+    return Evaluation.from_json(found)
 
 
 def _new_name() -> Path:

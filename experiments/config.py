@@ -23,7 +23,7 @@ class Config:
 
     recipe: str = flag("quick", "named set of defaults for the flags below")
     dataset: str = flag("auto", "auto: CIFAR-10, or digits where it cannot be had", choices=sources.NAMES)
-    data_dir: str | None = flag(None, "where the data lies", unset="TFDS's own folder", value="PATH")
+    data_dir: str | None = flag(None, "where the data lies", unset="TFDS's own folder", path=True)
     offline: bool = flag(False, "never use the network", on_only=True)
     image_size: int = flag(32, "pixels a side of the pictures in a folder", least=1)
     stream: bool | None = flag(
@@ -41,7 +41,7 @@ class Config:
         "cifar", "first layers of networks that have a choice: for images of 32 or 224 pixels", choices=models.STEMS
     )
     pretrained: str | None = flag(
-        None, "PyTorch's weights to start from: a .pth, .pt or .safetensors file, or torchvision", value="PATH"
+        None, "PyTorch's weights to start from: a .pth, .pt or .safetensors file, or torchvision", path=True
     )
     freeze: str | None = flag(
         None, "layers that are not trained: backbone, all but the classifier; or patterns, by comma", unset="none"
@@ -94,7 +94,7 @@ class Config:
     test_crops: bool = flag(False, "evaluate two shifts by a pixel too, together as much as what is not shifted")
     on_nan: str = flag("stop", "at an update that is not finite; skip leaves it out and counts it", choices=ON_NAN)
     precision: str = flag("f32", "of the computation; parameters and loss are f32", choices=PRECISIONS)
-    seed: int = flag(0, "of everything random", least=0)
+    seed: int = flag(0, "of everything random", least=0, below=2**32)
     parallel: str = flag("auto", "devices: all accelerators, or the one CPU", choices=parallel.KINDS)
     mesh: str | None = flag(
         None,
@@ -110,7 +110,7 @@ class Config:
     process_id: int | None = flag(None, "this process's number, with --coordinator HOST:PORT", least=0)
     num_processes: int | None = flag(None, "how many there are, with --coordinator HOST:PORT", least=1)
     check: bool = flag(False, "look at data and network before any training, and train nothing", on_only=True)
-    out: str | None = flag(None, "folder of the run", unset="runs/<dataset>-<recipe>-<time>", value="PATH")
+    out: str | None = flag(None, "folder of the run", unset="runs/<dataset>-<recipe>-<time>", path=True)
     resume: bool = flag(False, "continue the run in --out", on_only=True)
     checkpoint_every: int | None = flag(None, "updates between checkpoints", least=1, unset="one epoch")
     report: bool = flag(True, "leave figures, every prediction and a page to look at, and pictures for TensorBoard")

@@ -48,7 +48,7 @@ PAGE = Path(__file__).with_name("demo_page")
 class Options:
     """Which run, and where its page is."""
 
-    run: str = flag("", "folder of the run", positional=True)
+    run: str = flag("", "folder of the run", positional=True, path=True)
     port: int = flag(8765, "of the page's address; 0 for any that is free", least=0, below=2**16)
     top: int = flag(5, "most probable classes shown", least=1)
 

@@ -19,7 +19,7 @@ ABOUT = (
 class Options:
     """Which run."""
 
-    run: str = flag("", "folder of the run", positional=True)
+    run: str = flag("", "folder of the run", positional=True, path=True)
 
     def __post_init__(self) -> None:
         check(self)
@@ -33,6 +33,7 @@ def main(argv: list[str] | None = None) -> int:
 def _diagnose(argv: list[str]) -> None:
     options, _ = flags.parse(argv, Options(), COMMAND, ABOUT)
     record, records = run_folder.read_single(options.run), run_folder.records(options.run)
+    run_folder.config_of(record, options.run)  # checks the settings
     groups = run_folder.groups(records)
     findings = diagnose(records, classes=len(record["classes"]), groups=groups, settings=record["config"])
     if not findings:

@@ -60,15 +60,15 @@ VIEWS: dict[str, tuple[Callable[[jax.Array], jax.Array], ...]] = {
 class Options:
     """Which run, on what, and where to."""
 
-    run: str = flag("", "folder of the run", positional=True)
+    run: str = flag("", "folder of the run", positional=True, path=True)
     split: str = flag("test", "part of the run's data", choices=SPLITS)
     pictures: str | None = flag(
-        None, "folder of pictures in <class>/ to evaluate on instead", unset="the split", value="PATH"
+        None, "folder of pictures in <class>/ to evaluate on instead", unset="the split", path=True
     )
     views: str = flag("run", "versions of each image whose logits are averaged", choices=("run", *VIEWS))
-    data_dir: str | None = flag(None, "where the run's data lies now", unset="where it lay", value="PATH")
+    data_dir: str | None = flag(None, "where the run's data lies now", unset="where it lay", path=True)
     offline: bool = flag(False, "never use the network", on_only=True)
-    out: str | None = flag(None, "folder to write", unset="<run>/evaluations/<split>-<time>", value="PATH")
+    out: str | None = flag(None, "folder to write", unset="<run>/evaluations/<split>-<time>", path=True)
 
     def __post_init__(self) -> None:
         check(self)
@@ -88,6 +88,7 @@ def _evaluate(argv: list[str]) -> None:
     if out.exists():
         raise UserError(f"{out} exists; nothing is overwritten. Name another folder with --out.")
     run = finished_run.load(options.run)
+    findings = review.findings_of(run)
     views = None if options.views == "run" else VIEWS[options.views]
     if options.pictures:
         split, files = _pictures(Path(options.pictures).expanduser(), run)
@@ -101,7 +102,6 @@ def _evaluate(argv: list[str]) -> None:
     with run_folder.written(out):
         out.mkdir(parents=True)
     about = {"evaluated on": pixels, "views": options.views}
-    findings = review.findings_of(run)
     evaluation = review.write(
         out,
         run=run,

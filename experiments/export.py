@@ -4,9 +4,9 @@ import sys
 from dataclasses import dataclass
 from pathlib import Path
 
-from experiments import finished_run, flags
+from experiments import finished_run, flags, run_folder
 from experiments.flags import check, flag
-from jaxdl import serving
+from jaxdl import disk, serving
 from jaxdl.errors import UserError
 from jaxdl.saved_model import DESCRIPTION, WEIGHTS, save_model
 
@@ -22,8 +22,8 @@ SERVED = "model.jaxexport"
 class Options:
     """Which run, and where to."""
 
-    run: str = flag("", "folder of the run", positional=True)
-    out: str | None = flag(None, "folder to write", unset="<run>/export", value="PATH")
+    run: str = flag("", "folder of the run", positional=True, path=True)
+    out: str | None = flag(None, "folder to write", unset="<run>/export", path=True)
     platforms: str = flag(",".join(serving.PLATFORMS), "what the function is compiled for, by comma")
 
     def __post_init__(self) -> None:
@@ -54,7 +54,8 @@ def _export(argv: list[str]) -> None:
         },
     }
     save_model(out, run.model, run.variables, image=run.image, about=about)
-    (out / SERVED).write_bytes(function)
+    with run_folder.written(out):
+        disk.write(out / SERVED, function)
     size = " x ".join(map(str, run.image))
     print(
         f"{run.config.model} after {run.step:,} updates, {len(run.classes)} classes\n"

@@ -67,11 +67,6 @@ def load(folder: str) -> FinishedRun:
     """
     record = run_folder.read_single(folder)
     config = run_folder.config_of(record, folder)
-    missing = {"classes", "image", "mean", "std"} - record.keys()
-    if missing:
-        raise UserError(
-            f"{folder}/config.json is not of this version of the program (no {', '.join(sorted(missing))})."
-        )
     if not Path(folder, "checkpoints").is_dir():
         raise UserError(f"the run in {folder} has saved no checkpoint yet.")
     model = model_of(config, num_classes=len(record["classes"]))

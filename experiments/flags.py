@@ -7,12 +7,14 @@ import argparse
 import dataclasses
 import math
 import os
+import re
 import sys
 import types
 import typing
 from collections.abc import Callable
 from typing import Any
 
+from experiments import terminal
 from jaxdl.errors import UserError, unknown
 
 Options = typing.TypeVar("Options")
@@ -28,6 +30,7 @@ def flag(
     choices: tuple[str, ...] | None = None,
     unset: str = "none",
     value: str | None = None,
+    path: bool = False,
     on_only: bool = False,
     positional: bool = False,
     optional: bool = False,
@@ -35,11 +38,13 @@ def flag(
     """A field that is a flag of the command.
 
     text: the help. least, above, below: limits, of which only ``least`` is itself allowed. unset: what the help calls
-    None. value: what it calls the value. on_only: of a bool, no ``--no-`` form. positional: given without its name;
-    a field of type ``tuple[str, ...]`` takes one or more, or with optional also none.
+    None. value: what it calls the value. path: of a file or folder, in which ``~`` is the home. on_only: of a bool, no
+    ``--no-`` form. positional: given without its name; a field of type ``tuple[str, ...]`` takes one or more, or with
+    optional also none.
     """
     about = {"help": text, "least": least, "above": above, "below": below, "choices": choices, "unset": unset,
-             "value": value, "on_only": on_only, "positional": positional, "optional": optional}  # fmt: skip
+             "value": value, "path": path, "on_only": on_only, "positional": positional,
+             "optional": optional}  # fmt: skip
     return dataclasses.field(default=default, metadata=about)
 
 
@@ -63,7 +68,8 @@ def parse(argv: list[str], base: Options, command: str, description: str) -> tup
             known = [option for action in parser._actions for option in action.option_strings]
             raise unknown("flag", word.split("=")[0], known, listed=False)
         raise UserError(f"unexpected argument {word!r}; see --help.")
-    given = {name: tuple(value) if isinstance(value, list) else value for name, value in vars(values).items()}
+    given = {field.name: _read(field, getattr(values, field.name)) for field in dataclasses.fields(base)
+             if hasattr(values, field.name)}  # fmt: skip
     return dataclasses.replace(base, **given), frozenset(given)
 
 
@@ -85,26 +91,44 @@ def flag_name(field_name: str) -> str:
     return "--" + field_name.replace("_", "-")
 
 
+def in_flags(message: str, options: type) -> str:
+    """The message of a library's error with the arguments that it names as the flags of ``options``."""
+    names = "|".join(field.name for field in dataclasses.fields(options) if "_" in field.name)
+    return re.sub(rf"(?<![\w/.'\"-])({names})(?![\w/'\"-]|\.\w)", lambda found: flag_name(found[0]), message)
+
+
 def exit_status(body: Callable[[], None]) -> int:
-    """Runs a command that only reads and prints: 0, or 2 and a line for the user's mistakes, 130 after Ctrl-C."""
-    try:
-        body()
-        sys.stdout.flush()
-    except UserError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 2
-    except KeyboardInterrupt:
-        print("\nStopped.", file=sys.stderr)
-        return 130
-    except BrokenPipeError:  # its reader, `head` say, had enough; Python would complain once more while it ends
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 0
+    """Runs a command that only reads and prints: 0, or 2 and a line for the user's mistakes, 130 after Ctrl-C.
+
+    2 also where what it printed is lost, but not where its reader, ``head`` say, had enough.
+    """
+    with terminal.steady() as output:
+        try:
+            body()
+            sys.stdout.flush()
+        except UserError as error:
+            print(f"error: {error}", file=sys.stderr)
+            return 2
+        except KeyboardInterrupt:
+            print("\nStopped.", file=sys.stderr)
+            return 130
+        lost = output and output.broken
+        if lost and not isinstance(lost, BrokenPipeError):
+            print(f"error: standard output cannot be written ({lost.strerror}).", file=sys.stderr)
+            return 2
     return 0
 
 
 class _Parser(argparse.ArgumentParser):
     def error(self, message: str) -> typing.NoReturn:
         raise UserError(message.replace("argument --", "--", 1) + ".")
+
+
+def _read(field: dataclasses.Field, value: Any) -> Any:
+    """The value of a flag from the parser's; ``--out=~/x`` is the user's to write, and no shell expands it."""
+    if isinstance(value, list):
+        return tuple(_read(field, each) for each in value)
+    return os.path.expanduser(value) if field.metadata["path"] else value
 
 
 def _type(field: dataclasses.Field) -> type:
@@ -126,7 +150,7 @@ def _add(parser: argparse.ArgumentParser, field: dataclasses.Field, default: Any
         shown = {True: "yes", False: "no"}.get(default, shown)
         parser.add_argument(flag_name(field.name), action=action, help=f"{about['help']} (default: {shown})")
     else:
-        name = about["value"] or {int: "N", float: "X", str: "NAME"}[_type(field)]
+        name = about["value"] or {int: "N", float: "X", str: "PATH" if about["path"] else "NAME"}[_type(field)]
         text = f"{about['help']}{choices} (default: {shown})"
         parser.add_argument(flag_name(field.name), type=_type(field), metavar=name, help=text)
 

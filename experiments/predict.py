@@ -43,8 +43,10 @@ WIDE = 10_000  # columns where the output is no terminal: there a line never bre
 class Options:
     """Which run, which pictures, and how much of what it makes of them."""
 
-    run: str = flag("", "folder of the run", positional=True)
-    images: tuple[str, ...] = flag((), "picture, or folder that is searched for them", positional=True, value="IMAGE")
+    run: str = flag("", "folder of the run", positional=True, path=True)
+    images: tuple[str, ...] = flag(
+        (), "picture, or folder that is searched for them", positional=True, value="IMAGE", path=True
+    )
     top: int | None = flag(
         None,
         "most probable classes of each picture",

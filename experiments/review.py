@@ -16,6 +16,7 @@ from tqdm import tqdm
 from experiments import run_folder
 from experiments.augmentation import alternates, augmentation_of, mix_of
 from experiments.finished_run import FinishedRun
+from jaxdl import disk
 from jaxdl.data import augment, pipeline
 from jaxdl.data.dataset import Dataset, Split
 from jaxdl.report.confusion_picture import confusion_picture
@@ -98,9 +99,9 @@ def write(
     )
     content = {"split": split, **about, **_origin(run), **evaluation.to_json()}
     with run_folder.written(out):
-        (out / "evaluation.json").write_text(json.dumps(content, indent=2) + "\n")
+        disk.write(out / "evaluation.json", json.dumps(content, indent=2) + "\n")
         predictions.write(out / "predictions.csv", files)
-        (out / "report.html").write_text(render(report), encoding="utf-8")
+        disk.write(out / "report.html", render(report))
     return evaluation
 
 

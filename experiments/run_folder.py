@@ -3,11 +3,12 @@
 import contextlib
 import dataclasses
 import json
+import math
 import os
 import shlex
-import shutil
 import sys
 import time
+import typing
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from importlib.metadata import version
@@ -15,9 +16,12 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
+from experiments import stored
 from experiments.config import HERE_AND_NOW, RESUMABLE, TORCHVISION, Config
 from experiments.flags import flag_name
+from jaxdl import disk
 from jaxdl.data.dataset import Dataset
+from jaxdl.data.pictures import MOST_SIDE
 from jaxdl.errors import UserError
 
 try:
@@ -25,6 +29,18 @@ try:
 except ImportError:  # Windows
     fcntl = None
 
+RECORD = {"command": str, "dataset": str, "dataset_source": str, "dataset_fingerprint": str, "notice": str | None,
+          "classes": list[str], "image": list[int], "mean": list[float], "std": list[float],
+          "config": dict[str, Any]}  # of config.json  # fmt: skip
+SUMMARY = {"test_accuracy": float, "test_loss": float, "parameters": int, "epochs": float, "steps": int,
+           "train_seconds": float, "images_per_second": float, "device": str, "finished": str}  # fmt: skip
+RECORDS = {
+    "run": {"groups": list[str]},
+    "epoch": {"step": int, "epoch": float, "train_loss": float, "train_accuracy": float, "train_grad_norm": float},
+    "step": {"step": int, "epoch": float, "loss": float},
+    "stopped": {"reason": str},
+}  # of metrics.jsonl, by kind
+MEASURED = ("epoch", "step")  # kinds that hold numbers only
 PACKAGES = ("jax", "jaxlib", "flax", "optax", "orbax-checkpoint", "numpy")
 
 
@@ -72,13 +88,10 @@ def create(
         "versions": {name: version(name) for name in PACKAGES},
         **more,
     }
-    draft = out.with_name(f".{out.name}.{os.getpid()}")  # a process killed here leaves no folder that is no run
     try:
-        draft.mkdir(parents=True)
-        _write_json(draft / "config.json", content)
-        draft.rename(out)
+        with disk.folder(out) as draft:  # a process killed here leaves no folder that is no run
+            _write_json(draft / "config.json", content)
     except OSError as error:
-        shutil.rmtree(draft, ignore_errors=True)
         raise UserError(f"cannot make the run's folder {out} ({error.strerror}). Name another with --out.") from error
     return out
 
@@ -113,11 +126,18 @@ def read(folder: str | None) -> dict:
         raise UserError("--resume needs --out: the folder of the run to continue.")
     path = Path(folder) / "config.json"
     try:
-        return json.loads(path.read_text())
+        record = stored.read(path, RECORD)
     except (FileNotFoundError, NotADirectoryError):
         raise UserError(f"there is no run in {folder}: no {path.name}.") from None
-    except (OSError, ValueError) as error:
-        raise UserError(f"cannot read {path} ({error}).") from error
+    image, channels = record["image"], {len(record["mean"]), len(record["std"])}
+    if len(image) != 3 or not all(0 < size <= MOST_SIDE for size in image) or not channels <= {1, image[-1]}:
+        raise UserError(
+            f"{path} is not as this program writes it: an image of {image}, with {len(record['mean'])} means and "
+            f"{len(record['std'])} deviations of channels."
+        )
+    if len(record["classes"]) < 2:
+        raise UserError(f"{path} is not as this program writes it: it names {len(record['classes'])} classes.")
+    return record
 
 
 def read_single(folder: str | None) -> dict:
@@ -130,58 +150,78 @@ def read_single(folder: str | None) -> dict:
     return record
 
 
-def records(folder: str | Path) -> list[dict]:
-    """The records of ``metrics.jsonl`` so far; a last line that is being written is left out."""
+def records(folder: str | Path, *, members: bool = False) -> list[dict]:
+    """The records of ``metrics.jsonl`` so far; a last line that is being written is left out.
+
+    members: they are a sweep's, with a list for its members in place of a number.
+    """
     path = Path(folder, "metrics.jsonl")
     try:
-        lines = path.read_text().splitlines()
-    except OSError as error:
-        raise UserError(f"cannot read {path} ({error.strerror}).") from error
+        lines = stored.content(path).splitlines(keepends=True)
+    except (FileNotFoundError, NotADirectoryError):
+        raise UserError(f"cannot read {path} (there is none).") from None
     found = []
     for line in lines:
         try:
-            found.append(json.loads(line))
-        except ValueError:
-            if line is not lines[-1]:
-                raise UserError(f"{path} is damaged: {line[:60]!r} is not JSON.") from None
+            record = json.loads(line)
+        except (ValueError, RecursionError):
+            if line.endswith(b"\n"):
+                raise UserError(f"{path} is damaged: its line {len(found) + 1:,} is not JSON.") from None
+            break
+        stored.checked(record, {"kind": str}, path)
+        if not members:
+            stored.checked(record, RECORDS.get(record["kind"], {}), path)
+            if record["kind"] in MEASURED and not _measured(record):
+                raise UserError(f"{path} is damaged: its line {len(found) + 1:,} holds what is no measurement.")
+        found.append(record)
     return found
+
+
+def _measured(record: dict) -> bool:
+    numbers = all(stored.fits(value, float) for name, value in record.items() if name != "kind")
+    return numbers and math.isfinite(record["epoch"]) and ("val_loss" in record) == ("val_accuracy" in record)
 
 
 def groups(records: Sequence[dict]) -> list[str]:
     """The layer groups whose gradients the records hold, from the input to the output."""
-    return next((record["groups"] for record in records if "groups" in record), [])
+    return next((record["groups"] for record in records if record["kind"] == "run" and "groups" in record), [])
 
 
 def summary(folder: str | Path) -> dict | None:
     """``summary.json``, or None where the run has not ended."""
-    path = Path(folder, "summary.json")
     try:
-        return json.loads(path.read_text()) if path.exists() else None
-    except (OSError, ValueError) as error:
-        raise UserError(f"cannot read {path} ({error}).") from error
+        return stored.read(Path(folder, "summary.json"), SUMMARY)
+    except (FileNotFoundError, NotADirectoryError):
+        return None
 
 
 def config_of(record: dict, folder: str) -> Config:
     """The configuration in ``record``, which ``read`` found in ``folder``."""
+    path, hints = Path(folder, "config.json"), typing.get_type_hints(Config)
+    unknown = sorted(record["config"].keys() - hints.keys())
+    if unknown:
+        raise UserError(f"{path} is not of this version of the program: it sets {', '.join(unknown)[:100]}.")
+    known = {name: hints[name] for name in record["config"]}
+    stored.checked(record["config"], known, path)
     try:
         return Config(**record["config"])
-    except (KeyError, TypeError) as error:
-        raise UserError(f"{folder}/config.json is not of this version of the program ({error}).") from error
+    except UserError as error:
+        raise UserError(f"{path} is not as this program writes it: {error}") from error
 
 
 def resumed(record: dict, config: Config, given: frozenset[str]) -> Config:
     """The configuration in ``record``, with those ``given`` flags of ``config`` that a resumed run may change."""
-    stored = config_of(record, config.out)
+    made = config_of(record, config.out)
     for name in sorted(given - set(RESUMABLE)):
-        before, now = getattr(stored, name), getattr(config, name)
+        before, now = getattr(made, name), getattr(config, name)
         if now != before and (name, now) != ("dataset", "auto"):
             raise UserError(
                 f"the run in {config.out} was made with {flag_name(name)} {before}, not {now}. "
                 "Leave the flag out to continue it, or start a new run in another --out."
             )
     if "parallel" in given:
-        stored = dataclasses.replace(stored, mesh=None)  # it went with the other
-    return dataclasses.replace(stored, **{name: getattr(config, name) for name in given & set(RESUMABLE)})
+        made = dataclasses.replace(made, mesh=None)  # it went with the other
+    return dataclasses.replace(made, **{name: getattr(config, name) for name in given & set(RESUMABLE)})
 
 
 def note_resumption(record: dict, config: Config, command: str) -> None:
@@ -223,11 +263,8 @@ def _stored(config: Config) -> dict:
 
 
 def _write_json(path: Path, content: dict) -> None:
-    """Writes the file in one rename: whole or not at all."""
-    draft = path.with_suffix(".draft")
     try:
-        draft.write_text(json.dumps(content, indent=2) + "\n")
-        draft.replace(path)
+        disk.write(path, json.dumps(content, indent=2) + "\n")
     except OSError as error:
         raise UserError(f"cannot write {path} ({error.strerror}). Make room, then continue with --resume.") from error
 

@@ -47,13 +47,13 @@ class Options:
     augment: bool = flag(False, "flip and crop in jaxdl's step; the others never do", on_only=True)
     dataset: str = flag("cifar10", "of accuracy: what is learned", choices=("cifar10", "digits", "folder"))
     data_dir: str | None = flag(
-        None, "of accuracy: where CIFAR-10 or the pictures lie", unset="of CIFAR-10, TFDS's own folder", value="PATH"
+        None, "of accuracy: where CIFAR-10 or the pictures lie", unset="of CIFAR-10, TFDS's own folder", path=True
     )
     target: float = flag(0.612, "of accuracy: the share of test images to be right", above=0, below=1)
     seeds: int = flag(1, "of accuracy: how many trainings of each contestant", least=1)
     budget: float = flag(600.0, "of accuracy: seconds of training after which a contestant gives up", above=0)
     threads: int | None = flag(None, "processor cores that a contestant may use", least=1, unset="all")
-    out: str | None = flag(None, "file to write", unset="benchmark-<time>.json", value="PATH")
+    out: str | None = flag(None, "file to write", unset="benchmark-<time>.json", path=True)
 
     def __post_init__(self) -> None:
         check(self)

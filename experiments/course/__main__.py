@@ -30,7 +30,7 @@ class Options:
     all: bool = flag(False, "run every lesson, each in a process of its own", on_only=True)
     quick: bool = flag(False, "the short form, in which results are rougher", on_only=True)
     read: bool = flag(False, "print a lesson's text and code, too", on_only=True)
-    out: str | None = flag(None, "folder for pictures and files", unset="runs/course-<time>", value="PATH")
+    out: str | None = flag(None, "folder for pictures and files", unset="runs/course-<time>", path=True)
 
     def __post_init__(self) -> None:
         check(self)

@@ -10,7 +10,8 @@ import jax
 import numpy as np
 from tqdm import tqdm
 
-from experiments import compilation_cache, host_memory, run_folder
+from experiments import compilation_cache, flags, host_memory, run_folder, stored, terminal
+from experiments.config import Config
 from experiments.data import load, streams
 from experiments.devices import described
 from experiments.network import model_of
@@ -22,7 +23,7 @@ from experiments.sweep.grid import Grid
 from experiments.sweep.history import History
 from experiments.sweep.memory import check_fits
 from experiments.sweep.numbers import check_sweepable, optimizer_of_member
-from experiments.sweep.options import Asked, parse
+from experiments.sweep.options import SWEEPABLE, Asked, parse
 from experiments.sweep.progress import Progress, print_header, print_result
 from experiments.sweep.steps import first_states, restored, saved, steps_of_members
 from experiments.sweep.training import most_steps, train
@@ -108,12 +109,13 @@ def run(asked: Asked, interrupt: Interruptible) -> int:
         if config.resume:
             run_folder.note_resumption(record, config, COMMAND)
             print(f"resuming at step {int(states.step[0]):,} of {steps:,}", flush=True)
-        with RunLog(config.out, resume_at=log_position) as log:
-            if not saved_one:
+        with RunLog(config.out, resume_at=log_position, report=_warn) as log:
+            if not log.size:
                 log.write({"kind": "sweep", **run_folder.about(dataset), "members": grid.members})
 
             # ---- training --------------------------------------------------------------------------------------
             def save(states: TrainState) -> None:
+                log.flush()  # before the checkpoint that counts its bytes
                 notes = {"history": history.to_json(), "log_size": log.size}
                 checkpoints.save(saved(states), notes | run_folder.about(dataset))
 
@@ -189,7 +191,7 @@ def run(asked: Asked, interrupt: Interruptible) -> int:
         }
         result.write_members(config.out, grid, history, tested)
         drawn = config.report and result.write_curves(
-            config.out, grid, rows, run_folder.records(config.out), history.diverged
+            config.out, grid, rows, run_folder.records(config.out, members=True), history.diverged
         )
         run_folder.write_summary(config.out, summary)
         result.print_table(grid, rows, tested)
@@ -200,27 +202,29 @@ def run(asked: Asked, interrupt: Interruptible) -> int:
 def main(argv: list[str] | None = None) -> int:
     """The command line; returns the exit status."""
     host_memory.keep_freed()
-    try:
-        with Interruptible() as interrupt:
-            asked = parse(sys.argv[1:] if argv is None else argv, RECIPES, COMMAND)
-            compilation_cache.use()
-            return run(asked, interrupt)
-    except UserError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 2
-    except Interrupted as stopped:
-        print(f"\nStopped by {stopped}; training after the last checkpoint, if any, is not saved.", file=sys.stderr)
-        return stopped.status
+    with terminal.steady(terminal.say_lost):
+        try:
+            with Interruptible() as interrupt:
+                asked = parse(sys.argv[1:] if argv is None else argv, RECIPES, COMMAND)
+                compilation_cache.use()
+                return run(asked, interrupt)
+        except UserError as error:
+            print(f"error: {flags.in_flags(str(error), Config)}", file=sys.stderr)
+            return 2
+        except Interrupted as stopped:
+            print(f"\nStopped by {stopped}; training after the last checkpoint, if any, is not saved.", file=sys.stderr)
+            return stopped.status
 
 
 def _resumed(record: dict, out: str, asked: Asked) -> tuple[Grid, bool]:
     """The members that the folder's sweep has, and whether their averaged predictions are tested."""
     try:
-        stored = record["sweep"]
-        grid = Grid.from_json(stored["swept"], seed=record["config"]["seed"])
-        ensemble = bool(stored["ensemble"])
-    except (KeyError, TypeError, AttributeError):
+        swept, ensemble = record["sweep"]["swept"], bool(record["sweep"]["ensemble"])
+    except (KeyError, TypeError):
         raise UserError(f"the run in {out} is no sweep. Continue it with experiments.cifar.") from None
+    if not stored.fits(swept, dict[str, list[float]]) or not swept.keys() <= set(SWEEPABLE):
+        raise UserError(f"{out}/config.json is not as this program writes it: it sweeps {swept!r:.60}.")
+    grid = Grid.from_json(swept, seed=record["config"].get("seed", 0))
     if asked.grid.swept and asked.grid.to_json() != grid.to_json():
         raise UserError(
             f"the sweep in {out} has other values ({_said(grid)}). Leave them out to continue it, or start a new one."

@@ -16,6 +16,7 @@ from rich.text import Text
 from experiments import run_folder
 from experiments.sweep.grid import Grid, Value
 from experiments.sweep.history import History, Series
+from jaxdl import disk
 from jaxdl.report.bands import Band, bands_picture
 
 WIDTH = 110  # of the table where the output is no terminal
@@ -167,7 +168,7 @@ def write_members(out: str, grid: Grid, history: History, tested: Measured) -> N
             ]
         )
     with run_folder.written(out):
-        Path(out, "members.csv").write_text(text.getvalue())
+        disk.write(Path(out, "members.csv"), text.getvalue())
 
 
 def write_curves(out: str, grid: Grid, rows: Sequence[Row], records: Sequence[dict], diverged: Sequence) -> bool:
@@ -195,7 +196,7 @@ def write_curves(out: str, grid: Grid, rows: Sequence[Row], records: Sequence[di
         return False
     several = ", mean and standard deviation over seeds" if len(grid.seeds) > 1 else ""
     with run_folder.written(out):
-        Path(out, "curves.png").write_bytes(bands_picture(f"Validation accuracy{several}", bands))
+        disk.write(Path(out, "curves.png"), bands_picture(f"Validation accuracy{several}", bands))
     return True
 
 

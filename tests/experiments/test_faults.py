@@ -14,8 +14,10 @@ import pytest
 
 from experiments import cifar
 from experiments.cifar import main
+from jaxdl.checkpoint.manifest import NOTES
 from jaxdl.train.interrupt import Interruptible
 from tests.experiments.short_run import ROOT, SHORT, STEPS, assert_same_run, command, final_state, records
+from tests.power_cut import Watch
 
 OFTEN = [*SHORT, "--checkpoint-every", "1"]
 
@@ -103,6 +105,42 @@ def test_no_room_for_the_log_stops_the_run_with_a_line(tmp_path):
     assert done.returncode == 2
     assert f"error: cannot write {out}/metrics.jsonl (File too large); training has stopped" in done.stderr
     assert "Traceback" not in done.stderr
+
+
+def test_what_a_checkpoint_counts_on_is_on_the_disk_before_it(tmp_path, monkeypatch):
+    out, counted = tmp_path / "run", []
+
+    def on_rename(source, target):
+        if target.parent.name == "checkpoints":
+            notes = json.loads((source / NOTES).read_text())
+            counted.append((notes["log_size"], watch.size(out / "metrics.jsonl"), watch.size(out / "config.json")))
+
+    watch = Watch(monkeypatch, on_rename)
+    assert main([*SHORT, "--epochs", "2", "--report", "--out", str(out)]) == 0
+    assert len(counted) == 2
+    for said, on_disk, config in counted:
+        assert 0 < said <= on_disk
+        assert config == (out / "config.json").stat().st_size
+    assert watch.unflushed == []
+    whole = {"config.json", "summary.json", "evaluation.json", "predictions.csv", "report.html"}
+    assert whole - {"config.json"} <= {path.name for path in watch.renamed}
+    assert {path.name for path in out.iterdir() if path.is_file()} == {*whole, "metrics.jsonl"}
+
+
+def test_a_log_that_lost_its_end_is_told_and_the_run_goes_on(finished, tmp_path, capsys):
+    out = tmp_path / "run"
+    shutil.copytree(finished[0], out)
+    path = out / "metrics.jsonl"
+    lines = path.read_bytes().splitlines(keepends=True)
+    path.write_bytes(b"".join(lines[:2]) + lines[2][:20])
+    assert main(["--resume", "--epochs", "4", "--out", str(out)]) == 0
+    assert f"warning: {path} lacks" in capsys.readouterr().err
+    assert [(record["kind"], record.get("step")) for record in records(out)] == [
+        ("run", None), ("epoch", 12), ("epoch", 48), ("test", 48),
+    ]  # fmt: skip
+    path.write_bytes(b"")
+    assert main(["--resume", "--epochs", "5", "--out", str(out)]) == 0
+    assert [record["kind"] for record in records(out)] == ["run", "epoch", "test"]
 
 
 def test_a_second_process_on_the_same_folder_is_refused(tmp_path):
