@@ -13,8 +13,8 @@ from jaxdl.errors import UserError
 
 
 def load(config: Config) -> Dataset:
-    """The dataset that the flags name."""
-    return sources.load(
+    """The dataset that the flags name; prints what was left out of it."""
+    dataset = sources.load(
         config.dataset,
         config.data_dir,
         offline=config.offline,
@@ -22,13 +22,16 @@ def load(config: Config) -> Dataset:
         stream=bool(config.stream),
         progress=True,
     )
+    for remark in dataset.remarks:
+        print(f"note     {remark}", flush=True)
+    return dataset
 
 
 def streams(config: Config) -> bool:
     """Whether a folder's pictures stay in their files."""
     if config.stream is not None or config.dataset != "folder" or config.data_dir is None:
         return bool(config.stream)
-    return folder.decoded_bytes(Path(config.data_dir).expanduser(), size=config.image_size) > host_memory.total() / 2
+    return folder.decoded_bytes(Path(config.data_dir), size=config.image_size) > host_memory.total() / 2
 
 
 def train_batches(split: Split, *, start: int, config: Config, **options):

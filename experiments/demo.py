@@ -24,10 +24,10 @@ from experiments.classifier import MOST_PIXELS as PIXELS_AT_ONCE
 from experiments.classifier import Classifier
 from experiments.finished_run import FinishedRun
 from experiments.flags import check, flag
-from experiments.predict import best, printable
+from experiments.predict import best
 from jaxdl.data import augment
 from jaxdl.data.pictures import SUFFIXES, open_picture
-from jaxdl.errors import UserError
+from jaxdl.errors import UserError, printable
 from jaxdl.report import images
 from jaxdl.report.saliency import saliency
 

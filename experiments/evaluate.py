@@ -23,7 +23,7 @@ from experiments.flags import check, flag
 from jaxdl.data import augment, folder
 from jaxdl.data.dataset import Split, train_val_split
 from jaxdl.data.streaming import Pictures
-from jaxdl.errors import UserError
+from jaxdl.errors import UserError, printable
 from jaxdl.report.diagnosis import as_text
 from jaxdl.report.evaluation import Evaluation, Predictions
 
@@ -91,7 +91,7 @@ def _evaluate(argv: list[str]) -> None:
     findings = review.findings_of(run)
     views = None if options.views == "run" else VIEWS[options.views]
     if options.pictures:
-        split, files = _pictures(Path(options.pictures).expanduser(), run)
+        split, files = _pictures(Path(options.pictures), run)
         seen, pixels = None, f"pictures in {Path(options.pictures).resolve()}"
     else:
         split, train, pixels = _split(options, run)
@@ -131,8 +131,10 @@ def _split(options: Options, run: FinishedRun) -> tuple[Split, Split, str]:
 
 def _pictures(root: Path, run: FinishedRun) -> tuple[Split, list[str]]:
     """The pictures in ``root/<class>/``, whose classes are among the run's, and their names."""
-    names, labels = folder.labelled(root, run.classes)
-    return Split(Pictures(root, names, run.image[0]), labels), [os.fsdecode(name) for name in names]
+    names, labels, remarks = folder.labelled(root, run.classes)
+    for remark in remarks:
+        print(f"note  {remark}", flush=True)
+    return Split(Pictures(root, names, run.image[0]), labels), [printable(os.fsdecode(name)) for name in names]
 
 
 def _print(run: FinishedRun, name: str, evaluation: Evaluation, out: Path) -> None:

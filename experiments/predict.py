@@ -23,14 +23,15 @@ from tqdm import tqdm
 from experiments import finished_run, flags
 from experiments.classifier import MOST_PIXELS, SECONDS_UNTIL_BAR, Classifier
 from experiments.flags import check, flag
+from jaxdl.data import picture_files
 from jaxdl.data.pictures import SUFFIXES, open_picture
 from jaxdl.data.prefetch import Prefetch
-from jaxdl.errors import UserError
+from jaxdl.errors import UserError, printable
 
 COMMAND = "experiments.predict"
 ABOUT = (
-    "Print what a run's network takes pictures for: JPEG, PNG, WebP, BMP and GIF, brought to its size as those of a "
-    "training folder are. The exit status is 2 if any of them cannot be read."
+    "Print what a run's network takes pictures for: JPEG, PNG, WebP, BMP, GIF, TIFF and PPM, brought to its size as "
+    "those of a training folder are. The exit status is 2 if any of them cannot be read."
 )
 URL = re.compile(r"[a-z][a-z0-9+.-]*://", re.IGNORECASE)
 FEW = 10  # pictures, up to which each is shown with bars
@@ -80,7 +81,12 @@ def find(names: Iterable[str]) -> list[str]:
     Hidden files and folders are left out. Links are followed, and each folder is searched once. A folder that holds no
     picture stands for itself.
     """
-    return [file for name in names for file in (_inside(name) or [name] if os.path.isdir(name) else [name])]
+    files: list[str] = []
+    for name in names:
+        found = picture_files.find(name) if os.path.isdir(name) else None
+        inside = sorted(found.pictures + found.refused, key=lambda path: Path(path).parts) if found else []
+        files += [os.path.join(name, path) if path else name for path in inside] or [name]
+    return files
 
 
 def best(logits: np.ndarray, classes: Sequence[str], top: int) -> list[tuple[tuple[str, float], ...]]:
@@ -96,13 +102,6 @@ def best(logits: np.ndarray, classes: Sequence[str], top: int) -> list[tuple[tup
         tuple((classes[each], float(row[each])) for each in chosen)
         for row, chosen in zip(probabilities, order, strict=True)
     ]
-
-
-def printable(text: str) -> str:
-    """``text`` as a terminal can take it: what would steer it, or has no encoding, is written as an escape."""
-    return "".join(
-        each if each.isprintable() else each.encode("unicode_escape", "surrogatepass").decode() for each in text
-    )
 
 
 def _predict(argv: list[str]) -> list[Answer]:
@@ -124,25 +123,6 @@ def _predict(argv: list[str]) -> list[Answer]:
         if answered:
             (_show_table if table else _show_bars)(console, answered)
     return refused
-
-
-def _inside(folder: str) -> list[str]:
-    found, waiting, seen = [], [folder], set()
-    while waiting:
-        folder = waiting.pop(0)
-        try:
-            about = os.stat(folder)
-            names = sorted(os.listdir(folder))
-        except OSError:
-            found.append(folder)
-            continue
-        if (about.st_dev, about.st_ino) in seen:
-            continue
-        seen.add((about.st_dev, about.st_ino))
-        paths = [os.path.join(folder, name) for name in names if not name.startswith(".")]
-        waiting += [path for path in paths if os.path.isdir(path)]
-        found += [path for path in paths if path.lower().endswith(SUFFIXES) and not os.path.isdir(path)]
-    return sorted(found, key=lambda path: Path(path).parts)
 
 
 def _answers(classifier: Classifier, files: list[str], top: int) -> Iterator[Answer]:

@@ -255,7 +255,7 @@ def _typed(command: str) -> str:
 def _stored(config: Config) -> dict:
     """The fields of ``config``, with paths that mean the same from any working directory."""
     paths = {
-        name: path if path in (None, TORCHVISION) else str(Path(path).expanduser().resolve())
+        name: path if path in (None, TORCHVISION) else str(Path(path).resolve())
         for name in ("data_dir", "out", "pretrained")
         for path in [getattr(config, name)]
     }

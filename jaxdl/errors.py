@@ -17,6 +17,20 @@ def to_stderr(line: str) -> None:
     print(line, file=sys.stderr, flush=True)
 
 
+def printable(text: str) -> str:
+    """``text`` as any terminal and any file can take it: what would steer it, or has no encoding, is escaped.
+
+    A byte of a file's name that is no UTF-8, as ``os.fsdecode`` has it, is written as that byte, ``\\xe9``.
+    """
+    return "".join(each if each.isprintable() else _escaped(each) for each in text)
+
+
+def _escaped(letter: str) -> str:
+    if "\udc80" <= letter <= "\udcff":
+        return f"\\x{ord(letter) - 0xDC00:02x}"
+    return letter.encode("unicode_escape", "surrogatepass").decode()
+
+
 def unknown(kind: str, name: str, known: Iterable[str], *, listed: bool = True) -> UserError:
     """The error for a name that is not one of ``known``: suggests the nearest and, if ``listed``, names them all."""
     known = sorted(known)

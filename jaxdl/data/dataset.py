@@ -38,6 +38,7 @@ class Dataset:
     fingerprint: SHA-256 over every image and label, the same wherever the same data is read.
     mirrorable: whether a mirrored image keeps its class; no flip augmentation where it does not.
     notice: set where this is not the data a person would expect; belongs in everything made from it.
+    remarks: what was left out where it was read, and what stands in for what, in sentences.
     """
 
     name: str
@@ -48,6 +49,7 @@ class Dataset:
     fingerprint: str
     mirrorable: bool = True
     notice: str | None = None
+    remarks: tuple[str, ...] = ()
 
     @classmethod
     def of(cls, name: str, stored: dict[str, np.ndarray], **about) -> "Dataset":

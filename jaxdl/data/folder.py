@@ -1,122 +1,247 @@
-"""A dataset from folders of pictures, ``root/train/<class>/*.jpg`` and ``root/test/<class>/*.jpg``."""
+"""A dataset from folders of pictures: ``root/train/<class>/`` and ``root/test/<class>/``, at any depth."""
 
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 from tqdm import tqdm
 
-from jaxdl.data import cache, pictures
-from jaxdl.errors import UserError
+from jaxdl.data import cache, picture_files, pictures
+from jaxdl.data.pictures import SUFFIXES
+from jaxdl.errors import UserError, printable
 
-SUFFIXES = (".jpg", ".jpeg", ".png")
 MOST_PIXELS = pictures.MOST_PIXELS
+TESTED = ("test", "val", "valid", "validation")  # names of the split that is tested on: the first that is there
+IMAGES, LABELS = "_image", "_label"  # ends of the names of two folders: pictures, and their classes as text files
+MOST_LETTERS = 200  # of a class in such a file
+MOST_NAMED = 10  # pictures in one error
+AT_ONCE = 16  # pictures that a thread takes at a time
 
 
-def read(root: Path, *, size: int, progress: bool = False) -> tuple[dict[str, np.ndarray], dict]:
+class Listing(NamedTuple):
+    """What is in a dataset's folders.
+
+    classes: as they are shown; what has no encoding in a folder's name is escaped. splits: for ``train`` and ``test``,
+    the pictures' names, bytes relative to the root as ``os.fsencode`` gives them, in one array, and their labels,
+    int32[N]. remarks: what of the folders is not read, and what stands in for what, in sentences.
+    """
+
+    classes: list[str]
+    splits: dict[str, tuple[np.ndarray, np.ndarray]]
+    remarks: list[str]
+
+
+class _Class(NamedTuple):
+    name: str
+    pictures: list[str]  # relative to the split's folder
+
+
+def read(root: Path, *, size: int, progress: bool = False) -> tuple[dict[str, np.ndarray], Listing]:
     """Both splits as arrays, ``train_images``: uint8[N, size, size, 3], ``train_labels``: int32[N], and so for test.
 
     Classes are the folder names in sorted order. Pictures are turned upright by their EXIF tag, brought to RGB, on
     white where they are transparent, and resized (bilinear) without keeping their aspect. Raises UserError for a
-    missing or an empty folder and for a picture that cannot be read.
+    missing or an empty folder and for pictures that cannot be read, all of which it names.
     """
-    classes, splits = listing(root)
-    paths = {split: [root / os.fsdecode(name) for name in names] for split, (names, _) in splits.items()}
+    listed = listing(root)
+    paths = {split: [root / os.fsdecode(name) for name in names] for split, (names, _) in listed.splits.items()}
     every = [path for split in paths.values() for path in split]
 
     def decode() -> tuple[dict[str, np.ndarray], dict]:
         stored = {}
         if progress:
-            print(f"Reading {len(every):,} pictures from {root}; later runs start from a cache.", flush=True)
-        for split, (_, labels) in splits.items():
-            stored[f"{split}_images"] = _decode(paths[split], size, progress, split)
-            stored[f"{split}_labels"] = labels
-        return stored, {"classes": classes}
+            place = printable(str(root))
+            print(f"Reading {len(every):,} pictures from {place}; later runs start from a cache.", flush=True)
+        for split, files in paths.items():
+            images = stored[f"{split}_images"] = np.empty((len(files), size, size, 3), np.uint8)
+            doing = f"reading {split} pictures"
+            with tqdm(total=len(files), desc=doing, unit="img", disable=None if progress else True) as bar:
+                fill(images, files, on_pictures=bar.update)
+        return stored, {}
 
-    return cache.arrays(cache.key_of("folder", every, size), decode)
+    stored, _ = cache.arrays(cache.key_of("folder", every, size, len(paths["train"])), decode)
+    labels = {f"{split}_labels": labels for split, (_, labels) in listed.splits.items()}
+    return stored | labels, listed
 
 
-def listing(root: Path) -> tuple[list[str], dict[str, tuple[np.ndarray, np.ndarray]]]:
-    """The classes and, for ``train`` and ``test``, the pictures' names and labels, in ``read``'s order; opens none.
+def listing(root: Path) -> Listing:
+    """The pictures of both splits in ``read``'s order; opens none.
 
-    Names are bytes relative to ``root``, as ``os.fsencode`` gives them, in one array; labels: int32[N].
-    Raises UserError for a missing or an empty folder.
+    The test split is ``test/``, or, where there is none, ``val/``. Beside ``<class>/`` folders, a split may hold two
+    folders ``<name>_image/`` and ``<name>_label/``, of which the second has each picture's class in a ``.txt`` file of
+    its name. Raises UserError for a missing or an empty folder and for classes that are in one split only.
     """
-    classes = _classes(root / "train")
-    if _classes(root / "test") != classes:
-        raise UserError(f"{root / 'test'} must hold the same class folders as {root / 'train'}: {', '.join(classes)}.")
-    splits = {}
-    for split in ("train", "test"):
-        found = [_pictures(root, Path(split, name)) for name in classes]
-        labels = np.repeat(np.arange(len(classes), dtype=np.int32), [len(names) for names in found])
-        splits[split] = np.array([name for names in found for name in names]), labels
-    return classes, splits
+    folders = {"train": root / "train", "test": next((root / name for name in TESTED if (root / name).is_dir()), None)}
+    if not folders["train"].is_dir() or folders["test"] is None:
+        lacking = folders["train"] if not folders["train"].is_dir() else root / "test"
+        raise UserError(
+            f"{printable(str(lacking))} is not a folder. The folder of a dataset holds pictures in train/<class>/ and "
+            "test/<class>/ (or val/<class>/)."
+        )
+    found, beside = {}, {}
+    for split, folder in folders.items():
+        found[split], beside[split] = _split(folder)
+    remarks = [remark for split, folder in folders.items() for remark in _left_out(folder.name, beside[split])]
+    tested = folders["test"].name
+    if tested != "test":
+        remarks.append(f"there is no test/: the test split is {tested}/")
+    unused = [name for name in TESTED if name != tested and (root / name).is_dir()]
+    if unused:
+        remarks.append(f"not read: {', '.join(f'{name}/' for name in unused)}; images to validate come from train/")
+    names = {split: {each.name for each in classes} for split, classes in found.items()}
+    if names["train"] != names["test"]:
+        alone = [
+            f"{', '.join(sorted(names[one] - names[other]))} only in {folders[one].name}/"
+            for one, other in (("train", "test"), ("test", "train"))
+            if names[one] - names[other]
+        ]
+        raise UserError(f"the splits in {printable(str(root))} must hold the same classes: {'; '.join(alone)}.")
+    classes = sorted(names["train"])
+    if len(classes) < 2:
+        raise UserError(f"{printable(str(folders['train']))} holds {len(classes)} classes; at least 2 are needed.")
+    for split, folder in folders.items():
+        _refuse_empty(folder, beside[split])
+    splits = {split: _as_arrays(folders[split].name, each, classes) for split, each in found.items()}
+    return Listing(classes, splits, remarks)
 
 
-def labelled(root: Path, classes: Sequence[str]) -> tuple[np.ndarray, np.ndarray]:
-    """The pictures in ``root/<class>/`` as ``listing`` gives those of a split; opens none.
+def labelled(root: Path, classes: Sequence[str]) -> tuple[np.ndarray, np.ndarray, list[str]]:
+    """The pictures in ``root/<class>/`` as ``listing`` gives those of a split, and its remarks; opens none.
 
     Folders may be missing, and one at least must be there. Raises UserError for one that is none of ``classes`` and for
     an empty one.
     """
     if not root.is_dir():
-        raise UserError(f"{root} is not a folder. Name one that holds pictures in <class>/.")
-    found = sorted(entry.name for entry in root.iterdir() if entry.is_dir() and not entry.name.startswith("."))
-    strange = sorted(set(found) - set(classes))
+        raise UserError(f"{printable(str(root))} is not a folder. Name one that holds pictures in <class>/.")
+    found, left_out = _split(root)
+    strange = sorted({each.name for each in found} - set(classes))
     if strange or not found:
-        what = f"the folder {strange[0]}, which is none of the classes" if strange else "no folder"
-        raise UserError(f"{root} holds {what}. It must hold pictures in folders named {', '.join(classes)}.")
-    names = [_pictures(root, Path(name)) for name in found]
-    labels = np.repeat(np.array([classes.index(name) for name in found], np.int32), [len(each) for each in names])
-    return np.array([name for each in names for name in each]), labels
+        what = f"the class {strange[0]}, which is none of the network's" if strange else "no folder"
+        raise UserError(
+            f"{printable(str(root))} holds {what}. It must hold pictures in folders named {', '.join(classes)}."
+        )
+    _refuse_empty(root, left_out)
+    return *_as_arrays("", found, list(classes)), _left_out("", left_out)
 
 
 def decoded_bytes(root: Path, *, size: int) -> int:
     """The memory that ``read`` would fill with pixels; counts files and opens none. Raises as ``listing`` does."""
-    return sum(len(names) for names, _ in listing(root)[1].values()) * size * size * 3
+    return sum(len(names) for names, _ in listing(root).splits.values()) * size * size * 3
 
 
 def open_picture(path: Path, size: int) -> np.ndarray:
     """One picture as uint8[size, size, 3], by ``pictures.open_picture``; raises UserError with its path."""
+    return pictures.open_picture(path, size, most_pixels=MOST_PIXELS)
+
+
+def fill(
+    images: np.ndarray,
+    paths: Sequence[Path],
+    *,
+    threads: int | None = None,
+    on_pictures: Callable[[int], object] = lambda count: None,
+) -> None:
+    """Decodes ``paths`` into the rows of ``images``: uint8[N, size, size, 3].
+
+    threads: one a core if None. on_pictures: called with how many more are done. Raises UserError after the last,
+    naming all that cannot be read.
+    """
+    errors: list[UserError] = []
+
+    def several(start: int) -> list[UserError]:
+        refused = []
+        for row in range(start, min(start + AT_ONCE, len(paths))):
+            try:
+                images[row] = open_picture(paths[row], images.shape[1])
+            except UserError as error:
+                refused.append(error)
+        return refused
+
+    pool = ThreadPoolExecutor(threads or os.cpu_count())
     try:
-        return pictures.open_picture(path, size, most_pixels=MOST_PIXELS)
-    except UserError as error:
-        raise UserError(f"{error} Replace or remove it.") from error
-
-
-def _classes(split: Path) -> list[str]:
-    if not split.is_dir():
-        raise UserError(
-            f"{split} is not a folder. --data-dir must name a folder that holds "
-            "pictures in train/<class>/ and test/<class>/."
-        )
-    found = sorted(entry.name for entry in split.iterdir() if entry.is_dir() and not entry.name.startswith("."))
-    if len(found) < 2:
-        raise UserError(f"{split} holds {len(found)} class folders; at least 2 are needed.")
-    return found
-
-
-def _pictures(root: Path, folder: Path) -> list[bytes]:
-    with os.scandir(root / folder) as entries:
-        names = [entry.name for entry in entries if entry.name.lower().endswith(SUFFIXES) and entry.is_file()]
-    found = sorted(name for name in names if not name.startswith("."))
-    if not found:
-        raise UserError(
-            f"the class folder {root / folder} holds no pictures ({', '.join(SUFFIXES)}). Fill or remove it."
-        )
-    return [os.fsencode(folder / name) for name in found]
-
-
-def _decode(paths: list[Path], size: int, progress: bool, split: str) -> np.ndarray:
-    images = np.empty((len(paths), size, size, 3), np.uint8)
-    pool = ThreadPoolExecutor(os.cpu_count())
-    try:
-        decoded = pool.map(lambda path: open_picture(path, size), paths)
-        bar = tqdm(decoded, f"reading {split} pictures", len(paths), unit="img", disable=None if progress else True)
-        for row, image in enumerate(bar):
-            images[row] = image
+        for start, refused in enumerate(pool.map(several, range(0, len(paths), AT_ONCE))):
+            errors += refused
+            on_pictures(min(AT_ONCE, len(paths) - start * AT_ONCE))
     finally:
         pool.shutdown(cancel_futures=True)
-    return images
+    if len(errors) == 1:
+        raise UserError(f"{errors[0]} Replace or remove it.")
+    if errors:
+        named = " ".join(str(error) for error in errors[:MOST_NAMED])
+        more = f" And {len(errors) - MOST_NAMED:,} more." if len(errors) > MOST_NAMED else ""
+        raise UserError(f"{len(errors):,} pictures cannot be read: {named}{more} Replace or remove them.")
+
+
+def _split(folder: Path) -> tuple[list[_Class], dict[str, picture_files.Found]]:
+    """The classes in a split's folder, and what was found in each of its folders."""
+    with os.scandir(folder) as entries:
+        names = sorted(entry.name for entry in entries if not entry.name.startswith(".") and _is_folder(entry))
+    pairs = [name for name in names if name.endswith(IMAGES) and _partner(name) in names]
+    classes: dict[str, list[str]] = {}
+    left_out = {}
+    for name in names:
+        if name in map(_partner, pairs):
+            continue
+        left_out[name] = found = picture_files.find(folder / name)
+        if name not in pairs:
+            classes[printable(name)] = []
+        for path in found.pictures:
+            shown = _text_label(folder / _partner(name), path) if name in pairs else printable(name)
+            classes.setdefault(shown, []).append(os.path.join(name, path))
+    return [_Class(name, paths) for name, paths in classes.items()], left_out
+
+
+def _refuse_empty(folder: Path, left_out: dict[str, picture_files.Found]) -> None:
+    for name, found in left_out.items():
+        if not found.pictures:
+            beside = picture_files.told([found])
+            raise UserError(
+                f"the class folder {printable(str(folder / name))} holds no pictures ({', '.join(SUFFIXES)})"
+                f"{f', but {beside}' if beside else ''}. Fill or remove it."
+            )
+
+
+def _is_folder(entry: os.DirEntry) -> bool:
+    try:
+        return entry.is_dir()
+    except OSError:  # a link to itself
+        return False
+
+
+def _partner(name: str) -> str:
+    return name.removesuffix(IMAGES) + LABELS
+
+
+def _text_label(folder: Path, picture: str) -> str:
+    path = (folder / picture).with_suffix(".txt")
+    try:
+        with path.open("rb") as file:
+            text = file.read(4 * MOST_LETTERS + 1).decode("utf-8", "surrogateescape").strip()
+    except OSError as error:
+        raise UserError(
+            f"the class of a picture cannot be read from {printable(str(path))} ({error.strerror}). "
+            "Write it there, or remove the picture."
+        ) from error
+    if not text or len(text) > MOST_LETTERS or "\n" in text:
+        raise UserError(f"{printable(str(path))} must hold the name of a class in one line, and nothing else.")
+    return printable(text)
+
+
+def _left_out(split: str, found: dict[str, picture_files.Found]) -> list[str]:
+    """A sentence on what is not read, if anything."""
+    said = {name: words for name, each in found.items() if (words := picture_files.told([each]))}
+    if len(said) > 3:
+        return [f"left out of {len(said):,} folders{f' of {split}/' if split else ''}: "
+                f"{picture_files.told(found.values())}"]  # fmt: skip
+    return [f"left out of {printable(os.path.join(split, name))}/: {words}" for name, words in said.items()]
+
+
+def _as_arrays(split: str, found: Iterable[_Class], classes: list[str]) -> tuple[np.ndarray, np.ndarray]:
+    """The names, relative to the root, class by class in the order of ``classes``, and their labels."""
+    ordered = sorted(found, key=lambda each: classes.index(each.name))
+    names = [os.fsencode(os.path.join(split, path)) for each in ordered for path in each.pictures]
+    labels = [classes.index(each.name) for each in ordered]
+    return np.array(names), np.repeat(np.array(labels, np.int32), [len(each.pictures) for each in ordered])

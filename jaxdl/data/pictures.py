@@ -11,14 +11,18 @@ from typing import BinaryIO
 import numpy as np
 from PIL import (
     Image,
+    TiffImagePlugin,  # noqa: F401, or Pillow would import all its decoders to find this one
     UnidentifiedImageError,
-    WebPImagePlugin,  # noqa: F401, or Pillow would import all its decoders to find this one
+    WebPImagePlugin,  # noqa: F401, the same
 )
 
-from jaxdl.errors import UserError
+from jaxdl.errors import UserError, printable
 
-FORMATS = ("JPEG", "PNG", "WEBP", "BMP", "GIF")  # no other decoder ever sees a byte
-SUFFIXES = (".jpg", ".jpeg", ".png", ".webp", ".bmp", ".gif")
+FORMATS = ("JPEG", "PNG", "WEBP", "BMP", "GIF", "TIFF", "PPM")  # no other decoder ever sees a byte
+KNOWN = "JPEG, PNG, WebP, BMP, GIF, TIFF, PPM"
+SUFFIXES = (
+    ".jpg", ".jpeg", ".jfif", ".jpe", ".png", ".webp", ".bmp", ".gif", ".tif", ".tiff", ".ppm", ".pgm", ".pbm", ".pnm",
+)  # fmt: skip
 MOST_PIXELS = 100_000_000  # a picture that claims more is refused before it is decoded
 MOST_SIDE = 65_535  # pixels; resizing takes memory for each pixel of a side
 MOST_BYTES = 2**30  # of a file
@@ -41,27 +45,29 @@ warnings.filterwarnings("ignore", module=r"PIL\.")
 
 
 def open_picture(
-    source: Path | bytes, size: int, *, name: str | None = None, most_pixels: int = MOST_PIXELS
+    source: str | Path | bytes, size: int, *, name: str | None = None, most_pixels: int = MOST_PIXELS
 ) -> np.ndarray:
     """The picture as uint8[size, size, 3]: upright by its EXIF tag, RGB, on white where transparent.
 
-    Resized (bilinear) without keeping its aspect. Of an animation, the first frame. JPEG, PNG, WebP, BMP and GIF.
+    Resized (bilinear) without keeping its aspect. Of an animation or several pages, the first. Of more than 8 bits a
+    channel the upper ones are kept: of 16, or of 12 where no value of the picture needs more, as cameras store them.
 
-    source: a file or its content. name: what errors call it. most_pixels: more are refused before they are decoded.
+    source: a file or its content: JPEG, PNG, WebP, BMP, GIF, TIFF or PPM. name: what errors call it. most_pixels: more
+    are refused before they are decoded.
     Raises UserError, with one line, whatever is wrong with it. Several threads may call.
     """
+    if isinstance(source, str):
+        source = Path(source)
     if name is None and isinstance(source, Path):
         name = str(source)
-    name = f"the picture {name}" if name else "the picture"
+    name = f"the picture {printable(name)}" if name else "the picture"
     try:
         with _opened(source, name) as file:
             return _decoded(file, size, name, most_pixels)
     except UserError:
         raise
     except UnidentifiedImageError:
-        raise UserError(
-            f"{name} is not one that can be read here (JPEG, PNG, WebP, BMP, GIF), or is damaged."
-        ) from None
+        raise UserError(f"{name} is not one that can be read here ({KNOWN}), or is damaged.") from None
     except Image.DecompressionBombError:
         raise UserError(f"{name} claims more than the {most_pixels:,} pixels allowed.") from None
     except MemoryError:
@@ -101,9 +107,12 @@ def _decoded(file: BinaryIO, size: int, name: str, most_pixels: int) -> np.ndarr
             limit = f"{most_pixels:,} allowed" if pixels > most_pixels else f"{MOST_SIDE:,} allowed for a side"
             raise UserError(f"{name} is {image.width} x {image.height} pixels, more than the {limit}.")
         with _alone if pixels > LARGE else contextlib.nullcontext():
+            deep = ";16" in repr(image.tile)  # Pillow keeps the upper 8 bits of colors of 16
             image.load()
             turn = TURNS.get(_orientation(image))
-            image = _rgb(image)
+            image = _rgb(image, name)
+            if deep:
+                image = _brought_up(image)
             if turn is not None:
                 image = image.transpose(turn)
             if image.size != (size, size):
@@ -118,10 +127,10 @@ def _orientation(image: Image.Image) -> int:
         return 1
 
 
-def _rgb(image: Image.Image) -> Image.Image:
-    if image.mode.startswith("I;16"):  # Pillow would take every value above 255 for white
+def _rgb(image: Image.Image, name: str) -> Image.Image:
+    if image.mode in ("I", "F") or image.mode.startswith("I;"):  # of which Pillow would take all above 255 for white
         values = np.asarray(image)
-        pixels = (values >> 8).astype(np.uint8)
+        pixels = _to_bytes(values, name)
         if "transparency" in image.info:
             pixels[values == image.info["transparency"]] = 255
         return Image.fromarray(pixels).convert("RGB")
@@ -131,3 +140,22 @@ def _rgb(image: Image.Image) -> Image.Image:
     image = image.convert("RGBA")
     white.paste(image, mask=image)
     return white
+
+
+def _to_bytes(values: np.ndarray, name: str) -> np.ndarray:
+    """Gray values of any type as uint8; raises UserError for those that no rule says how bright they are."""
+    low, high = values.min(), values.max()
+    if values.dtype.kind == "f":
+        if low >= 0 and high <= 1:
+            return np.rint(values * 255).astype(np.uint8)
+        if low >= 0 and high <= 255:
+            return np.rint(values).astype(np.uint8)
+    elif low >= 0 and high <= 65_535:
+        return (values >> (0 if high <= 255 else 4 if high <= 4095 else 8)).astype(np.uint8)
+    raise UserError(f"{name} has gray values from {low:g} to {high:g}. Bring them to 8 or 16 bits, or to [0, 1].")
+
+
+def _brought_up(image: Image.Image) -> Image.Image:
+    """Colors whose upper 8 of 16 bits use 4 are of 12 bits, and would be almost black."""
+    pixels = np.asarray(image)
+    return Image.fromarray(pixels << 4) if pixels.max() < 16 else image

@@ -11,10 +11,11 @@ from pathlib import Path
 import numpy as np
 from tqdm import tqdm
 
+from jaxdl import places
 from jaxdl.data import cache, folder
 from jaxdl.data.dataset import Dataset, Split, fingerprint_of, train_val_split
 from jaxdl.data.streaming import Pictures
-from jaxdl.errors import UserError, unknown
+from jaxdl.errors import UserError, printable, unknown
 
 NAMES = ("auto", "cifar10", "digits", "folder")
 CIFAR10_CLASSES = ("airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck")
@@ -68,34 +69,36 @@ def load(
 def _folder(data_dir: str | Path | None, size: int, stream: bool, progress: bool) -> Dataset:
     if data_dir is None:
         raise UserError("--dataset folder needs --data-dir: a folder with train/<class>/*.jpg and test/<class>/*.jpg.")
-    root = Path(data_dir).expanduser()
+    root = Path(os.path.expanduser(data_dir))
     if stream:
         return _streamed(root, size)
-    stored, about = folder.read(root, size=size, progress=progress)
+    stored, listed = folder.read(root, size=size, progress=progress)
     return Dataset.of(
         "folder",
         stored,
-        classes=tuple(about["classes"]),
-        source=f"pictures in {root.resolve()}, resized to {size}x{size}",
+        classes=tuple(listed.classes),
+        source=f"pictures in {printable(str(root.resolve()))}, resized to {size}x{size}",
         fingerprint=fingerprint_of(stored),
+        remarks=tuple(listed.remarks),
     )
 
 
 def _streamed(root: Path, size: int) -> Dataset:
-    classes, splits = folder.listing(root)
+    listed = folder.listing(root)
     digest = hashlib.sha256(repr(("streamed", size)).encode())
-    for split, (names, labels) in splits.items():
+    for split, (names, labels) in listed.splits.items():
         digest.update(split.encode())
         for name, label in zip(names.tolist(), labels.tolist(), strict=True):
             digest.update(b"%s\0%d\0%d\n" % (name, os.stat(os.path.join(os.fsencode(root), name)).st_size, label))
-    train, test = (Split(Pictures(root, names, size), labels) for names, labels in splits.values())
+    train, test = (Split(Pictures(root, names, size), labels) for names, labels in listed.splits.values())
     return Dataset(
         name="folder",
         train=train,
         test=test,
-        classes=tuple(classes),
-        source=f"pictures in {root.resolve()}, read as they are needed, resized to {size}x{size}",
+        classes=tuple(listed.classes),
+        source=f"pictures in {printable(str(root.resolve()))}, read as they are needed, resized to {size}x{size}",
         fingerprint=digest.hexdigest(),
+        remarks=tuple(listed.remarks),
     )
 
 
@@ -125,8 +128,11 @@ def _digits(notice: str | None = None) -> Dataset:
 
 
 def _cifar10(data_dir: str | Path | None, *, offline: bool, progress: bool) -> Dataset:
-    given = data_dir is not None
-    root = Path(data_dir or os.environ.get("TFDS_DATA_DIR") or Path.home() / "tensorflow_datasets").expanduser()
+    given, home = data_dir is not None, places.home()
+    root = data_dir or os.environ.get("TFDS_DATA_DIR") or (home and home / "tensorflow_datasets")
+    if root is None:
+        raise UnavailableError("there is no home folder in which CIFAR-10 could lie. Name a folder with --data-dir.")
+    root = Path(os.path.expanduser(root))
     prepared = _prepared(root)
     if prepared is None:
         if given and not root.is_dir():

@@ -34,7 +34,7 @@ class Pictures:
     """The pictures of a split, which may stand for the array uint8[N, size, size, 3] that they decode to.
 
     Indexed by a number, a slice or an array of numbers, it returns an array of those pictures; only they are decoded,
-    by ``threads`` threads (None: one a core). Raises UserError for a picture that cannot be read.
+    by ``threads`` threads (None: one a core). Raises UserError for pictures that cannot be read, naming all.
 
     names: bytes[N], relative to ``root``, as from ``folder.listing``.
     """
@@ -57,19 +57,9 @@ class Pictures:
     def __getitem__(self, rows: int | slice | Sequence[int] | np.ndarray) -> np.ndarray:
         chosen = self.names[rows]
         if chosen.ndim == 0:
-            return self._decode(chosen)
+            return self[[rows]][0]
         images = np.empty((len(chosen), *self.shape[1:]), np.uint8)
-
-        def fill(start: int) -> None:
-            for row in range(start, min(start + 16, len(chosen))):
-                images[row] = self._decode(chosen[row])
-
-        pool = ThreadPoolExecutor(self.threads or os.cpu_count())
-        try:
-            for _ in pool.map(fill, range(0, len(chosen), 16)):
-                pass
-        finally:
-            pool.shutdown(cancel_futures=True)
+        folder.fill(images, [self.root / os.fsdecode(name) for name in chosen], threads=self.threads)
         return images
 
     def take(self, rows: Sequence[int] | np.ndarray, axis: int = 0) -> "Pictures":
@@ -77,9 +67,6 @@ class Pictures:
         if axis != 0:
             raise ValueError(f"pictures can be taken along axis 0 only, got {axis}.")
         return dataclasses.replace(self, names=self.names[rows])
-
-    def _decode(self, name: np.bytes_) -> np.ndarray:
-        return folder.open_picture(self.root / os.fsdecode(name), self.size)
 
 
 class TrainBatches:

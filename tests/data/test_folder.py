@@ -61,7 +61,7 @@ def test_an_empty_class_and_a_missing_one_are_named(picture_folder):
     with pytest.raises(UserError, match="train/ants holds no pictures"):
         sources.load("folder", picture_folder)
     shutil.rmtree(picture_folder / "train" / "ants")
-    with pytest.raises(UserError, match="1 class folders"):
+    with pytest.raises(UserError, match="must hold the same classes: ants only in test/"):
         sources.load("folder", picture_folder)
     shutil.rmtree(picture_folder / "test")
     (picture_folder / "train" / "cats").mkdir()
@@ -71,7 +71,7 @@ def test_an_empty_class_and_a_missing_one_are_named(picture_folder):
 
 def test_splits_with_different_classes_are_refused(picture_folder):
     (picture_folder / "test" / "bees").rename(picture_folder / "test" / "wasps")
-    with pytest.raises(UserError, match="same class folders"):
+    with pytest.raises(UserError, match="must hold the same classes: bees only in train/; wasps only in test/"):
         sources.load("folder", picture_folder)
 
 
@@ -80,7 +80,7 @@ def test_listing_names_the_pictures_in_the_order_in_which_they_are_read(picture_
     (picture_folder / "train" / "ants" / "notes.txt").write_bytes(b"")
     (picture_folder / "train" / "ants" / "d.png").mkdir()
     monkeypatch.setattr(folder, "open_picture", None)
-    classes, splits = folder.listing(picture_folder)
+    classes, splits, remarks = folder.listing(picture_folder)
     names, labels = splits["train"]
     assert classes == ["ants", "bees"]
     assert names.tolist() == [
@@ -88,6 +88,7 @@ def test_listing_names_the_pictures_in_the_order_in_which_they_are_read(picture_
     ]
     assert labels.tolist() == [0, 0, 0, 1, 1, 1]
     assert labels.dtype == np.int32
+    assert remarks == ["left out of train/ants/: 1 .txt file"]
 
 
 def test_decoded_bytes_are_those_of_the_arrays(picture_folder):

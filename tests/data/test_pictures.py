@@ -29,14 +29,14 @@ def on_white(colors, alpha):
     return colors * share + 255 * (1 - share)
 
 
-@pytest.mark.parametrize("format", ["JPEG", "PNG", "WEBP", "BMP", "GIF"])
+@pytest.mark.parametrize("format", ["JPEG", "PNG", "WEBP", "BMP", "GIF", "TIFF", "PPM"])
 @pytest.mark.parametrize("size", [SIDE, 9, 40])
 def test_an_ordinary_picture_is_resized_as_pillow_does_it(format, size, tmp_path):
     content = encoded(format)
     with Image.open(io.BytesIO(content)) as image:
         expected = np.asarray(image.convert("RGB").resize((size, size), Image.Resampling.BILINEAR))
     (tmp_path / "a").write_bytes(content)  # no name ending is needed
-    for source in (content, tmp_path / "a"):
+    for source in (content, tmp_path / "a", str(tmp_path / "a")):
         found = open_picture(source, size)
         assert found.dtype == np.uint8
         np.testing.assert_array_equal(found, expected)
@@ -85,6 +85,42 @@ def test_sixteen_bits_of_gray_keep_their_brightness():
     np.testing.assert_allclose(open_picture(ODD["gray16.png"], SIDE)[7, :, 1], expected, atol=1)
     expected[0] = 255  # the transparent value
     np.testing.assert_allclose(open_picture(ODD["gray16_transparent.png"], SIDE)[7, :, 1], expected, atol=1)
+
+
+@pytest.mark.parametrize(("bits", "factor"), [(8, 1), (12, 1 / 16), (16, 1 / 256)])
+@pytest.mark.parametrize("format", ["PNG", "TIFF"])
+def test_gray_of_twelve_bits_in_sixteen_is_not_almost_black(bits, factor, format):
+    values = np.linspace(0, 2**bits - 1, SIDE * SIDE).astype(np.uint16).reshape(SIDE, SIDE)
+    found = open_picture(encoded(format, Image.fromarray(values)), SIDE)
+    np.testing.assert_array_equal(found[..., 0], np.floor(values * factor))
+    assert found.max() == 255
+
+
+@pytest.mark.parametrize("color", [2, 6])  # RGB, RGBA
+@pytest.mark.parametrize("bits", [12, 16])
+def test_colors_of_twelve_bits_in_sixteen_are_not_almost_black(color, bits):
+    channels = {2: 3, 6: 4}[color]
+    ramp = np.linspace(0, 2**bits - 1, SIDE).astype(">u2")
+    pixels = np.repeat(ramp[:, None], channels, axis=1)
+    if color == 6:
+        pixels[:, 3] = 65_535
+    rows = b"".join(b"\0" + pixels.tobytes() for _ in range(SIDE))
+    found = open_picture(bad_pictures.png(SIDE, SIDE, rows=rows, depth=16, color=color), SIDE)
+    np.testing.assert_allclose(found[3, :, 1], ramp.astype(float) / 2 ** (bits - 8), atol=16 if bits == 12 else 1)
+    assert found.max() >= 240
+
+
+def test_fractions_of_gray_are_brightness_and_what_no_rule_tells_is_refused():
+    values = np.linspace(0, 1, SIDE * SIDE, dtype=np.float32).reshape(SIDE, SIDE)
+    np.testing.assert_array_equal(
+        open_picture(encoded("TIFF", Image.fromarray(values)), SIDE)[..., 2], np.rint(values * 255)
+    )
+    np.testing.assert_allclose(
+        open_picture(encoded("TIFF", Image.fromarray(values * 255)), SIDE)[..., 2], values * 255, atol=0.5
+    )
+    for strange in (values - 0.5, values * 1000, values * np.nan, (values * 1e6).astype(np.int32)):
+        with pytest.raises(UserError, match=r"has gray values from .* Bring them to 8 or 16 bits"):
+            open_picture(encoded("TIFF", Image.fromarray(strange)), SIDE)
 
 
 def test_four_printing_inks_are_the_colors_that_were_printed():
@@ -148,9 +184,9 @@ def test_a_damaged_picture_is_read_or_refused_and_raises_nothing_else(rng):
 
 
 def test_other_decoders_of_pillow_are_never_asked():
-    assert Image.open(io.BytesIO(BROKEN["tiff.png"])).format == "TIFF"
-    with pytest.raises(UserError, match="JPEG, PNG, WebP, BMP, GIF"):
-        open_picture(BROKEN["tiff.png"], 8)
+    assert Image.open(io.BytesIO(BROKEN["pcx.png"])).format == "PCX"
+    with pytest.raises(UserError, match="JPEG, PNG, WebP, BMP, GIF, TIFF, PPM"):
+        open_picture(BROKEN["pcx.png"], 8)
 
 
 def test_too_many_pixels_and_bytes_are_refused_before_any_is_decoded(monkeypatch):
@@ -167,7 +203,7 @@ def test_too_many_pixels_and_bytes_are_refused_before_any_is_decoded(monkeypatch
 def test_large_pictures_are_decoded_one_at_a_time_and_small_ones_together(monkeypatch):
     under_way, most, lock, rgb = 0, 0, threading.Lock(), pictures._rgb
 
-    def watched(image):
+    def watched(image, name):
         nonlocal under_way, most
         with lock:
             under_way += 1
@@ -175,7 +211,7 @@ def test_large_pictures_are_decoded_one_at_a_time_and_small_ones_together(monkey
         time.sleep(0.02)
         with lock:
             under_way -= 1
-        return rgb(image)
+        return rgb(image, name)
 
     monkeypatch.setattr(pictures, "_rgb", watched)
     content, found = encoded("PNG"), {}

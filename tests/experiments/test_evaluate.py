@@ -111,7 +111,7 @@ def test_mistakes_end_with_status_2_and_a_line(finished, tmp_path, capsys):
         ([str(tmp_path / "absent")], "there is no run in"),
         ([str(run), "--out", str(tmp_path)], "nothing is overwritten"),
         ([str(run), "--split", "tset"], "test"),
-        ([str(run), "--pictures", str(tmp_path / "strange")], "the folder zebra, which is none of the classes"),
+        ([str(run), "--pictures", str(tmp_path / "strange")], "the class zebra, which is none of the network's"),
         ([str(run), "--pictures", str(tmp_path / "empty")], "holds no folder"),
         ([str(run), "--pictures", str(tmp_path), "--split", "val"], "give one"),
         ([], "required: RUN"),

@@ -1,0 +1,93 @@
+"""The pictures in a folder at any depth, and what there is beside them: names only, nothing is opened."""
+
+import os
+import stat
+from collections import Counter
+from collections.abc import Iterable
+from pathlib import Path
+from typing import NamedTuple
+
+from jaxdl.data.pictures import SUFFIXES
+
+LINKS = "links that lead nowhere"
+FOLDERS = "folders that cannot be read"
+STRANGE = "pictures' names that are no files"  # pipes, devices
+NO_SUFFIX = "files without a suffix"
+ONE = {
+    LINKS: "link that leads nowhere",
+    FOLDERS: "folder that cannot be read",
+    STRANGE: "picture's name that is no file",
+    NO_SUFFIX: "file without a suffix",
+}
+NOT_COUNTED = ("thumbs.db", "desktop.ini")  # what systems leave, beside hidden files
+MOST_KINDS = 6  # that are named
+
+
+class Found(NamedTuple):
+    """pictures: paths below the folder that was searched, in sorted order. left_out: other paths, by the reason."""
+
+    pictures: list[str]
+    left_out: dict[str, list[str]]
+
+    @property
+    def refused(self) -> list[str]:
+        """Of what is left out, that which has a picture's name or could have pictures in it."""
+        links = [path for path in self.left_out.get(LINKS, ()) if path.lower().endswith(SUFFIXES)]
+        return links + self.left_out.get(FOLDERS, []) + self.left_out.get(STRANGE, [])
+
+
+def find(root: str | os.PathLike[str]) -> Found:
+    """The pictures below ``root``, known by their suffix.
+
+    Hidden files and folders are passed over. Links are followed, and each folder is searched once, wherever links lead.
+    Names that are no UTF-8 are as ``os.fsdecode`` has them.
+    """
+    root = os.fspath(root)
+    pictures: list[str] = []
+    left_out: dict[str, list[str]] = {}
+    waiting, seen = [""], set()
+    while waiting:
+        below = waiting.pop(0)
+        folder = os.path.join(root, below) if below else root
+        try:
+            about = os.stat(folder)
+            names = sorted(os.listdir(folder))
+        except OSError:
+            left_out.setdefault(FOLDERS, []).append(below)
+            continue
+        if (about.st_dev, about.st_ino) in seen:
+            continue
+        seen.add((about.st_dev, about.st_ino))
+        for name in names:
+            path = os.path.join(below, name)
+            if name.startswith(".") or name.lower() in NOT_COUNTED:
+                continue
+            try:
+                mode = os.stat(os.path.join(root, path)).st_mode
+            except OSError:
+                left_out.setdefault(LINKS, []).append(path)
+                continue
+            if stat.S_ISDIR(mode):
+                waiting.append(path)
+            elif not name.lower().endswith(SUFFIXES):
+                suffix = Path(name).suffix.lower()
+                left_out.setdefault(f"{suffix} files" if suffix else NO_SUFFIX, []).append(path)
+            elif stat.S_ISREG(mode):
+                pictures.append(path)
+            else:
+                left_out.setdefault(STRANGE, []).append(path)
+    return Found(sorted(pictures, key=lambda path: Path(path).parts), left_out)
+
+
+def told(found: Iterable[Found]) -> str:
+    """How many of which kind were left out, ``6 links that lead nowhere, 1 .heic file``; "" where none was."""
+    counts = Counter({reason: 0 for reason in (LINKS, FOLDERS, STRANGE)})
+    for each in found:
+        counts.update({reason: len(paths) for reason, paths in each.left_out.items()})
+    counted = [(reason, count) for reason, count in counts.items() if count]
+    words = [
+        f"{count:,} {reason}" if count > 1 else f"1 {ONE.get(reason, reason.removesuffix('s'))}"
+        for reason, count in counted
+    ]
+    more = [f"{sum(count for _, count in counted[MOST_KINDS:]):,} other files"] if len(words) > MOST_KINDS else []
+    return ", ".join(words[:MOST_KINDS] + more)
