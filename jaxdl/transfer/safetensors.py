@@ -17,6 +17,7 @@ from jaxdl.transfer.faults import FileError, faults_of, shown
 from jaxdl.transfer.mapping import aligned, mapped
 
 MOST_HEADER = 100_000_000  # bytes, the format's own limit
+HEAD = 9  # bytes that tell the format: the header's length, and its first brace
 DTYPES = {
     "BOOL": np.dtype(np.bool_),
     "U8": np.dtype(np.uint8),
@@ -39,6 +40,11 @@ DTYPES = {
     "C64": np.dtype(np.complex64),
 }
 _NAMES = {dtype: name for name, dtype in DTYPES.items()}
+
+
+def begins(head: bytes) -> bool:
+    """Whether a file's first ``HEAD`` bytes being those of a safetensors file; no zip and no pickle has such."""
+    return head[4:8] == b"\0\0\0\0" and head[8:9] == b"{"
 
 
 def read(path: str | Path) -> dict[str, np.ndarray]:
