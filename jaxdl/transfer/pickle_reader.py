@@ -40,7 +40,7 @@ def _open(path: Path) -> tuple[dict[str, dict[str, Tensor]], Storages]:
     data = mapped(path)
     if safetensors.begins(bytes(data[: safetensors.HEAD])):
         raise FileError("is a safetensors file, which has one state dict and no pickle. load_weights reads it")
-    root, storages = archive.read(path, data) if data[:2] == b"PK" else legacy.read(data)
+    root, storages = archive.read(data) if data[:2] == b"PK" else legacy.read(data)
     return state_dicts.find(root), storages
 
 
