@@ -5,6 +5,7 @@ from typing import Any
 
 from jaxdl.transfer import opcodes, zip_directory
 from jaxdl.transfer.faults import FileError, shown
+from jaxdl.transfer.pickle_machine import Machine
 from jaxdl.transfer.records import Global
 from jaxdl.transfer.storages import Storages
 from jaxdl.transfer.tensor import Storage, storage
@@ -38,7 +39,7 @@ def read(data: memoryview) -> tuple[Any, Storages]:
         raise FileError(f"has the byte order {shown(order)}, neither little nor big")
     if names[pickles[0]].size > opcodes.MOST_BYTES:
         raise FileError(f"its pickle has more than {opcodes.MOST_BYTES:,} bytes")
-    root, _ = opcodes.run(bytes(archive.content(pickles[0])), persistent=_persistent)
+    root = opcodes.run(Machine(bytes(archive.content(pickles[0])), _persistent))
     return root, Storages(lambda key: archive.content(f"{top}data/{key}"), big_endian=order == b"big")
 
 
