@@ -6,7 +6,7 @@ layouts, so that the same file loads into the same network there. Neither can ho
 
 import dataclasses
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -26,6 +26,8 @@ from jaxdl.transfer.edited import PLACES, Edit, Edited, Layer
 VERSION = 1
 DESCRIPTION, WEIGHTS = "model.json", "weights.safetensors"
 MOST_DESCRIPTION = 10_000_000  # bytes
+MOST_VALUES = 5000  # numbers, texts and lists of the arguments and edits; a network of rows of numbers has 200
+MOST_CALLS = 5000  # of layers, one in another counted too: 2 ms each. efficientnet_b7 makes 900
 MODULES = {
     **{kind.__name__: kind for kind in (layers.Conv, layers.Dense, layers.DepthwiseSeparableConv, layers.PReLU)},
     **{f"nn.{kind.__name__}": kind for kind in (nn.BatchNorm, nn.Dropout, nn.GroupNorm, nn.LayerNorm)},
@@ -60,7 +62,8 @@ def save_model(
 
     model: one that ``models.create`` makes, also if changed by ``transfer``'s functions, so long as the layers put in
     are of those in ``MODULES`` and ``FUNCTIONS``. image: (H, W, C) of what it takes. about: any JSON: classes, say.
-    Raises UserError for a model or a layer that could not be rebuilt, and for a folder that exists or cannot be made.
+    Raises UserError for a model or a layer that could not be rebuilt, for more description than ``load_model`` reads,
+    and for a folder that exists or cannot be made.
     """
     folder = Path(folder)
     name, fields = models.describe(model.model if isinstance(model, Edited) else model)
@@ -72,11 +75,14 @@ def save_model(
         "image": list(image),
         "about": dict(about or {}),
     }
+    text = json.dumps(description, indent=2) + "\n"
+    if len(text) > MOST_DESCRIPTION or _values(description["arguments"], description["edits"]) > MOST_VALUES:
+        raise UserError(f"{folder} would hold more than a description of a network may; shorten about, or the edits.")
     if folder.exists():
         raise UserError(f"{folder} exists; nothing is overwritten. Name another folder.")
     try:
         with disk.folder(folder) as draft:
-            (draft / DESCRIPTION).write_text(json.dumps(description, indent=2) + "\n")
+            (draft / DESCRIPTION).write_text(text)
             safetensors.write(draft / WEIGHTS, to_pytorch(variables, **layout(model)))
     except OSError as error:
         raise UserError(f"cannot write {folder} ({error.strerror}).") from error
@@ -88,27 +94,33 @@ def load_model(folder: str | Path, *, device: jax.Device | None = None) -> Saved
     Raises UserError for a folder that is not one of those, or is damaged.
     """
     folder = Path(folder)
-    read = _description(folder / DESCRIPTION)
+    read = description(folder)
+    weights = safetensors.read(folder / WEIGHTS)
     try:
+        if _values(read["arguments"], read["edits"]) > MOST_VALUES:
+            raise UserError(f"its arguments and edits have more than {MOST_VALUES:,} values.")
         fields = {field: _restored(value) for field, value in read["arguments"].items()}
         edits = tuple(_restored_edit(edit) for edit in read["edits"])
         image = tuple(int(size) for size in read["image"])
         model = models.create(read["model"], **fields)
         model = Edited(model, edits) if edits else model
-        shapes = jax.eval_shape(
-            partial(model.init, train=False), jax.random.key(0), jax.ShapeDtypeStruct((1, *image), jnp.float32)
-        )
+        shapes = _shapes(model, image, most=min(MOST_CALLS, 200 + 4 * len(weights)))
     except UserError as error:
         raise UserError(f"{folder / DESCRIPTION} describes no network of this version: {error}") from error
     except Exception as error:  # whatever a description that was tampered with makes of a module
         brief = str(error).splitlines()[0][:120] if str(error) else type(error).__name__
         raise UserError(f"{folder / DESCRIPTION} describes no network of this version ({brief}).") from error
-    arrays = from_pytorch(safetensors.read(folder / WEIGHTS), shapes, **layout(model))
+    arrays = from_pytorch(weights, shapes, **layout(model))
     variables = jax.tree.map(lambda leaf: jax.device_put(np.asarray(leaf), device), arrays)
     return SavedModel(model, variables, image, read.get("about", {}))
 
 
-def _description(path: Path) -> dict[str, Any]:
+def description(folder: str | Path) -> dict[str, Any]:
+    """What ``model.json`` in the folder says: ``model``, ``arguments``, ``edits``, ``image`` and ``about``.
+
+    Raises UserError where there is none, or one of another version.
+    """
+    path = Path(folder, DESCRIPTION)
     try:
         if path.stat().st_size > MOST_DESCRIPTION:
             raise UserError(f"{path} is larger than any description of a network.")
@@ -120,6 +132,28 @@ def _description(path: Path) -> dict[str, Any]:
     if not isinstance(read, dict) or read.get("version") != VERSION:
         raise UserError(f"{path} is of no version that is known here ({VERSION}).")
     return read
+
+
+def _shapes(model: nn.Module, image: tuple[int, ...], most: int) -> Any:
+    """What ``init`` would return; UserError once more than ``most`` layers were called, as of a depth of a million."""
+    calls = 0
+
+    def counted(call: Callable, args: tuple, kwargs: dict, context: nn.module.InterceptorContext) -> Any:
+        nonlocal calls
+        calls += 1
+        if calls > most:
+            raise UserError(f"it has more than {most:,} layers, which its weights are not enough for.")
+        return call(*args, **kwargs)
+
+    with nn.intercept_methods(counted):
+        x = jax.ShapeDtypeStruct((1, *image), jnp.float32)
+        return jax.eval_shape(partial(model.init, train=False), jax.random.key(0), x)
+
+
+def _values(*described: Any) -> int:
+    """How many values a part of a description has, containers counted too."""
+    inside = [list(value.values()) if isinstance(value, dict) else value for value in described]
+    return len(described) + sum(_values(*value) for value in inside if isinstance(value, list | tuple))
 
 
 def _stored(value: Any, what: str) -> Any:

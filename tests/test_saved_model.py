@@ -3,6 +3,7 @@
 import json
 import subprocess
 import sys
+import time
 
 import flax.linen as nn
 import jax
@@ -10,7 +11,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from jaxdl import models, transfer
+from jaxdl import models, saved_model, transfer
 from jaxdl.errors import UserError
 from jaxdl.nn import Conv, Dense
 from jaxdl.saved_model import load_model, save_model
@@ -151,6 +152,50 @@ def test_a_description_that_was_changed_is_answered_in_a_line(change, says, tmp_
     with pytest.raises(UserError, match=says) as raised:
         load_model(tmp_path / "net")
     assert "\n" not in str(raised.value)
+
+
+@pytest.mark.parametrize(
+    ("model", "change", "says"),
+    [
+        ("vit_b_16", {"arguments": {"depth": 10**9}}, "more than 204 layers"),
+        ("quick_cnn", {"arguments": {"depths": [1, 10**9, 1]}}, "more than 204 layers"),
+        ("efficientnet_b0", {"arguments": {"depth": 1e9}}, "more than 204 layers"),
+        ("speed_cnn", {"arguments": {"widths": [8] * 10**6}}, "more than 5,000 values"),
+        ("cifar_cnn", {"edits": [{"place": "after", "at": "", "name": "x", "layers": [{}] * 10**5}]}, "5,000 values"),
+        ("a" * 10**6, {}, "unknown model 'a{100}'"),
+        ("cifar_cnn", {"arguments": {"a" * 10**6: 1}}, "unknown field"),
+        ("cifar_cnn", {"about": [0] * 10**7}, "larger than any description"),
+    ],
+)
+def test_a_small_folder_cannot_ask_for_much_work(model, change, says, tmp_path):
+    description = {"version": 1, "model": model, "arguments": {}, "edits": [], "image": [224, 224, 3], "about": {}}
+    (tmp_path / "model.json").write_text(json.dumps(description | change))
+    safetensors.write(tmp_path / "weights.safetensors", {"weight": np.zeros(1)})
+    begin = time.process_time()
+    with pytest.raises(UserError, match=says) as raised:
+        load_model(tmp_path)
+    assert time.process_time() - begin < 5
+    assert len(str(raised.value).splitlines()) == 1
+    assert len(str(raised.value)) < 2000
+
+
+def test_a_folder_that_could_not_be_read_again_is_not_written(tmp_path):
+    model, variables = network("cifar_cnn")
+    with pytest.raises(UserError, match="more than a description of a network may"):
+        save_model(tmp_path / "net", model, variables, image=(32, 32, 3), about={"notes": "x" * 10**7})
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("name", ["densenet201", "efficientnet_b7"])
+def test_the_deepest_networks_are_within_half_of_the_bounds(name, monkeypatch, tmp_path):
+    monkeypatch.setattr(saved_model, "MOST_CALLS", saved_model.MOST_CALLS // 2)
+    model = models.create(name, num_classes=2)
+    image = jax.ShapeDtypeStruct((1, 224, 224, 3), jnp.float32)
+    shapes = jax.eval_shape(lambda key: model.init(key, jnp.zeros(image.shape), train=False), jax.random.key(0))
+    # one number each: the names are the network's, and the shapes are found wrong after it was built
+    save_model(tmp_path / "net", model, jax.tree.map(lambda _: np.zeros(1), shapes), image=image.shape[1:])
+    with pytest.raises(UserError, match="other shapes than the network"):
+        load_model(tmp_path / "net")
 
 
 def test_damaged_folders_are_answered_in_a_line(tmp_path):

@@ -13,6 +13,7 @@ import flax.linen as nn
 import numpy as np
 
 from jaxdl.errors import UserError
+from jaxdl.transfer.faults import shown
 from jaxdl.variables import flat, layer_of, select, unflat
 
 LEAVES = {"kernel": "weight", "scale": "weight", "embedding": "weight", "slope": "weight", "mean": "running_mean",
@@ -62,12 +63,14 @@ def from_pytorch(
         )
     filled, differing = {}, []
     for name, (path, leaf) in wanted.items():
-        array = _to_ours(np.asarray(given[name]), path[-1], flattened.get(layer_of(path)))
-        filled[path] = array.astype(leaf.dtype)
-        if array.shape != leaf.shape and layer_of(path) in may_differ:
+        array = np.asarray(given[name])
+        shape = _to_ours(array, path[-1], None).shape
+        if shape == leaf.shape:  # else nothing is copied: a small file can have tensors beyond memory, expanded
+            filled[path] = _to_ours(array, path[-1], flattened.get(layer_of(path))).astype(leaf.dtype)
+        elif layer_of(path) in may_differ:
             filled[path] = leaf
-        elif array.shape != leaf.shape:
-            differing.append(f"{name} is {array.shape} and should be {leaf.shape}")
+        else:
+            differing.append(f"{name} is {shape} and should be {leaf.shape}")
     filled = {path: filled.get(path, leaf) for path, leaf in leaves.items()}
     if differing:
         raise UserError(f"the weights have other shapes than the network, channels last: {_some(differing)}.")
@@ -138,4 +141,4 @@ def _to_theirs(array: np.ndarray, leaf: str, image: tuple[int, int, int] | None)
 
 def _some(names: list[str]) -> str:
     more = f" and {len(names) - SHOWN} more" if len(names) > SHOWN else ""
-    return ", ".join(names[:SHOWN]) + more if names else "nothing"
+    return ", ".join(shown(name, 160) for name in names[:SHOWN]) + more if names else "nothing"

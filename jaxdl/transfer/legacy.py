@@ -8,6 +8,7 @@ from typing import Any
 
 from jaxdl.transfer import opcodes
 from jaxdl.transfer.faults import FileError
+from jaxdl.transfer.pickle_machine import Machine
 from jaxdl.transfer.records import Global
 from jaxdl.transfer.storages import Storages
 from jaxdl.transfer.tensor import Storage, storage
@@ -21,7 +22,7 @@ def read(data: memoryview) -> tuple[Any, Storages]:
 
     Nothing in this format tells a changed value from the right one: it has no checksum.
     """
-    head = bytes(data[: opcodes.MOST_BYTES])
+    machine = Machine(bytes(data[: opcodes.MOST_BYTES]))
     widths: dict[str, int] = {}
 
     def persistent(name: Any) -> Storage | Global:
@@ -38,18 +39,17 @@ def read(data: memoryview) -> tuple[Any, Storages]:
             raise FileError("it has one storage with elements of two sizes")
         return made
 
-    position = 0
     pickles = []
-    for persistence in (None, None, None, persistent, None):
-        made, position = opcodes.run(head, position, persistence)
-        pickles.append(made)
+    for machine.persistent in (None, None, None, persistent, None):
+        pickles.append(opcodes.run(machine))
         if pickles[0] != MAGIC:
             raise FileError("is a pickle, but none that torch.save wrote. Save it again with torch.save")
         if pickles[1:2] not in ([], [VERSION]):
             raise FileError(f"is not of version {VERSION}, the only one of its format")
     *_, root, keys = pickles
-    if not isinstance(keys, list) or not all(isinstance(key, str) for key in keys) or set(keys) != widths.keys():
+    if not isinstance(keys, list) or not all(isinstance(key, str) for key in keys) or sorted(keys) != sorted(widths):
         raise FileError("its list of storages does not match its tensors")
+    position = machine.position
     stored: dict[str, memoryview] = {}
     for key in keys:
         size = int.from_bytes(data[position : position + 8], "little") * widths[key]

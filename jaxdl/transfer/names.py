@@ -19,10 +19,11 @@ def find(module: str, name: str) -> Global:
 
 
 def key(value: Any) -> Any:
-    """``value`` as a key; one that could be made to hash or compare slowly, a tuple say, is only equal to itself."""
-    if isinstance(value, str | bytes | float | None) or (isinstance(value, int) and value.bit_length() < 64):
-        return value
-    return Record(type(value).__name__)
+    """``value`` as a key; what is no text stands for itself alone, since no tensor is found by it.
+
+    A file could choose tuples that hash slowly, or numbers that a dict takes long to tell apart.
+    """
+    return value if isinstance(value, str | bytes) else object()
 
 
 def call(function: Any, arguments: tuple) -> Any:

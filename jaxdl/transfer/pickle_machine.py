@@ -1,27 +1,44 @@
 """A machine for pickles that imports nothing and calls nothing but what ``jaxdl.transfer.names`` lists."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
+from contextlib import suppress
 from typing import Any
 
 from jaxdl.transfer import names
-from jaxdl.transfer.faults import FileError
+from jaxdl.transfer.faults import FileError, shown
 from jaxdl.transfer.records import Record
+from jaxdl.transfer.tensor import Tensor
 
 MOST_MARKS = 1000  # containers begun and not ended
+# Opcodes of all pickles of a file, and what calls cost beyond theirs. A million take 2 s and 300 MB.
+MOST_STEPS = 1_000_000
+CALL = 2  # steps beyond the opcode's own, for a name and for what is made by it; a tensor's dimensions are one each
+MOST_NUMBER = 4000  # digits of a number in decimal
+_NOTHING = object()
 
 
 class Machine:
     """A stack, a memory and a place in ``data``, all of which ``jaxdl.transfer.opcodes`` works on.
 
     Every method raises FileError for what a plain pickle of known names does not do.
+    position: the byte of ``data`` where the next pickle begins; left: how many steps it and those behind it may take.
     persistent: what stands for a persistent id, which is how PyTorch names a storage.
     """
 
-    def __init__(self, data: bytes, position: int = 0, persistent: Callable[[Any], Any] | None = None):
-        self.data, self.position, self.persistent = data, position, persistent
+    def __init__(self, data: bytes, persistent: Callable[[Any], Any] | None = None):
+        self.data, self.position, self.persistent = data, 0, persistent
+        self.left = MOST_STEPS
+        self.clear()
+
+    def clear(self) -> None:
         self.stack: list[Any] = []
         self.outer: list[list[Any]] = []
-        self.memo: dict[int, Any] = {}
+        self.memo: list[Any] = []  # no dict: a file can choose numbers that a dict takes long to tell apart
+
+    def spend(self, steps: int) -> None:
+        self.left -= steps
+        if self.left < 0:
+            raise FileError(f"its pickle takes more than {MOST_STEPS:,} steps, where a large model takes 50,000")
 
     def take(self, count: int) -> bytes:
         end = self.position + count
@@ -39,6 +56,13 @@ class Machine:
         if end < 0:
             raise FileError("its pickle is cut short")
         return self.take(end + 1 - self.position)[:-1].decode("latin-1")
+
+    def decimal(self, kind: Callable[[str], Any]) -> Any:
+        text = self.line().removesuffix("L")
+        if len(text) <= MOST_NUMBER:
+            with suppress(ValueError):
+                return kind(text)
+        raise FileError(f"its pickle has {shown(text, 20)} for a number")
 
     def push(self, value: Any) -> None:
         self.stack.append(value)
@@ -66,10 +90,13 @@ class Machine:
         return values
 
     def put(self, index: int) -> None:
+        if not 0 <= index < MOST_STEPS:
+            raise FileError(f"its pickle stores a value at place {index}")
+        self.memo.extend([_NOTHING] * (index + 1 - len(self.memo)))
         self.memo[index] = self.top(object)
 
     def get(self, index: int) -> None:
-        if index not in self.memo:
+        if not 0 <= index < len(self.memo) or self.memo[index] is _NOTHING:
             raise FileError("its pickle recalls a value that it did not store")
         self.push(self.memo[index])
 
@@ -79,6 +106,7 @@ class Machine:
         self.push(self.persistent(self.pop()))
 
     def make_global(self, module: str, name: str) -> None:
+        self.spend(CALL)
         self.push(names.find(module, name))
 
     def stack_global(self) -> None:
@@ -87,16 +115,19 @@ class Machine:
 
     def reduce(self) -> None:
         arguments, function = self.pop(tuple), self.pop()
-        self.push(names.call(function, arguments))
+        self.instance(function, arguments)
 
     def new(self, keywords: bool) -> None:
         if keywords:
             self.pop(dict)
         self.pop(tuple)
+        self.spend(CALL)
         self.push(names.instance(self.pop()))
 
-    def instance(self, kind: Any, arguments: list[Any]) -> None:
-        self.push(names.call(kind, tuple(arguments)))
+    def instance(self, kind: Any, arguments: Iterable[Any]) -> None:
+        made = names.call(kind, tuple(arguments))
+        self.spend(CALL + len(made.shape) if isinstance(made, Tensor) else CALL)
+        self.push(made)
 
     def build(self) -> None:
         state, target = self.pop(), self.top(object)

@@ -4,8 +4,8 @@ from pathlib import Path
 
 import numpy as np
 
-from jaxdl.transfer import archive, legacy, state_dicts
-from jaxdl.transfer.faults import faults_of
+from jaxdl.transfer import archive, legacy, safetensors, state_dicts
+from jaxdl.transfer.faults import FileError, faults_of
 from jaxdl.transfer.mapping import mapped
 from jaxdl.transfer.storages import Storages
 from jaxdl.transfer.tensor import Tensor
@@ -38,7 +38,9 @@ def read_checkpoint(path: str | Path) -> dict[str, dict[str, np.ndarray]]:
 
 def _open(path: Path) -> tuple[dict[str, dict[str, Tensor]], Storages]:
     data = mapped(path)
-    root, storages = archive.read(path, data) if data[:2] == b"PK" else legacy.read(data)
+    if safetensors.begins(bytes(data[: safetensors.HEAD])):
+        raise FileError("is a safetensors file, which has one state dict and no pickle. load_weights reads it")
+    root, storages = archive.read(data) if data[:2] == b"PK" else legacy.read(data)
     return state_dicts.find(root), storages
 
 

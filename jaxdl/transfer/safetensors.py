@@ -16,7 +16,10 @@ from jaxdl.errors import UserError
 from jaxdl.transfer.faults import FileError, faults_of, shown
 from jaxdl.transfer.mapping import aligned, mapped
 
-MOST_HEADER = 100_000_000  # bytes, the format's own limit
+MOST_HEADER = 10_000_000  # bytes; the format allows ten times that, of which JSON alone could make 3 GB of objects
+MOST_NAMES = 100_000
+MOST_LETTERS = 1000  # of a name
+HEAD = 9  # bytes that tell the format: the header's length, and its first brace
 DTYPES = {
     "BOOL": np.dtype(np.bool_),
     "U8": np.dtype(np.uint8),
@@ -41,11 +44,17 @@ DTYPES = {
 _NAMES = {dtype: name for name, dtype in DTYPES.items()}
 
 
+def begins(head: bytes) -> bool:
+    """Whether a file's first ``HEAD`` bytes being those of a safetensors file; no zip and no pickle has such."""
+    return head[4:8] == b"\0\0\0\0" and head[8:9] == b"{"
+
+
 def read(path: str | Path) -> dict[str, np.ndarray]:
     """The arrays of a file by name, in the order of its header; read-only, and on the disk until they are looked at.
 
     Raises UserError for a file that is missing, cut short or at odds with the format: a header that is too long or no
-    JSON, a repeated name, an unknown dtype, bytes that overlap, that nobody owns, or that do not fit dtype and shape.
+    JSON, too many names, one that is too long or comes twice, an unknown dtype, bytes that overlap, that nobody owns,
+    or that do not fit dtype and shape.
     """
     path = Path(path)
     with faults_of(path):
@@ -99,8 +108,10 @@ def _array(body: memoryview, entry: dict) -> np.ndarray:
 def _split(data: memoryview) -> tuple[dict[str, dict], memoryview]:
     """The header's entries, each of known dtype and plain shape, and the bytes behind it."""
     length = int.from_bytes(data[:8], "little")
-    if len(data) < 8 or length > min(MOST_HEADER, len(data) - 8):
+    if len(data) < 8 or length > len(data) - 8:
         raise FileError(f"is cut short or no safetensors file: its header claims {length:,} bytes")
+    if length > MOST_HEADER:
+        raise FileError(f"its header has {length:,} bytes, more than {MOST_HEADER:,}")
     try:
         header = json.loads(bytes(data[8 : 8 + length]).decode(), object_pairs_hook=_unique)
     except (RecursionError, ValueError) as error:
@@ -108,7 +119,11 @@ def _split(data: memoryview) -> tuple[dict[str, dict], memoryview]:
     if not isinstance(header, dict):
         raise FileError("its header is not a JSON object")
     header.pop("__metadata__", None)
+    if len(header) > MOST_NAMES:
+        raise FileError(f"it has more than {MOST_NAMES:,} names")
     for name, entry in header.items():
+        if len(name) > MOST_LETTERS:
+            raise FileError(f"it has a name of {len(name):,} letters")
         if not isinstance(entry, dict) or entry.keys() != {"dtype", "shape", "data_offsets"}:
             raise FileError(f"its header's entry {shown(name)} must have a dtype, a shape and data_offsets, no more")
         if not isinstance(entry["dtype"], str) or entry["dtype"] not in DTYPES:
@@ -138,11 +153,11 @@ def _check_cover(header: dict[str, dict], length: int) -> None:
         begin, end = entry["data_offsets"]
         if begin != position or end < begin or end > length:
             raise FileError(f"bytes {begin:,} to {end:,} of {shown(name)} overlap others, leave a hole or are cut off")
+        if math.prod(size for size in entry["shape"] if size) >= 2**59:
+            raise FileError(f"{shown(name)} has a shape beyond all memory")
         needed = math.prod(entry["shape"]) * DTYPES[entry["dtype"]].itemsize
         if needed != end - begin:
             raise FileError(f"{shown(name)} needs {needed:,} bytes and has {end - begin:,}")
-        if math.prod(size for size in entry["shape"] if size) >= 2**59:
-            raise FileError(f"{shown(name)} has a shape beyond all memory")
         position = end
     if position != length:
         raise FileError(f"{length - position:,} bytes at its end belong to no array")

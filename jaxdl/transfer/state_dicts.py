@@ -1,6 +1,8 @@
 """The state dicts inside an unpickled object: found, named by their keys, and one of them chosen."""
 
+import re
 from collections import deque
+from collections.abc import Iterator
 from typing import Any
 
 from jaxdl.transfer.faults import FileError, shown
@@ -9,9 +11,9 @@ from jaxdl.transfer.tensor import Tensor
 
 MOST_KEYS = 8  # from the file's top level to a state dict
 MOST_DEPTH = 100  # of modules in modules
-MOST_NAMES = 100_000  # modules and tensors together
+MOST_NAMES = 100_000  # modules, their members, tensors and containers together
 MOST_LETTERS = 1000  # of a dotted name
-_WRAPPERS = ("module.", "_orig_mod.")  # DataParallel, torch.compile
+_WRAPPER = re.compile(r"module\.|_orig_mod\.")  # DataParallel, torch.compile
 
 
 def find(root: Any) -> dict[str, dict[str, Tensor]]:
@@ -23,22 +25,25 @@ def find(root: Any) -> dict[str, dict[str, Tensor]]:
     found: dict[str, dict[str, Tensor]] = {}
     seen: set[int] = set()
     names = _Names()
-    waiting = deque([((), root)])
+    waiting = deque([(0, "", "", root)])  # depth; the keys to what holds it, with a dot behind, and its own; itself
     while waiting:
-        keys, value = waiting.popleft()
-        if id(value) in seen or len(keys) > MOST_KEYS:
+        depth, above, name, value = waiting.popleft()
+        if id(value) in seen or len(above) + len(name) > MOST_LETTERS:
             continue
         seen.add(id(value))
+        keys = above + name
         if _is_module(value):
             tensors = names.of_module(value)
-            children = {}
         else:
-            children = _children(value)
-            tensors = {name: held for name, held in children.items() if isinstance(held, Tensor)}
+            tensors = {name: held for name, held in _children(value) if isinstance(held, Tensor)}
             names.check(*tensors)
+            above = f"{keys}." if depth else ""
+            for name, child in _children(value):
+                if depth < MOST_KEYS and _may_hold(child):
+                    names.spend(1)
+                    waiting.append((depth + 1, above, name, child))
         if tensors:
-            found.setdefault(".".join(keys), tensors)
-        waiting.extend(((*keys, name), child) for name, child in children.items() if _may_hold(name, child))
+            found.setdefault(keys, tensors)
     return found
 
 
@@ -62,12 +67,11 @@ def select(found: dict[str, dict[str, Tensor]], key: str | None) -> dict[str, Te
 
 def unwrapped(tensors: dict[str, Any]) -> dict[str, Any]:
     """Without ``module.`` and ``_orig_mod.`` where every name begins with it."""
-    for _ in range(MOST_DEPTH):
-        prefix = next((each for each in _WRAPPERS if all(name.startswith(each) for name in tensors)), None)
-        if prefix is None or not tensors:
-            break
-        tensors = {name.removeprefix(prefix): tensor for name, tensor in tensors.items()}
-    return tensors
+    first, last = min(tensors, default=""), max(tensors, default="")  # what both begin with, all between them do
+    end = 0
+    while (wrapper := _WRAPPER.match(first, end)) and last.startswith(wrapper.group(), end):
+        end = wrapper.end()
+    return {name[end:]: tensor for name, tensor in tensors.items()} if end else tensors
 
 
 class _Names:
@@ -77,18 +81,27 @@ class _Names:
         self.count = 0
 
     def check(self, *names: str) -> None:
-        self.count += len(names)
-        if self.count > MOST_NAMES or any(len(name) > MOST_LETTERS for name in names):
-            raise FileError(f"it has more than {MOST_NAMES:,} names, or one of more than {MOST_LETTERS:,} letters")
+        self.spend(len(names))
+        if len(max(names, key=len, default="")) > MOST_LETTERS:
+            raise FileError(f"it has a name of more than {MOST_LETTERS:,} letters")
 
-    def of_module(self, module: Record, prefix: str = "", depth: int = 0) -> dict[str, Tensor]:
+    def spend(self, count: int) -> None:
+        self.count += count
+        if self.count > MOST_NAMES:
+            raise FileError(f"it has more than {MOST_NAMES:,} names of modules, tensors and what holds them")
+
+    def of_module(self, module: Record) -> dict[str, Tensor]:
+        tensors: dict[str, Tensor] = {}
+        self._gather(tensors, module, "", 0)
+        return tensors
+
+    def _gather(self, tensors: dict[str, Tensor], module: Record, prefix: str, depth: int) -> None:
         if depth > MOST_DEPTH:
             raise FileError(f"it nests modules more than {MOST_DEPTH} deep")
         self.check(prefix)
-        tensors: dict[str, Tensor] = {}
         passing = module.state.get("_non_persistent_buffers_set")
         for group in ("_parameters", "_buffers"):
-            for name, held in _named(module, group):
+            for name, held in self._named(module, group):
                 if held is None or (group == "_buffers" and isinstance(passing, set) and name in passing):
                     continue
                 if not isinstance(held, Tensor):
@@ -96,31 +109,32 @@ class _Names:
                     raise FileError(f"its {shown(prefix + name)} is no tensor but of the class {shown(kind)}")
                 self.check(prefix + name)
                 tensors[prefix + name] = held
-        for name, child in _named(module, "_modules"):
+        for name, child in self._named(module, "_modules"):
             if isinstance(child, Record):
-                tensors |= self.of_module(child, f"{prefix}{name}.", depth + 1)
-        return tensors
+                self._gather(tensors, child, f"{prefix}{name}.", depth + 1)
+
+    def _named(self, module: Record, group: str) -> Iterator[tuple[str, Any]]:
+        members = module.state.get(group)
+        if isinstance(members, dict):
+            self.spend(len(members))  # also for those that are passed over: a module may be in many places
+            yield from ((name, held) for name, held in members.items() if type(name) is str)
 
 
 def _is_module(value: Any) -> bool:
     return isinstance(value, Record) and {"_parameters", "_modules"} <= value.state.keys()
 
 
-def _named(module: Record, group: str) -> list[tuple[str, Any]]:
-    members = module.state.get(group)
-    return [(name, held) for name, held in members.items() if type(name) is str] if isinstance(members, dict) else []
-
-
-def _children(value: Any) -> dict[str, Any]:
+def _children(value: Any) -> Iterator[tuple[str, Any]]:
     """What a mapping holds under text, and what a list holds; optimizers number their parameters' state: not that."""
     if isinstance(value, list | tuple):
-        return {str(index): child for index, child in enumerate(value) if not isinstance(child, Tensor)}
+        return ((str(index), child) for index, child in enumerate(value) if _may_hold(child))
     items = value.items if isinstance(value, Record) else value
-    return {name: child for name, child in items.items() if type(name) is str} if isinstance(items, dict) else {}
+    named = items.items() if isinstance(items, dict) else ()
+    return ((name, child) for name, child in named if type(name) is str)
 
 
-def _may_hold(name: str, child: Any) -> bool:
-    return len(name) <= MOST_LETTERS and isinstance(child, dict | list | tuple | Record)
+def _may_hold(child: Any) -> bool:
+    return isinstance(child, dict | list | tuple | Record)
 
 
 def _elements(tensors: dict[str, Tensor]) -> int:
@@ -128,4 +142,4 @@ def _elements(tensors: dict[str, Tensor]) -> int:
 
 
 def _of_optimizer(keys: str) -> bool:
-    return any(key.startswith("opt") for key in keys.split("."))
+    return keys.startswith("opt") or ".opt" in keys

@@ -100,7 +100,7 @@ def tensor(of: Any, offset: Any, shape: Any, strides: Any, dtype: np.dtype | Non
     """A tensor, whose every element lies inside its storage. ``bits`` may set ``conj`` and ``neg``."""
     if not isinstance(of, Storage) or not isinstance(shape, tuple) or not isinstance(strides, tuple):
         raise FileError("it describes a tensor by something else than a storage, an offset, a shape and strides")
-    if not _counts(offset, *shape, *strides) or len(shape) != len(strides) or len(shape) > MOST_DIMENSIONS:
+    if len(shape) != len(strides) or len(shape) > MOST_DIMENSIONS or not _counts(offset, *shape, *strides):
         raise FileError("it has a tensor with a negative, fractional or missing size")
     dtype = of.dtype if dtype is None else dtype
     bits = bits if isinstance(bits, dict) else {}

@@ -9,8 +9,6 @@ from jaxdl.transfer import pickle_reader, safetensors
 from jaxdl.transfer.faults import FileError, faults_of
 from jaxdl.transfer.state_dicts import unwrapped
 
-_HEAD = 9  # bytes: the length of a safetensors header and its first brace
-
 
 def load_weights(path: str | Path, key: str | None = None) -> dict[str, np.ndarray]:
     """The arrays of a ``.pth``, ``.pt`` or ``.safetensors`` file by PyTorch's dotted names, in the file's order.
@@ -24,13 +22,13 @@ def load_weights(path: str | Path, key: str | None = None) -> dict[str, np.ndarr
     path = Path(path)
     with faults_of(path):
         with path.open("rb") as file:
-            head = file.read(_HEAD)
-        if head[:4] == b"PK\x03\x04" or head[:1] == b"\x80":
-            return pickle_reader.read(path, key)
-        if head[4:8] == b"\0\0\0\0" and head[8:] == b"{":
+            head = file.read(safetensors.HEAD)
+        if safetensors.begins(head):  # before the others: a header's length may begin with any bytes, theirs too
             if key is not None:
                 raise UserError(f"{path} is a safetensors file: it has no key {key!r}. Leave the key out.")
             return unwrapped(safetensors.read(path))
+        if head[:4] == b"PK\x03\x04" or head[:1] == b"\x80":
+            return pickle_reader.read(path, key)
         raise FileError(
             f"is neither of torch.save nor a safetensors file: it begins with {head!r}. "
             "Git LFS leaves a few lines of text where it did not fetch a file"

@@ -98,3 +98,29 @@ def test_a_file_of_pytorchs_comes_back_as_a_file_bit_for_bit(tmp_path):
     for name, tensor in theirs.items():
         assert back[name].numpy().tobytes() == tensor.numpy().tobytes(), name
     module.load_state_dict(back)  # strictly: PyTorch fills the counters itself
+
+
+def test_an_array_of_another_shape_is_not_copied():
+    """Expanded from one number, which a file may have: 2 TB if it were."""
+    _, arrays = reference("resnet18")
+    huge = {**arrays, "fc.weight": np.broadcast_to(np.float16(1), (2**20, 2**20))}
+    shapes = shapes_of(models.create("resnet18", num_classes=1000))
+    with pytest.raises(UserError, match=r"fc\.weight is \(1048576, 1048576\) and should be \(512, 1000\)"):
+        from_pytorch(huge, shapes)
+    filled = from_pytorch(huge, shapes, may_differ=["fc"])
+    assert filled["params"]["fc"]["kernel"] is shapes["params"]["fc"]["kernel"]
+
+
+def test_a_flattened_images_layer_of_another_shape_is_named():
+    variables = {"params": {"fc": {"kernel": jax.ShapeDtypeStruct((12, 5), np.float32)}}}
+    for shape in ((5, 13), (13,), ()):
+        with pytest.raises(UserError, match=r"fc\.weight is \(.*\) and should be \(12, 5\)"):
+            from_pytorch({"fc.weight": np.zeros(shape)}, variables, flattened={"fc": (2, 2, 3)})
+
+
+def test_names_out_of_a_file_are_made_fit_for_one_line():
+    variables = {"params": {"fc": {"bias": jax.ShapeDtypeStruct((5,), np.float32)}}}
+    with pytest.raises(UserError) as raised:
+        from_pytorch({"fc.bias\n\x1b[2J" + "x" * 1000: np.zeros(5)}, variables)
+    assert str(raised.value).isprintable()
+    assert len(str(raised.value)) < 500

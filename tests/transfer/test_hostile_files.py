@@ -9,7 +9,8 @@ import numpy as np
 import pytest
 
 from jaxdl.errors import UserError
-from jaxdl.transfer import opcodes, pickle_reader
+from jaxdl.transfer import opcodes, pickle_machine, pickle_reader
+from jaxdl.transfer.pickle_machine import Machine
 from tests.transfer.files import named, numbers, state_dict, tensor, text, write_stream, write_zip
 
 WEIGHT = tensor((2, 3), (3, 1))
@@ -228,9 +229,44 @@ def test_nested_tuples_as_keys_cost_nothing(written):
     assert time.perf_counter() - begin < 2
 
 
-def test_pickle_of_too_many_opcodes_is_refused(written, monkeypatch):
-    monkeypatch.setattr(opcodes, "MOST_OPCODES", 50)
-    with pytest.raises(UserError, match="more than 50 opcodes"):
+@pytest.mark.parametrize(
+    "key", [b"K\x01", b"G" + bytes(8), b"\x88", b"N", b")"], ids=["int", "float", "bool", "none", "tuple"]
+)
+def test_keys_that_are_no_text_are_never_compared(key):
+    """Numbers can be chosen so that a dict takes as long to tell them apart as it has entries."""
+    assert len(opcodes.run(Machine(b"\x80\x02}(" + (key + b"N") * 3 + b"u."))) == 3
+
+
+@pytest.mark.parametrize("index", [b"-1", b"1000000", b"9" * 4001])
+def test_value_stored_at_no_place_is_refused(index, written):
+    with pytest.raises(UserError, match=r"stores a value at place|for a number"):
+        written(b"\x80\x02Np" + index + b"\n.")
+
+
+def test_places_between_those_stored_at_are_empty(written):
+    assert opcodes.run(Machine(b"\x80\x02Nq\x050h\x05.")) is None
+    with pytest.raises(UserError, match="recalls a value"):
+        written(b"\x80\x02Nq\x050h\x04.")
+
+
+def test_members_of_modules_count_in_every_place(written):
+    """Those that are no tensors too: a module of many could be in as many others."""
+    names = b"}(" + b"".join(text(str(index)) + b"N" for index in range(400)) + b"u"
+    places = b"}(" + b"".join(text(str(index)) + b"h\0" for index in range(400)) + b"u"
+    with pytest.raises(UserError, match="more than 100,000 names"):
+        written(b"\x80\x02" + module(names) + b"q\x000" + module(children=places) + b".", storages={})
+
+
+@pytest.mark.parametrize("prefix", ["module.", "_orig_mod.", "module._orig_mod.module."])
+def test_wrappers_are_taken_off_as_far_as_all_names_have_them(prefix, written):
+    names = {f"{prefix}module.weight": WEIGHT, f"{prefix}bias": WEIGHT, f"{prefix}modules": WEIGHT}
+    assert set(written(state_dict(**names))) == {"module.weight", "bias", "modules"}
+    assert set(written(state_dict(**{f"{prefix}weight": WEIGHT}))) == {"weight"}
+
+
+def test_pickle_of_too_many_steps_is_refused(written, monkeypatch):
+    monkeypatch.setattr(pickle_machine, "MOST_STEPS", 50)
+    with pytest.raises(UserError, match="more than 50 steps"):
         written(b"\x80\x02" + b"N0" * 30 + b"N.")
 
 
@@ -258,7 +294,8 @@ def test_rebuilding_inside_rebuilding_is_refused(written):
 def test_plain_values_are_what_pickle_makes_of_them(protocol):
     values = [True, False, 0, 1, -1, 300, 70_000, -(2**31), 2**80, 1.5, None, "text", "\u00fc\u4e2d", {"a": (1, [2])}]
     pickled = pickle.dumps(values, protocol)
-    made, position = opcodes.run(pickled)
+    machine = Machine(pickled)
+    made = opcodes.run(machine)
     assert made == values
     assert list(map(type, made)) == list(map(type, values))
-    assert position == len(pickled)
+    assert machine.position == len(pickled)

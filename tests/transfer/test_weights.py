@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from jaxdl.errors import UserError
-from jaxdl.transfer import load_weights, safetensors
+from jaxdl.transfer import load_weights, pickle_reader, read_checkpoint, safetensors
 from tests.transfer.files import state_dict, tensor, write_stream, write_zip
 
 PICKLED = state_dict(**{"module.weight": tensor((2, 3), (3, 1))})
@@ -28,6 +28,34 @@ def test_format_is_known_by_the_first_bytes(form, suffix, tmp_path):
     arrays = load_weights(str(path))
     assert list(arrays) == ["weight"]
     np.testing.assert_array_equal(arrays["weight"], VALUES)
+
+
+def header_of(length):
+    """A safetensors file's header of so many bytes, and the file's one array."""
+    entry = b'{"module.weight":{"dtype":"F32","shape":[2,3],"data_offsets":[0,24]}}'
+    return length.to_bytes(8, "little") + entry.ljust(length) + VALUES.tobytes()
+
+
+@pytest.mark.parametrize("lengths", [range(256, 512), [0x8080], [int.from_bytes(b"PK\x03", "little")]], ids=str)
+def test_header_of_any_length_is_known_as_safetensors(lengths, tmp_path):
+    for length in lengths:
+        (tmp_path / "weights").write_bytes(header_of(length))
+        np.testing.assert_array_equal(load_weights(tmp_path / "weights")["weight"], VALUES, err_msg=str(length))
+
+
+@pytest.mark.parametrize("begin", [b"PK\x03\x04", b"\x80\x02\x8a\x0a"])
+def test_header_whose_length_begins_as_another_format_is_told_to_be_too_long(begin, tmp_path):
+    (tmp_path / "weights").write_bytes(begin + b"\0\0\0\0" + header_of(256)[8:])
+    with pytest.raises(UserError, match="its header claims"):
+        load_weights(tmp_path / "weights")
+
+
+@pytest.mark.parametrize("read", [pickle_reader.read, read_checkpoint])
+@pytest.mark.parametrize("length", [0x100, 0x180])
+def test_reader_of_pickles_names_the_one_for_safetensors(read, length, tmp_path):
+    (tmp_path / "weights").write_bytes(header_of(length))
+    with pytest.raises(UserError, match=r"is a safetensors file.*load_weights reads it"):
+        read(tmp_path / "weights")
 
 
 @pytest.mark.parametrize("form", list(WRITERS))
