@@ -21,7 +21,7 @@ from experiments.data import load, streams
 from experiments.devices import described, devices_of
 from experiments.feeding import feeding
 from experiments.finished_run import FinishedRun
-from experiments.network import frozen_patterns, model_of, start_from, weights_file
+from experiments.network import fitted_to_weights, frozen_patterns, model_of, start_from, weights_file
 from experiments.optimization import optimizer_of, schedule_of, steps_of
 from experiments.recipes import RECIPES, adapt
 from jaxdl import cluster, losses, metrics, optim
@@ -67,7 +67,8 @@ def run(config: Config, given: frozenset[str], interrupt: Interruptible) -> int:
         config = dataclasses.replace(config, stream=streams(config))  # for good, on whatever machine it is resumed
         dataset = load(config)
         config = adapt(config, dataset, given)
-    train, val = train_val_split(dataset.train, val_size=config.val_size, seed=config.seed)
+        config = fitted_to_weights(config, dataset, given)
+    train, val = train_val_split(dataset.train, val_size=config.val_size, seed=config.seed, classes=dataset.classes)
     mean, std = channel_statistics(train.images, progress=True) if config.normalize else ((0.0,), (1.0,))
     rows = devices.padded(config.batch_size)
     batches = {"batch_size": config.batch_size, "seed": config.seed, "rows": devices.share(rows), "padded_size": rows}

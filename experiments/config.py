@@ -37,11 +37,19 @@ class Config:
     workers: int = flag(0, "processes that read streamed pictures, rather than threads of this one", least=0)
     val_size: int | None = flag(None, "training examples held out for validation", least=0, unset="a tenth")
     model: str = flag("quick_cnn", "network", choices=tuple(models.names()))
-    stem: str = flag(
-        "cifar", "first layers of networks that have a choice: for images of 32 or 224 pixels", choices=models.STEMS
+    stem: str | None = flag(
+        None,
+        "first layers of networks that have a choice: for images of 32 or 224 pixels",
+        choices=models.STEMS,
+        unset="cifar, or that of the weights",
     )
     pretrained: str | None = flag(
         None, "PyTorch's weights to start from: a .pth, .pt or .safetensors file, or torchvision", path=True
+    )
+    transform_input: bool | None = flag(
+        None,
+        "of googlenet and inception_v3: bring pixels to [-1, 1], as torchvision's weights saw them",
+        unset="for those weights",
     )
     freeze: str | None = flag(
         None, "layers that are not trained: backbone, all but the classifier; or patterns, by comma", unset="none"

@@ -122,7 +122,9 @@ def _split(options: Options, run: FinishedRun) -> tuple[Split, Split, str]:
     changes = {"data_dir": options.data_dir} if options.data_dir else {}
     dataset = data.load(dataclasses.replace(run.config, offline=options.offline or run.config.offline, **changes))
     run_folder.check_same_data(run.record, dataset)
-    train, val = train_val_split(dataset.train, val_size=run.config.val_size, seed=run.config.seed)
+    train, val = train_val_split(
+        dataset.train, val_size=run.config.val_size, seed=run.config.seed, classes=dataset.classes
+    )
     chosen = {"test": dataset.test, "val": val, "train": train}[options.split]
     if chosen is None:
         raise UserError("the run held no images out for validation; choose --split test or train.")

@@ -134,7 +134,7 @@ def adapt(config: Config, dataset: Dataset, given: frozenset[str]) -> Config:
     Images that change class when mirrored are not mirrored. A dataset too small for the recipe's batches gets smaller
     ones, so that an epoch still makes some forty updates. Without ``val_size`` a tenth of the training split validates,
     at least one image a class, or none where that would leave a class without. torchvision's weights get the stem that
-    they are for.
+    they are for; of a file, ``network.fitted_to_weights`` finds it.
     """
     examples, classes = len(dataset.train), len(dataset.classes)
     val_size = config.val_size
@@ -150,6 +150,7 @@ def adapt(config: Config, dataset: Dataset, given: frozenset[str]) -> Config:
         if left // config.batch_size < TOO_FEW_STEPS:
             size = min(size, max(8, left // FEWEST_STEPS))
         changes["batch_size"] = max(size - size % config.accumulate, 1)
-    if config.pretrained == TORCHVISION and "stem" not in given:
-        changes["stem"] = "imagenet"
+    if config.pretrained in (None, TORCHVISION) and (config.stem is None or "stem" not in given):
+        published = config.pretrained == TORCHVISION and "stem" not in given
+        changes["stem"] = "imagenet" if published else config.stem or "cifar"
     return dataclasses.replace(config, **changes)

@@ -14,7 +14,7 @@ from experiments import compilation_cache, flags, host_memory, run_folder, store
 from experiments.config import Config
 from experiments.data import load, streams
 from experiments.devices import described
-from experiments.network import model_of
+from experiments.network import fitted_to_weights, model_of
 from experiments.optimization import steps_of
 from experiments.recipes import RECIPES, adapt
 from experiments.sweep import result
@@ -58,7 +58,7 @@ def run(asked: Asked, interrupt: Interruptible) -> int:
             raise UserError("a sweep holds all pictures in memory, and these would take half of it or more.")
         saved_one, config = False, dataclasses.replace(config, stream=False)
         dataset = load(config)
-        config = adapt(config, dataset, given)
+        config = fitted_to_weights(adapt(config, dataset, given), dataset, given)
     check_sweepable(config, frozenset(grid.names))
     steps_per_epoch = pipeline.steps_per_epoch(len(dataset.train) - config.val_size, config.batch_size)
     steps = min(steps_of(config, steps_per_epoch), config.steps or sys.maxsize)

@@ -33,7 +33,7 @@ class SweepData:
     """The data of all members; ``device`` is what the steps take as ``data``."""
 
     def __init__(self, dataset: Dataset, grid: Grid, config: Config):
-        self.by_seed = _by_seed(dataset.train, grid.seeds, config)
+        self.by_seed = _by_seed(dataset, grid.seeds, config)
         self.device = on_device(dataset.train)
         self._grid, self._config = grid, config
 
@@ -98,11 +98,12 @@ def member_numbers(grid: Grid, data: SweepData) -> dict[str, jax.Array]:
     return numbers
 
 
-def _by_seed(split: Split, seeds: tuple[int, ...], config: Config) -> Mapping[int, SeedData]:
+def _by_seed(dataset: Dataset, seeds: tuple[int, ...], config: Config) -> Mapping[int, SeedData]:
+    split = dataset.train
     numbered = Split(np.arange(len(split), dtype=np.int32), split.labels)
     found, statistics = {}, None
     for seed in seeds:
-        train, val = train_val_split(numbered, val_size=config.val_size, seed=seed)
+        train, val = train_val_split(numbered, val_size=config.val_size, seed=seed, classes=dataset.classes)
         if not config.normalize:
             statistics = (0.0,), (1.0,)
         elif statistics is None or val is not None:

@@ -59,29 +59,36 @@ class Dataset:
         return cls(name=name, train=train, test=test, **about)
 
 
-def train_val_split(split: Split, *, val_size: int, seed: int) -> tuple[Split, Split | None]:
+def train_val_split(
+    split: Split, *, val_size: int, seed: int, classes: Sequence[str] = ()
+) -> tuple[Split, Split | None]:
     """``split`` in two, ``val_size`` examples in the second, classes in proportion, the same for the same seed.
 
-    With ``val_size`` 0 the second is None.
+    With ``val_size`` 0 the second is None. seed: from 0 to 2**32 - 1. classes: their names, for errors.
+    Raises UserError for sizes that leave a class without an example on either side.
     """
-    classes = len(np.unique(split.labels))
     if val_size == 0:
         return split, None
-    if not classes <= val_size <= len(split) - classes:
+    if not 0 <= seed < 2**32:
+        raise UserError(f"seed must be from 0 to {2**32 - 1}, got {seed}.")
+    labels, counts = np.unique(split.labels, return_counts=True)
+    if counts.min() < 2:
+        label = int(labels[counts.argmin()])
+        name = classes[label] if label < len(classes) else label
         raise UserError(
-            f"val_size must be 0 or between {classes} and {len(split) - classes} "
+            f"the class {name} has a single example, of which none can be held out for validation. Add more of it, or "
+            "hold out none: val_size 0."
+        )
+    if not len(labels) <= val_size <= len(split) - len(labels):
+        raise UserError(
+            f"val_size must be 0 or between {len(labels)} and {len(split) - len(labels)} "
             f"(one example a class on each side), got {val_size}."
         )
     from sklearn.model_selection import train_test_split
 
-    try:
-        train_rows, val_rows = train_test_split(
-            np.arange(len(split)), test_size=val_size, stratify=split.labels, random_state=seed
-        )
-    except ValueError as error:
-        raise UserError(
-            f"cannot hold out {val_size} examples for validation: {error} val_size 0 holds out none."
-        ) from error
+    train_rows, val_rows = train_test_split(
+        np.arange(len(split)), test_size=val_size, stratify=split.labels, random_state=seed
+    )
     return split.take(np.sort(train_rows)), split.take(np.sort(val_rows))
 
 

@@ -48,11 +48,13 @@ class LinearBottleneck(nn.Module):
 class MobileNetV2(nn.Module):
     """A 3x3 convolution, seventeen bottlenecks, a 1x1 convolution to 1280 features, their mean, one linear layer.
 
+    dropout: the share dropped before the last linear layer in training; takes the key "dropout".
     stem: "imagenet", which divides the resolution by 32 in all; or "cifar", for images of 32 pixels, where the first
     two strided convolutions, the stem's and that of stage two, have stride 1; the parameters are the same.
     """
 
     num_classes: int = 10
+    dropout: float = 0.2
     stem: str = "imagenet"
     dtype: DTypeLike = jnp.float32
 
@@ -76,7 +78,7 @@ class MobileNetV2(nn.Module):
                 blocks[f"features.{index}"] = x
                 index += 1
         x = nn.relu6(norm(name=f"features.{index}.1")(conv(1280, (1, 1), name=f"features.{index}.0")(x)))
-        x = nn.Dropout(0.2, deterministic=not train)(global_average_pool(x))
+        x = nn.Dropout(self.dropout, deterministic=not train)(global_average_pool(x))
         dense = Dense(
             self.num_classes,
             dtype=self.dtype,

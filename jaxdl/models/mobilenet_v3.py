@@ -52,6 +52,7 @@ class MobileNetV3(nn.Module):
     """A 3x3 convolution, inverted residuals, a 1x1 convolution to six times the features, their mean, two linear ones.
 
     blocks: a row each, as in ``SMALL``; hidden: features between the linear layers.
+    dropout: the share dropped before the last linear layer in training; takes the key "dropout".
     stem: "imagenet", which divides the resolution by 32 in all; or "cifar", for images of 32 pixels, where the first
     two strided convolutions, the stem's and a block's, have stride 1; the parameters are the same.
     """
@@ -59,6 +60,7 @@ class MobileNetV3(nn.Module):
     blocks: Sequence[tuple]
     hidden: int
     num_classes: int = 10
+    dropout: float = 0.2
     stem: str = "imagenet"
     dtype: DTypeLike = jnp.float32
 
@@ -87,7 +89,7 @@ class MobileNetV3(nn.Module):
         x = nn.hard_swish(norm(name=f"{last}.1")(conv(6 * x.shape[-1], (1, 1), name=f"{last}.0")(x)))
         dense = partial(Dense, dtype=self.dtype, kernel_init=nn.initializers.normal(0.01), bias_init=zeros)
         x = nn.hard_swish(dense(self.hidden, name="classifier.0")(global_average_pool(x)))
-        x = nn.Dropout(0.2, deterministic=not train)(x)
+        x = nn.Dropout(self.dropout, deterministic=not train)(x)
         logits = dense(self.num_classes, name="classifier.3")(x).astype(jnp.float32)
         return (logits, outputs) if features else logits
 

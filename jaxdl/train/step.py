@@ -1,5 +1,6 @@
 """The training step: a pure function of arrays, compiled."""
 
+import math
 from collections.abc import Callable, Mapping
 from functools import partial
 from typing import Any
@@ -7,6 +8,7 @@ from typing import Any
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
+import numpy as np
 import optax
 
 from jaxdl.metrics import Mean
@@ -31,6 +33,7 @@ class TrainStep:
     update: (state, batch) -> (state, metrics); all the rest, also on a device's share of the batch. ``gather=`` makes
     whole parameters of those in the state, where they are used.
     parts: the batch's rows must be a multiple of it.
+    check: called with the labels before the first step, and again where a later batch has labels outside those seen.
     """
 
     def __init__(
@@ -39,12 +42,28 @@ class TrainStep:
         update: Callable[..., tuple[TrainState, dict[str, Mean]]],
         *,
         parts: int = 1,
+        check: Callable[[jax.Array], None] = lambda labels: None,
     ):
         self.prepare, self.update, self.parts = prepare, update, parts
+        self._check, self._checked = check, (math.inf, -math.inf)  # the least and the largest label seen
         self.jitted = jax.jit(self.__wrapped__, donate_argnums=0, compiler_options=compiler.options())
 
     def __call__(self, state: TrainState, batch: Batch) -> tuple[TrainState, dict[str, Mean]]:
+        self._look_at(batch["labels"])
         return self.jitted(state, batch)
+
+    def _look_at(self, labels: jax.Array) -> None:
+        """Has a label that is no class told before it makes a NaN; of labels on a device, the first batch's only."""
+        low, high = self._checked
+        if low <= high and not isinstance(labels, np.ndarray):
+            return
+        if isinstance(labels, jax.core.Tracer) or not jnp.issubdtype(labels.dtype, jnp.integer) or not labels.size:
+            return
+        known = np.asarray(labels)
+        least, largest = int(known.min()), int(known.max())
+        if least < low or largest > high:
+            self._check(known)
+            self._checked = min(low, least), max(high, largest)
 
     def lower(self, state: TrainState, batch: Batch) -> jax.stages.Lowered:
         """The program, before XLA compiles it."""
@@ -117,6 +136,8 @@ def make_train_step(
     gradient_metrics: gradients -> float32[] by name, before clipping.
     A model that sows the logits of auxiliary classifiers into the collection ``auxiliary`` has their losses added to
     the one that is differentiated, each weighted by the model's ``auxiliary_weight``.
+    Called with labels that are no class, the step raises the UserError of a ``loss`` that knows them before anything is
+    compiled, where the model says its ``num_classes``.
     The metrics returned, as ``Mean``, are ``loss`` (of the logits, no penalty and no auxiliary classifier in it),
     ``grad_norm`` (global L2, before clipping), ``penalty`` and ``skipped`` where there are such, ``metrics`` and
     ``gradient_metrics``.
@@ -219,7 +240,7 @@ def make_train_step(
             sums["skipped"] = Mean(1.0 - finite, jnp.ones(()))
         return after, sums
 
-    return TrainStep(prepare, update, parts=accumulate)
+    return TrainStep(prepare, update, parts=accumulate, check=partial(_check_labels, model, loss))
 
 
 def make_gradient_step(model: nn.Module, loss: Loss, **options: Any) -> Callable[[TrainState, Batch], Any]:
@@ -235,6 +256,13 @@ def make_gradient_step(model: nn.Module, loss: Loss, **options: Any) -> Callable
         return after.opt_state.trace
 
     return step
+
+
+def _check_labels(model: nn.Module, loss: Loss, labels: np.ndarray) -> None:
+    """Raises what ``loss`` says of the values of ``labels``, which inside the compiled step it cannot see."""
+    if hasattr(model, "num_classes"):
+        logits = jax.ShapeDtypeStruct((*labels.shape, model.num_classes), jnp.float32)
+        jax.eval_shape(lambda logits: loss(logits, labels), logits)
 
 
 def _keys(key: jax.Array, step: jax.Array) -> jax.Array:

@@ -66,6 +66,11 @@ FILES: Mapping[str, str] = MappingProxyType(
 )
 
 
+def is_published(path: Path, name: str) -> bool:
+    """Whether the file is the one that torchvision publishes for the model of that name, wherever it lies."""
+    return name in FILES and has_hash(path, _sha256_prefix(name))
+
+
 def torchvision_weights(
     name: str, *, folder: str | Path | None = None, offline: bool = False, progress: bool = False
 ) -> Path:
@@ -85,7 +90,7 @@ def torchvision_weights(
     url = f"{BASE}{file}"
     own = places.cache("jaxdl", variable="JAXDL_CACHE") / "weights"
     path = (own if folder is None else Path(os.path.expanduser(folder))) / file
-    sha256_prefix = Path(file).stem.rpartition("-")[2]
+    sha256_prefix = _sha256_prefix(name)
     torch = places.cache("torch", variable="TORCH_HOME") / "hub" / "checkpoints"  # what ``torch.hub`` downloads into
     for found in (path, torch / file):
         with faults_of(found):
@@ -104,3 +109,7 @@ def torchvision_weights(
     except DownloadError as problem:
         raise DownloadError(f"{problem}\nOr fetch {url} elsewhere and put it into {path.parent}.") from problem
     return path
+
+
+def _sha256_prefix(name: str) -> str:
+    return Path(FILES[name]).stem.rpartition("-")[2]

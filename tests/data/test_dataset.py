@@ -34,6 +34,17 @@ def test_train_val_split_refuses_sizes_that_leave_a_class_out(split, val_size):
         train_val_split(split, val_size=val_size, seed=0)
 
 
+def test_a_class_of_one_example_and_a_seed_beyond_the_generators_are_named(split):
+    lonely = Split(split.images, np.where(np.arange(200) == 7, 4, split.labels))
+    for classes, name in ((("a", "b", "c", "d", "emu"), "emu"), ((), "4")):
+        with pytest.raises(UserError, match=rf"the class {name} has a single example.* val_size 0\."):
+            train_val_split(lonely, val_size=50, seed=0, classes=classes)
+    assert train_val_split(lonely, val_size=0, seed=0)[1] is None
+    for seed in (2**32, -1):
+        with pytest.raises(UserError, match=f"seed must be from 0 to 4294967295, got {seed}"):
+            train_val_split(split, val_size=50, seed=seed)
+
+
 def test_channel_statistics_equal_numpys(rng):
     images = rng.integers(0, 256, (5000, 3, 4, 3), np.uint8)
     mean, std = channel_statistics(images)

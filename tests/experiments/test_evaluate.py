@@ -2,6 +2,7 @@
 
 import csv
 import json
+import os
 
 import numpy as np
 import pytest
@@ -101,6 +102,18 @@ def test_the_default_folder_is_in_the_run_and_never_the_same(finished, capsys):
         path.unlink()
     made.rmdir()
     (run / "evaluations").rmdir()
+
+
+def test_names_that_are_no_utf8_are_shown_escaped_in_all_that_is_written(finished, tmp_path, capsys):
+    run, _ = finished
+    folder = os.path.join(os.fsencode(tmp_path), b"pictures", b"3")
+    os.makedirs(folder)
+    with open(os.path.join(folder, b"caf\xe9.png"), "wb") as file:
+        Image.fromarray(np.zeros((8, 8, 3), np.uint8)).save(file, "PNG")
+    out = tmp_path / "out"
+    assert main([str(run), "--pictures", str(tmp_path / "pictures"), "--out", str(out)]) == 0
+    assert "3/caf\\xe9.png" in (out / "predictions.csv").read_text(encoding="utf-8")
+    assert (out / "report.html").read_text(encoding="utf-8")
 
 
 def test_mistakes_end_with_status_2_and_a_line(finished, tmp_path, capsys):

@@ -19,35 +19,44 @@ from jaxdl.train.interrupt import Interruptible
 from tests.experiments.short_run import ROOT, SHORT, STEPS, assert_same_run, command, final_state, records
 from tests.power_cut import Watch
 
-OFTEN = [*SHORT, "--checkpoint-every", "1"]
+OFTEN = [*(flag for flag in SHORT if flag != "--no-report"), "--checkpoint-every", "1"]
+PHASES = ("epoch 1/", "epoch 2/", "epoch 3/", "testing on", "report")
 
 
-def kill_at_random(out, times, seed):
-    """Starts and resumes the run until so many of its processes were killed; then lets it end."""
-    moments, killed = random.Random(seed), 0
-    while True:
-        flags = ["--resume"] if out.exists() else OFTEN
-        with subprocess.Popen(
-            command(*flags, out=out), cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
-        ) as run:
-            try:
-                _, errors = run.communicate(timeout=moments.uniform(3, 9) if killed < times else 300)
-            except subprocess.TimeoutExpired:
-                run.send_signal(signal.SIGKILL)
+def killed_when_it_says(phrase, out, wait):
+    """Starts or resumes the run, and kills it so many seconds after it has printed a line that begins with ``phrase``.
+
+    What it says, rather than a clock, so that every phase is met on a busy machine too.
+    """
+    flags = ["--resume"] if out.exists() else OFTEN
+    with subprocess.Popen(
+        command(*flags, out=out), cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    ) as run:
+        for line in run.stdout:
+            if line.startswith(phrase):
+                time.sleep(wait)
+                run.kill()
                 run.communicate()
-                killed += 1
-                continue
-        assert run.returncode == 0, errors
-        if killed >= times:
-            return
-        shutil.rmtree(out)  # it was quicker than the killer
+                return
+        raise AssertionError(f"it ended without {phrase!r}: {run.communicate()[1]}")
 
 
-@pytest.mark.parametrize("times", [3, pytest.param(25, marks=pytest.mark.slow)])
-def test_killed_at_random_moments_it_ends_as_if_it_had_never_been(finished, tmp_path, times):
-    out = tmp_path / "run"
-    kill_at_random(out, times, seed=times)
-    assert_same_run(out, finished[0])
+@pytest.mark.parametrize("runs", [1, pytest.param(6, marks=pytest.mark.slow)])
+def test_killed_in_each_of_its_phases_it_ends_as_if_it_had_never_been(finished, tmp_path, runs):
+    moments = random.Random(runs)
+    for number in range(runs):
+        out = tmp_path / f"run{number}"
+        for phrase in PHASES:
+            killed_when_it_says(phrase, out, wait=moments.choice([0, moments.uniform(0, 0.3)]))
+        done = subprocess.run(command("--resume", out=out), cwd=ROOT, capture_output=True, text=True)
+        assert (done.returncode, done.stderr) == (0, "")
+        assert_same_run(out, finished[0])
+        assert (out / "predictions.csv").read_bytes() == (finished[0] / "predictions.csv").read_bytes()
+        figures, expected = (json.loads((each / "evaluation.json").read_text()) for each in (out, finished[0]))
+        assert {**figures, "command": ""} == {**expected, "command": ""}
+        assert (out / "report.html").read_text().rstrip().endswith("</html>")
+        assert json.loads((out / "summary.json").read_text())["steps"] == STEPS
+        assert sorted(path.name for path in out.iterdir()) == sorted(path.name for path in finished[0].iterdir())
 
 
 @pytest.mark.slow

@@ -1,6 +1,7 @@
 """What the command answers to mistakes: a line or two, status 2, nothing half-written, nothing lost."""
 
 import os
+import shutil
 
 import jax
 import numpy as np
@@ -27,13 +28,18 @@ def test_mistakes_end_with_status_2_and_leave_nothing(tmp_path, capsys, picture_
     out = str(tmp_path / "run")
     (tmp_path / "data").mkdir()
     (tmp_path / "data" / "something").write_text("")
+    lonely = tmp_path / "lonely"
+    shutil.copytree(picture_folder, lonely)
+    for split in ("train", "test"):
+        (lonely / split / "zebra").mkdir()
+        shutil.copy(picture_folder / "train" / "ants" / "a.png", lonely / split / "zebra")
     broken = picture_folder / "train" / "ants" / "a.png"
     cases = {
         "Did you mean --recipe": ["--recip", "x"],
         "no prepared CIFAR-10": ["--data-dir", str(tmp_path / "data")],
         "not a folder": ["--dataset", "cifar10", "--data-dir", str(tmp_path / "absent")],
         "--dataset digits": ["--dataset", "cifar10", "--offline", "--data-dir", str(tmp_path / "empty")],
-        "batch_size must be between": ["--dataset", "digits", "--batch-size", "5000"],
+        "--batch-size must be between": ["--dataset", "digits", "--batch-size", "5000"],
         "--mesh must be as data=4,fsdp=2": ["--dataset", "digits", "--mesh", "8x2"],
         "does not fit the 8 there are": ["--dataset", "digits", "--mesh", "data=16"],
         "a shape of the mesh is given, but parallel is pmap": ["--parallel", "pmap", "--mesh", "fsdp=2"],
@@ -50,7 +56,10 @@ def test_mistakes_end_with_status_2_and_leave_nothing(tmp_path, capsys, picture_
             "2",
         ],
         "only --dataset folder can be streamed": ["--dataset", "digits", "--stream"],
-        "val_size must be": ["--dataset", "digits", "--val-size", "1436"],
+        "--seed must be less than 4294967296": ["--dataset", "digits", "--seed", "4294967296"],
+        "the class zebra has a single example": ["--dataset", "folder", "--data-dir", str(lonely)],
+        "hold out none: --val-size 0.": ["--dataset", "folder", "--data-dir", str(lonely)],
+        "--val-size must be": ["--dataset", "digits", "--val-size", "1436"],
         str(broken): ["--dataset", "folder", "--data-dir", str(picture_folder)],
     }
     (tmp_path / "empty").mkdir()

@@ -1,6 +1,8 @@
 """Runs that start from PyTorch's weights."""
 
 import dataclasses
+import hashlib
+from functools import partial
 
 import jax
 import jax.numpy as jnp
@@ -9,10 +11,12 @@ import pytest
 
 from experiments import finished_run
 from experiments.cifar import main
-from experiments.network import frozen_patterns, model_of, start_from
+from experiments.network import fitted_to_weights, frozen_patterns, model_of, start_from
 from experiments.recipes import RECIPES, adapt
-from jaxdl import models
+from jaxdl import models, saved_model
 from jaxdl.data import sources
+from jaxdl.errors import UserError
+from jaxdl.transfer import torchvision_files
 from tests import pytorch
 from tests.experiments.short_run import SHORT, records
 from tests.models.test_models import course_network
@@ -113,6 +117,91 @@ def test_torchvisions_weights_get_the_network_they_are_for(name, symmetric):
     assert adapted.stem == "imagenet"
     assert adapt(config, sources.load("digits"), frozenset({"stem"})).stem == "cifar"
     assert getattr(model_of(adapted, num_classes=3), "transform_input", False) == symmetric
+
+
+def fitted(path, model, *given, **settings):
+    config = dataclasses.replace(RECIPES["quick"], model=model, pretrained=str(path), **settings)
+    dataset = sources.load("digits")
+    return fitted_to_weights(adapt(config, dataset, frozenset(given)), dataset, frozenset(given))
+
+
+def zeros_of(model):
+    shapes = jax.eval_shape(partial(model.init, train=False), jax.random.key(0), jnp.zeros((1, 32, 32, 3)))
+    return jax.tree.map(lambda leaf: np.zeros(leaf.shape, leaf.dtype), shapes)
+
+
+def saved_by_torchvision(path, name, **options):
+    torch, torchvision = pytorch.torch(), pytorch.torchvision()
+    torch.save(getattr(torchvision.models, name)(num_classes=10, **options).state_dict(), path)
+    return path
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "shufflenet_v2_x0_5",
+        *(
+            pytest.param(name, marks=pytest.mark.slow)
+            for name in ("mobilenet_v2", "mobilenet_v3_small", "efficientnet_b0", "googlenet")
+        ),
+    ],
+)
+def test_a_file_that_fits_both_stems_is_the_published_networks_and_that_is_said(name, tmp_path, capsys):
+    options = {"init_weights": False} if name == "googlenet" else {}
+    path = saved_by_torchvision(tmp_path / "w.pth", name, **options)
+    assert fitted(path, name).stem == "imagenet"
+    assert "note     stem imagenet, as the weights' network has it" in capsys.readouterr().out
+    assert fitted(path, name, "stem", stem="cifar").stem == "cifar"
+    assert "stem" not in capsys.readouterr().out
+
+
+def test_a_file_that_fits_one_stem_decides_it(tmp_path):
+    path = saved_by_torchvision(tmp_path / "w.pth", "resnet18")
+    assert fitted(path, "resnet18").stem == "imagenet"
+    small = models.create("resnet18", stem="cifar")
+    variables = zeros_of(small)
+    saved_model.save_model(tmp_path / "saved", small, variables, image=(32, 32, 3))
+    assert fitted(tmp_path / "saved", "resnet18").stem == "cifar"
+    (tmp_path / "saved" / "model.json").unlink()
+    assert fitted(tmp_path / "saved" / "weights.safetensors", "resnet18").stem == "cifar"
+
+
+@pytest.mark.parametrize("by", ["folder", "file"])
+def test_a_network_saved_here_keeps_its_stem_and_says_which_pixels_it_saw(by, tmp_path, capsys):
+    small = models.create("shufflenet_v2_x0_5", stem="cifar")
+    variables = zeros_of(small)
+    about = {"mean": [0.0], "std": [1.0]}
+    saved_model.save_model(tmp_path / "saved", small, variables, image=(32, 32, 3), about=about)
+    path = tmp_path / "saved" / ("weights.safetensors" if by == "file" else "")
+    assert fitted(path, "shufflenet_v2_x0_5").stem == "cifar"
+    assert "these weights saw pixels in [0, 1]; they need --no-normalize" in capsys.readouterr().out
+    for odd in ('"about": 5', '"about": {"std": "x"}'):
+        text = (tmp_path / "saved" / "model.json").read_text()
+        start = text.index('"about"')
+        (tmp_path / "saved" / "model.json").write_text(f"{text[:start]}{odd}}}")
+        assert fitted(path, "shufflenet_v2_x0_5").stem == "cifar"
+
+
+def test_a_file_of_unknown_pixels_is_said_to_be_given_normalised_ones(course_file, capsys):
+    path, _ = course_file
+    fitted(path, "cifar_cnn")
+    assert "weights that saw them in [0, 1], as the course's did, need --no-normalize" in capsys.readouterr().out
+    for given in ({"normalize": False}, {"normalize": True}):
+        fitted(path, "cifar_cnn", "normalize", **given)
+        assert capsys.readouterr().out == ""
+
+
+def test_torchvisions_own_file_is_known_wherever_it_lies(tmp_path, monkeypatch):
+    path = saved_by_torchvision(tmp_path / "mine.pth", "googlenet", init_weights=False)
+    config = fitted(path, "googlenet")
+    assert config.transform_input is False
+    digest = hashlib.sha256(path.read_bytes()).hexdigest()
+    monkeypatch.setattr(torchvision_files, "FILES", {"googlenet": f"googlenet-{digest[:8]}.pth"})
+    config = fitted(path, "googlenet")
+    assert model_of(config, num_classes=10).transform_input is True
+    assert fitted(path, "googlenet", "transform_input", transform_input=False).transform_input is False
+    with pytest.raises(UserError, match="transform_input is for googlenet and inception_v3, not for resnet18"):
+        model_of(dataclasses.replace(config, model="resnet18"), num_classes=10)
 
 
 @pytest.mark.slow

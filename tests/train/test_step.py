@@ -1,3 +1,5 @@
+from functools import partial
+
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
@@ -6,6 +8,7 @@ import pytest
 
 from jaxdl import losses, metrics, models, optim
 from jaxdl.data import augment
+from jaxdl.errors import UserError
 from jaxdl.train.eval_step import make_eval_step
 from jaxdl.train.state import create_state
 from jaxdl.train.step import make_train_step
@@ -39,6 +42,33 @@ def test_train_step_donates_the_state(rng, setting):
     state = create()
     step(state, batch_of(rng))
     assert all(leaf.is_deleted() for leaf in jax.tree.leaves(state.params))
+
+
+@pytest.mark.parametrize("on_device", [False, True])
+@pytest.mark.parametrize("label", [-1, 10, 255])
+def test_a_label_that_is_no_class_is_told_before_anything_is_compiled(rng, setting, label, on_device):
+    _, step, create = setting
+    batch = batch_of(rng)
+    wrong = {**batch, "labels": np.where(np.arange(12) == 5, label, np.asarray(batch["labels"])).astype(np.int32)}
+    given = jax.tree.map(jnp.asarray, wrong) if on_device else wrong
+    state = create()
+    with pytest.raises(UserError, match=f"labels must be from 0 to 9 for 10 classes, got {label}"):
+        step(state, given)
+    assert step.jitted._cache_size() == 0
+    state, _ = step(state, batch)
+    with pytest.raises(UserError, match=f"got {label}"):
+        step(state, wrong)
+    step(state, batch)
+
+
+def test_labels_that_the_loss_ignores_are_no_mistake(rng, setting):
+    model, _, create = setting
+    loss = partial(losses.cross_entropy, ignore_index=255)
+    step = make_train_step(model, optim.create("sgd", learning_rate=0.1, momentum=0.9), loss)
+    batch = batch_of(rng)
+    batch = {"images": np.float32(batch["images"]), "labels": np.where(np.arange(12) == 5, 255, batch["labels"])}
+    _, measured = step(create(), batch)
+    assert np.isfinite(measured["loss"].value)
 
 
 def test_the_pure_step_can_be_compiled_by_an_outer_transformation(rng, setting):

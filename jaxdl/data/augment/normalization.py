@@ -39,8 +39,13 @@ def normalize(images: jax.Array, mean: Sequence[float] = (0.0,), std: Sequence[f
     """uint8 in [0, 255] to float32: scaled to [0, 1], less ``mean``, over ``std``.
 
     ``to_float`` and ``standardize`` in one multiplication and one subtraction. mean, std: one value a channel, or one
-    for all.
+    for all. Raises UserError on float images, which would be scaled twice.
     """
+    if jnp.issubdtype(images.dtype, jnp.floating):
+        raise UserError(
+            f"images must be uint8 in [0, 255], got {images.dtype}. For float images in [0, 1] there is standardize, "
+            "and compose in the place of pipeline; or multiply them by 255 and make them uint8."
+        )
     mean, std = jnp.asarray(mean, jnp.float32), jnp.asarray(std, jnp.float32)
     scale = 1.0 / (255.0 * std)
     return images.astype(jnp.float32) * _channels(scale) - _channels(mean / std)

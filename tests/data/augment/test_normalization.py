@@ -1,3 +1,4 @@
+import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
@@ -40,6 +41,12 @@ def test_standardize_and_its_gradient_are_torchvisions(floats, channels, mean, s
 def test_to_float_refuses_floats(floats):
     with pytest.raises(UserError, match=r"images must be uint8 in \[0, 255\], got float32"):
         augment.to_float(floats(1, 2, 2, 1))
+
+
+@pytest.mark.parametrize("of", [augment.normalize, lambda images: augment.pipeline()(jax.random.key(0), images)])
+def test_float_images_are_not_scaled_twice(floats, of):
+    with pytest.raises(UserError, match=r"images must be uint8 in \[0, 255\], got float32\. .* standardize"):
+        of(floats(1, 2, 2, 3))
 
 
 def test_standardize_names_the_argument_at_fault(images, floats):
