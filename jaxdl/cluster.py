@@ -18,13 +18,16 @@ import numpy as np
 from jax.experimental import multihost_utils
 from jax.sharding import Mesh, NamedSharding, PartitionSpec
 
+from jaxdl import rendezvous
 from jaxdl.errors import UserError
+from jaxdl.launcher import Place, place_of
 from jaxdl.processes import from_first
 
 AUTO = "auto"  # as a coordinator: what Slurm, Open MPI, Kubernetes or a TPU pod says
 SILENCE = 60  # seconds after which a machine that is not heard of counts as lost
 GRACE = 3.0  # seconds in which a process ends for a reason of its own, when another did
 GOODBYE, TROUBLE = b".", b"!"  # the last words of a process that has come to its end, or to an error
+_joined = threading.Event()  # all processes are connected
 _ending = threading.Event()  # this process has said its last word
 _listeners: list[threading.Thread] = []
 _lines: list[socket.socket] = []  # between the first process and each other; one breaks when its process ends
@@ -47,14 +50,16 @@ def join(coordinator: str, *, process_id: int | None = None, num_processes: int 
         raise UserError("--coordinator auto finds --process-id and --num-processes by itself; leave them out.")
     if numbered and not 0 <= process_id < num_processes:
         raise UserError(f"--process-id must be from 0 to {num_processes - 1}, got {process_id}.")
-    address = None if coordinator == AUTO else coordinator
+    place = place_of(os.environ) if coordinator == AUTO else Place(coordinator, process_id, num_processes)
+    if place and place.num_processes == 1:
+        return
     jax.config.update("jax_enable_preemption_service", False)  # SIGTERM is this program's own to handle
     jax.config.update("jax_enable_recoverability", True)  # and it says itself that a process is lost
-    try:
-        jax.distributed.initialize(address, num_processes, process_id, heartbeat_timeout_seconds=SILENCE)
-    except (ValueError, RuntimeError) as error:
-        raise UserError(f"cannot join the other processes ({str(error).splitlines()[0][:200]}).") from error
-    _watch(address)
+    if place and place.process_id == 0:
+        rendezvous.check_address(place.coordinator, found=coordinator == AUTO)
+    rendezvous.meet(place, heartbeat_timeout_seconds=SILENCE)
+    _joined.set()
+    _watch(place.coordinator if place else None)
 
 
 def part() -> None:
@@ -131,11 +136,11 @@ def loss_of_others_told() -> Iterator[None]:
 
 def leave_at_once(status: int) -> None:
     """Ends this process without waiting for the others, as the interpreter's own end would; does nothing if alone."""
-    if jax.distributed.is_initialized():
+    if jax.distributed.is_initialized():  # be it that they have not come
         sys.stdout.flush()
         sys.stderr.flush()
         _say(TROUBLE)
-        if is_first():  # whose end has JAX abort the others, whatever they are about to say
+        if _joined.is_set() and is_first():  # whose end has JAX abort the others, whatever they are about to say
             time.sleep(GRACE)
         os._exit(status)
 
