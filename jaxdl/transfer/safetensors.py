@@ -68,7 +68,7 @@ def write(path: str | Path, arrays: Mapping[str, np.ndarray], metadata: Mapping[
     """Writes ``arrays`` so that ``read`` gives them back, in their order; ``metadata`` goes into the header.
 
     The file appears whole or not at all. Raises UserError for a dtype that the format lacks, for an array named
-    ``__metadata__`` and for metadata that is not text.
+    ``__metadata__``, for metadata that is not text, and for more of names and metadata than ``read`` takes.
     """
     path = Path(path)
     header: dict[str, dict] = {}
@@ -89,6 +89,11 @@ def write(path: str | Path, arrays: Mapping[str, np.ndarray], metadata: Mapping[
         begin += arrays[name].nbytes
     text = json.dumps(header, separators=(",", ":")).encode()
     text += b" " * (-len(text) % 8)
+    if len(text) > MOST_HEADER or len(arrays) > MOST_NAMES or len(max(arrays, key=len, default="")) > MOST_LETTERS:
+        raise UserError(
+            f"cannot write {path}: nothing reads more than {MOST_NAMES:,} names, names of more than {MOST_LETTERS:,} "
+            f"letters, or more than {MOST_HEADER:,} bytes of names and metadata."
+        )
     part = path.with_name(f"{path.name}.part")
     with part.open("wb") as file:
         file.write(len(text).to_bytes(8, "little"))
