@@ -40,7 +40,13 @@ LISTED = (("figures", "evaluation.json"), ("predictions", "predictions.csv"), ("
 def findings_of(run: FinishedRun) -> list[Finding]:
     """The diagnosis of the run from its log."""
     records = run_folder.records(run.config.out)
-    return diagnose(records, classes=len(run.classes), groups=run_folder.groups(records), settings=run.record["config"])
+    return diagnose(
+        records,
+        classes=len(run.classes),
+        groups=run_folder.groups(records),
+        settings=run.record["config"],
+        parameters=parameter_count(run.variables["params"]),
+    )
 
 
 class Seen(NamedTuple):
