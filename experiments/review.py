@@ -29,6 +29,7 @@ from jaxdl.report.runlog import RunLog
 from jaxdl.train.state import parameter_count
 from jaxdl.train.step import prepare_batch
 from jaxdl.variables import flat
+from jaxdl.wording import counted
 
 SEEN = 32  # images shown of a batch as the network saw it
 BESIDE = 8  # images whose layers' outputs are shown
@@ -123,10 +124,10 @@ def facts(run: FinishedRun) -> dict[str, str]:
         "updates": f"{run.step:,}",
     }
     if summary and summary["steps"] == run.step:
-        seconds = tqdm.format_interval(summary["train_seconds"])
+        seconds, epochs = tqdm.format_interval(summary["train_seconds"]), counted(summary["epochs"], "epoch")
         known |= {
             "device": summary["device"],
-            "training": f"{seconds}, {summary['images_per_second']:,.0f} images/s, {summary['epochs']:g} epochs",
+            "training": f"{seconds}, {summary['images_per_second']:,.0f} images/s, {epochs}",
             "finished": summary["finished"],
         }
     return known

@@ -8,9 +8,10 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parents[1]
-SHARED = {"errors", "variables"}  # leaves that everything may use
+SHARED = {"errors", "variables", "wording"}  # leaves that everything may use
 MAY_IMPORT = {
     "errors": set(),
+    "wording": set(),
     "variables": {"errors"},
     "data": SHARED,
     "nn": SHARED,

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 from jaxdl.report.curves import Curves
 from jaxdl.report.remedies import Remedy, Treated, remedies
+from jaxdl.wording import counted
 
 CASES = (
     "exploding gradients",
@@ -104,7 +105,7 @@ def _exploding(curves: Curves, guess: float) -> Claim:
     if curves.stopped:
         figures.append(f"The run ended with: {curves.stopped}")
     if curves.skipped:
-        figures.append(f"{curves.skipped:,} updates were not finite and were left out.")
+        figures.append(f"{counted(curves.skipped, 'update')} left out, as not finite.")
     largest = max(curves.grad_norm, default=0.0)
     if largest > EXPLODED:
         figures.append(f"The norm of the whole gradient reached {largest:.3g}.")
@@ -175,8 +176,8 @@ def _oscillating(curves: Curves) -> Claim:
         "oscillating",
         f"The {swings.of} swings from epoch to epoch instead of settling.",
         [
-            f"It changes by {swings.share:.0%} of itself an epoch beside its trend, and turns {swings.turns} times in "
-            f"{swings.epochs} epochs.",
+            f"It changes by {swings.share:.0%} of itself an epoch beside its trend, and turns "
+            f"{counted(swings.turns, 'time')} in {counted(swings.epochs, 'epoch')}.",
         ],
     )
 

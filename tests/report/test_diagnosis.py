@@ -135,6 +135,13 @@ def test_no_validation_is_judged_by_training_alone(data):
     assert cases_of(findings_of(alone, groups, settings)) == ["underfitting"]
 
 
+@pytest.mark.parametrize(("count", "says"), [(1, "1 update left out"), (1200, "1,200 updates left out")])
+def test_updates_that_were_left_out_are_counted(count, says):
+    records = [record | {"skipped_updates": count} for record in improving([0.8, 0.82, 0.84])]
+    found = diagnose(records, classes=10)
+    assert found[0].figures[0].startswith(says)
+
+
 def test_nothing_is_said_before_an_epoch_has_ended():
     assert diagnose([{"kind": "run"}, {"kind": "step", "step": 100}], classes=10) == []
 
