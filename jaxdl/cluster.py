@@ -20,6 +20,7 @@ from jax.sharding import Mesh, NamedSharding, PartitionSpec
 
 from jaxdl.errors import UserError
 from jaxdl.processes import from_first
+from jaxdl.wording import brief
 
 AUTO = "auto"  # as a coordinator: what Slurm, Open MPI, Kubernetes or a TPU pod says
 SILENCE = 60  # seconds after which a machine that is not heard of counts as lost
@@ -53,7 +54,7 @@ def join(coordinator: str, *, process_id: int | None = None, num_processes: int 
     try:
         jax.distributed.initialize(address, num_processes, process_id, heartbeat_timeout_seconds=SILENCE)
     except (ValueError, RuntimeError) as error:
-        raise UserError(f"cannot join the other processes ({str(error).splitlines()[0][:200]}).") from error
+        raise UserError(f"cannot join the other processes ({brief(error)}).") from error
     _watch(address)
 
 
@@ -122,9 +123,8 @@ def loss_of_others_told() -> Iterator[None]:
         if jax.process_count() == 1:
             raise
         time.sleep(2 * GRACE)  # the thread that listens to the others knows which it was, and ends this process
-        reason = str(error).splitlines()[0][:200]
         raise LostProcessError(
-            f"process {jax.process_index()} of {jax.process_count()} has lost another ({reason}). "
+            f"process {jax.process_index()} of {jax.process_count()} has lost another ({brief(error)}). "
             "See what that one said; then start all of them again with --resume."
         ) from error
 

@@ -1,7 +1,16 @@
-"""Numbers with their nouns, as sentences have them."""
+"""What sentences are made of: numbers with their nouns, and what an error said."""
+
+LONGEST = 300  # letters of another library's error; its end often names the place
 
 
 def counted(count: float, one: str, several: str | None = None) -> str:
     """``1 update``, ``2,000 updates``, ``0.5 epochs``, with ``several`` ``2 classes``; thousands are set apart."""
     number = f"{count:,g}" if isinstance(count, float) else f"{count:,}"
     return f"{number} {one if count == 1 else several or one + 's'}"
+
+
+def brief(error: BaseException) -> str:
+    """The first line that the error has anything to say in, or its class; cut in the middle where it is very long."""
+    said = next((line.strip() for line in str(error).splitlines() if line.strip()), type(error).__name__)
+    half = LONGEST // 2
+    return said if len(said) <= LONGEST else f"{said[:half]} ... {said[-half:]}"

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from jaxdl.wording import counted
+from jaxdl.wording import LONGEST, brief, counted
 
 
 @pytest.mark.parametrize(
@@ -19,3 +19,12 @@ from jaxdl.wording import counted
 )
 def test_a_count_of_one_is_singular(count, names, said):
     assert counted(count, *names) == said
+
+
+def test_an_error_keeps_its_beginning_and_its_end():
+    said = f"UNKNOWN: {'x' * 1000} in /checkpoints/7/state"
+    assert len(brief(OSError(said))) <= LONGEST + 5
+    assert brief(OSError(said)).startswith("UNKNOWN: ")
+    assert brief(OSError(said)).endswith("in /checkpoints/7/state")
+    assert brief(ValueError("\n  the second line\nthe third")) == "the second line"
+    assert brief(KeyError()) == "KeyError"
