@@ -31,8 +31,10 @@ def before_training(
     *,
     prepare: Callable[[jax.Array], jax.Array],
     freeze: Sequence[str],
+    loaded: bool,
 ) -> Iterator[Check]:
-    """Each check as it is done. state: as training would begin with it. freeze: patterns of what is not trained."""
+    """Each check as it is done. state: as training would begin with it. freeze: patterns of what is not trained.
+    loaded: whether weights were read from a file."""
     splits = {"train": train, **({"val": val} if val else {}), "test": dataset.test}
     yield checks.labels(splits, dataset.classes)
     if isinstance(dataset.test.images, np.ndarray):
@@ -41,7 +43,7 @@ def before_training(
     yield checks.inputs(np.asarray(prepare(sample.images)))
     batch = {"images": sample.images, "labels": sample.labels}
     first = make_eval_step(model, losses.cross_entropy, prepare=prepare)(state, batch)
-    yield checks.first_loss(float(first["loss"].value), len(dataset.classes))
+    yield checks.first_loss(float(first["loss"].value), len(dataset.classes), loaded=loaded)
     yield _one_batch(model, state, sample.take(range(min(IMAGES, len(sample)))), prepare, freeze, len(dataset.classes))
 
 
@@ -73,10 +75,12 @@ def _one_batch(
     images = prepare(few.images)
     trained = create_state(model, optimizer, state.key, images, variables=state.variables, freeze=freeze)
     batch = {"images": few.images, "labels": few.labels}
-    judge = partial(checks.one_batch, images=len(few), classes=classes)
+    judge, first = partial(checks.one_batch, images=len(few), classes=classes), None
     for update in tqdm(range(1, UPDATES + 1), "learning one batch", delay=2, leave=False, disable=None):
         trained, measured = step(trained, batch)
-        found = judge(float(measured["loss"].value), float(measured["accuracy"].value), updates=update)
-        if found.fine:
+        loss, accuracy = float(measured["loss"].value), float(measured["accuracy"].value)
+        if freeze:
+            first = loss if first is None else first
+        if (found := judge(loss, accuracy, updates=update)).fine:
             break
-    return found
+    return found if found.fine else judge(loss, accuracy, updates=update, frozen_from=first)

@@ -92,7 +92,8 @@ def run(config: Config, given: frozenset[str], interrupt: Interruptible) -> int:
     groups = [group.name for group in grouped(layers(model, sample.shape[1:]), depth) if group.name]
 
     if config.check:
-        return print_checks(before_training(model, state, dataset, train, val, prepare=prepare, freeze=freeze))
+        about = {"prepare": prepare, "freeze": freeze, "loaded": config.pretrained is not None}
+        return print_checks(before_training(model, state, dataset, train, val, **about))
 
     # ---- steps -----------------------------------------------------------------------------------------------------
     loss = partial(losses.cross_entropy, label_smoothing=config.label_smoothing)

@@ -15,6 +15,7 @@ from rich.text import Text
 from experiments import flags, run_folder, stored
 from experiments.config import HERE_AND_NOW
 from experiments.flags import check, flag
+from experiments.network_size import parameters_of
 from jaxdl.errors import UserError
 from jaxdl.report.comparison import ComparedRun, caution, key_figures, label, render_comparison
 from jaxdl.report.diagnosis import diagnose
@@ -73,7 +74,13 @@ def read_run(folder: str) -> ComparedRun:
         summary=summary,
         records=records,
         groups=groups,
-        findings=diagnose(records, classes=len(record["classes"]), groups=groups, settings=settings),
+        findings=diagnose(
+            records,
+            classes=len(record["classes"]),
+            groups=groups,
+            settings=settings,
+            parameters=parameters_of(record, summary, folder),
+        ),
         evaluation=_evaluation(Path(folder, "evaluation.json")),
         data=record["dataset_fingerprint"],
     )

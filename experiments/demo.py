@@ -27,9 +27,10 @@ from experiments.flags import check, flag
 from experiments.predict import best
 from jaxdl.data import augment
 from jaxdl.data.pictures import SUFFIXES, open_picture
-from jaxdl.errors import UserError, printable
+from jaxdl.errors import UserError
 from jaxdl.report import images
 from jaxdl.report.saliency import saliency
+from jaxdl.wording import printable
 
 COMMAND = "experiments.demo"
 ABOUT = (

@@ -10,6 +10,7 @@ from experiments.config import Config
 from jaxdl import cluster
 from jaxdl.errors import UserError
 from jaxdl.train import parallel
+from jaxdl.wording import counted
 
 MESH = re.compile(r"(data|fsdp)=([1-9][0-9]{0,5})")
 
@@ -30,7 +31,7 @@ def described(devices: parallel.Devices) -> str:
     """Which they are, how many, and in how many processes."""
     device, count = devices.devices[0], len(devices.devices)
     cpu = device.platform == "cpu"
-    name = f"CPU, {os.cpu_count()} cores" if cpu else f"{device.platform.upper()}, {device.device_kind}"
+    name = f"CPU, {counted(os.cpu_count(), 'core')}" if cpu else f"{device.platform.upper()}, {device.device_kind}"
     shared = f"; {devices} of {count} devices" if count > 1 else ""
     return name + shared + (f" in {jax.process_count()} processes" if jax.process_count() > 1 else "")
 

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 from experiments import flags, run_folder
 from experiments.flags import check, flag
+from experiments.network_size import parameters_of
 from jaxdl.errors import UserError
 from jaxdl.report.diagnosis import as_text, diagnose
 
@@ -35,7 +36,10 @@ def _diagnose(argv: list[str]) -> None:
     record, records = run_folder.read_single(options.run), run_folder.records(options.run)
     run_folder.config_of(record, options.run)  # checks the settings
     groups = run_folder.groups(records)
-    findings = diagnose(records, classes=len(record["classes"]), groups=groups, settings=record["config"])
+    parameters = parameters_of(record, run_folder.summary(options.run), options.run)
+    findings = diagnose(
+        records, classes=len(record["classes"]), groups=groups, settings=record["config"], parameters=parameters
+    )
     if not findings:
         raise UserError(f"no epoch of the run in {options.run} has ended yet; there is nothing to judge it by.")
     print(*as_text(findings), sep="\n")

@@ -23,9 +23,10 @@ from experiments.flags import check, flag
 from jaxdl.data import augment, folder
 from jaxdl.data.dataset import Split, train_val_split
 from jaxdl.data.streaming import Pictures
-from jaxdl.errors import UserError, printable
+from jaxdl.errors import UserError
 from jaxdl.report.diagnosis import as_text
 from jaxdl.report.evaluation import Evaluation, Predictions
+from jaxdl.wording import printable
 
 COMMAND = "experiments.evaluate"
 ABOUT = (

@@ -9,6 +9,7 @@ from experiments.flags import check, flag
 from jaxdl import disk, serving
 from jaxdl.errors import UserError
 from jaxdl.saved_model import DESCRIPTION, WEIGHTS, save_model
+from jaxdl.wording import counted
 
 COMMAND = "experiments.export"
 ABOUT = (
@@ -58,7 +59,7 @@ def _export(argv: list[str]) -> None:
         disk.write(out / SERVED, function)
     size = " x ".join(map(str, run.image))
     print(
-        f"{run.config.model} after {run.step:,} updates, {len(run.classes)} classes\n"
+        f"{run.config.model} after {counted(run.step, 'update')}, {counted(len(run.classes), 'class', 'classes')}\n"
         f"{out / WEIGHTS}  PyTorch's names and layouts; load_state_dict(safetensors.torch.load_file(...))\n"
         f"{out / DESCRIPTION}  rebuilds it: jaxdl.saved_model.load_model({str(out)!r})\n"
         f"{out / SERVED}  pixels to probabilities without this library, on {options.platforms}:\n"

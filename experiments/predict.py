@@ -26,7 +26,8 @@ from experiments.flags import check, flag
 from jaxdl.data import picture_files
 from jaxdl.data.pictures import SUFFIXES, open_picture
 from jaxdl.data.prefetch import Prefetch
-from jaxdl.errors import UserError, printable
+from jaxdl.errors import UserError
+from jaxdl.wording import printable
 
 COMMAND = "experiments.predict"
 ABOUT = (

@@ -30,6 +30,7 @@ from jaxdl.report.runlog import RunLog
 from jaxdl.train.state import parameter_count
 from jaxdl.train.step import prepare_batch
 from jaxdl.variables import flat
+from jaxdl.wording import counted
 
 SEEN = 32  # images shown of a batch as the network saw it
 BESIDE = 8  # images whose layers' outputs are shown
@@ -41,7 +42,13 @@ LISTED = (("figures", "evaluation.json"), ("predictions", "predictions.csv"), ("
 def findings_of(run: FinishedRun) -> list[Finding]:
     """The diagnosis of the run from its log."""
     records = run_folder.records(run.config.out)
-    return diagnose(records, classes=len(run.classes), groups=run_folder.groups(records), settings=run.record["config"])
+    return diagnose(
+        records,
+        classes=len(run.classes),
+        groups=run_folder.groups(records),
+        settings=run.record["config"],
+        parameters=parameter_count(run.variables["params"]),
+    )
 
 
 class Seen(NamedTuple):
@@ -118,10 +125,10 @@ def facts(run: FinishedRun) -> dict[str, str]:
         "updates": f"{run.step:,}",
     }
     if summary and summary["steps"] == run.step:
-        seconds = tqdm.format_interval(summary["train_seconds"])
+        seconds, epochs = tqdm.format_interval(summary["train_seconds"]), counted(summary["epochs"], "epoch")
         known |= {
             "device": summary["device"],
-            "training": f"{seconds}, {summary['images_per_second']:,.0f} images/s, {summary['epochs']:g} epochs",
+            "training": f"{seconds}, {summary['images_per_second']:,.0f} images/s, {epochs}",
             "finished": summary["finished"],
         }
     return known

@@ -12,6 +12,7 @@ from experiments import flags
 from experiments.flags import check, flag
 from jaxdl import models
 from jaxdl.report.layers import Layer, grouped, layers, total
+from jaxdl.wording import counted
 
 COMMAND = "experiments.summary"
 ABOUT = "Print a network's layers: output shape of one image, parameters, multiply-adds, memory."
@@ -66,7 +67,9 @@ def _print(argv: list[str]) -> None:
     for layer in shown:
         table.add_row(*_cells(layer))
     console = Console(width=None if sys.stdout.isatty() else WIDTH, highlight=False)
-    console.print(f"{options.model}, {options.num_classes:,} classes, one image of {size} x {size} pixels")
+    console.print(
+        f"{options.model}, {counted(options.num_classes, 'class', 'classes')}, one image of {size} x {size} pixels"
+    )
     console.print(table)
     console.print(
         f"{whole.parameters:,} parameters; {whole.multiply_adds / 1e9:.3f} billion multiply-adds an image, evaluated.\n"

@@ -22,6 +22,7 @@ from jaxdl import rendezvous
 from jaxdl.errors import UserError
 from jaxdl.launcher import Place, place_of
 from jaxdl.processes import from_first
+from jaxdl.wording import brief
 
 AUTO = "auto"  # as a coordinator: what Slurm, Open MPI, Kubernetes or a TPU pod says
 SILENCE = 60  # seconds after which a machine that is not heard of counts as lost
@@ -127,9 +128,8 @@ def loss_of_others_told() -> Iterator[None]:
         if jax.process_count() == 1:
             raise
         time.sleep(2 * GRACE)  # the thread that listens to the others knows which it was, and ends this process
-        reason = str(error).splitlines()[0][:200]
         raise LostProcessError(
-            f"process {jax.process_index()} of {jax.process_count()} has lost another ({reason}). "
+            f"process {jax.process_index()} of {jax.process_count()} has lost another ({brief(error)}). "
             "See what that one said; then start all of them again with --resume."
         ) from error
 

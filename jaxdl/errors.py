@@ -1,9 +1,16 @@
 """The one exception for mistakes that the person at the keyboard can mend, and where warnings go."""
 
 import difflib
+import re
 import sys
 from collections.abc import Iterable
 
+from jaxdl import elsewhere
+from jaxdl.elsewhere import flat
+
+ALIKE = 0.75  # of two names' letters, that one is taken for the other mistyped
+ALIKE_SHORT = 0.65  # the same, of names of three letters, of which two are changed places
+FEWEST, MOST = 3, 8  # letters from which a name is completed, and completions that are named
 MOST_NAME = 100  # letters of an unknown name that are shown
 
 
@@ -19,25 +26,63 @@ def to_stderr(line: str) -> None:
     print(line, file=sys.stderr, flush=True)
 
 
-def printable(text: str) -> str:
-    """``text`` as any terminal and any file can take it: what would steer it, or has no encoding, is escaped.
-
-    A byte of a file's name that is no UTF-8, as ``os.fsdecode`` has it, is written as that byte, ``\\xe9``.
-    """
-    return "".join(each if each.isprintable() else _escaped(each) for each in text)
-
-
-def _escaped(letter: str) -> str:
-    if "\udc80" <= letter <= "\udcff":
-        return f"\\x{ord(letter) - 0xDC00:02x}"
-    return letter.encode("unicode_escape", "surrogatepass").decode()
-
-
 def unknown(kind: str, name: str, known: Iterable[str], *, listed: bool = True) -> UserError:
-    """The error for a name that is not one of ``known``: suggests the nearest and, if ``listed``, names them all."""
+    """The error for a name that is not one of ``known``: suggests what may be meant and, if ``listed``, names them all.
+
+    Letters' case and what stands between them do not matter. Where names are listed, one of other numbers is not
+    meant: they are what tells networks apart. Of what is known elsewhere under that name it says so.
+    """
     name = name[:MOST_NAME]  # it may be out of a file
     known = sorted(known)
-    near = difflib.get_close_matches(name, known, n=1, cutoff=0.5)
-    hint = f" Did you mean {near[0]}?" if near else ""
+    hint = f" {_hint(kind, name, known, numbers=listed)}".rstrip()
     choice = f" Known: {', '.join(known)}." if listed else ""
     return UserError(f"unknown {kind} {name!r}.{hint}{choice}")
+
+
+def _hint(kind: str, name: str, known: list[str], *, numbers: bool) -> str:
+    plain = {flat(each): each for each in known}
+    same = plain.get(flat(name)) or elsewhere.ours(kind, name)
+    if same is None or same not in known:
+        if said := elsewhere.meaning(kind, name):
+            return said
+        found = _part(name, plain, words=not numbers) or _completed(name, plain) or _mistyped(name, plain, numbers)
+    else:
+        found = [same]
+    if not found:
+        return ""
+    return f"Did you mean {'one of ' if len(found) > 1 else ''}{', '.join(found)}?"
+
+
+def _part(name: str, plain: dict[str, str], *, words: bool) -> list[str]:
+    """The longest part of the name that is known, from its start or from behind a slash or dot; words: or any mark."""
+    marks = [mark.start() for mark in re.finditer(r"[\W_]", name)]
+    starts = [0, *(mark + 1 for mark in marks if words or name[mark] in "./")]
+    parts = (flat(name[start:end]) for start in starts for end in [len(name), *reversed(marks)] if end > start)
+    return next(([plain[part]] for part in parts if part in plain), [])
+
+
+def _completed(name: str, plain: dict[str, str]) -> list[str]:
+    """Those that begin with the name; or the longest without a number that the name begins with."""
+    typed = flat(name)
+    if len(typed) < FEWEST:
+        return []
+    longer = [each for key, each in plain.items() if key.startswith(typed)]
+    if longer:
+        return longer if len(longer) <= MOST else []
+    shorter = [key for key in plain if len(key) >= FEWEST and typed.startswith(key) and (key + typed).isalpha()]
+    return [plain[max(shorter, key=len)]] if shorter else []
+
+
+def _mistyped(name: str, plain: dict[str, str], numbers: bool) -> list[str]:
+    """The nearest with no more than two letters too many or too few and, if ``numbers``, the same digits."""
+    typed = flat(name)
+    like = [key for key in plain if abs(len(key) - len(typed)) <= 2]
+    if numbers:
+        like = [key for key in like if _digits(key) == _digits(typed)]
+    like = [key for key in like if sorted(key) == sorted(typed)] or like  # of its own letters, two changed places
+    near = difflib.get_close_matches(typed, like, n=1, cutoff=ALIKE_SHORT if len(typed) <= FEWEST else ALIKE)
+    return [plain[near[0]]] if near else []
+
+
+def _digits(name: str) -> list[str]:
+    return sorted(filter(str.isdigit, name))

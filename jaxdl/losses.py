@@ -12,6 +12,7 @@ from jax.scipy.special import xlogy
 from jax.typing import ArrayLike
 
 from jaxdl.errors import UserError, unknown
+from jaxdl.wording import counted
 
 REDUCTIONS = ("mean", "sum", "none")
 
@@ -184,7 +185,9 @@ def _check_labels(labels: jax.Array, classes: int, ignore_index: int | None) -> 
     known = np.asarray(labels)
     wrong = known[((known < 0) | (known >= classes)) & (known != ignore_index)]
     if wrong.size:
-        raise UserError(f"labels must be from 0 to {classes - 1} for {classes} classes, got {wrong[0]}.")
+        raise UserError(
+            f"labels must be from 0 to {classes - 1} for {counted(classes, 'class', 'classes')}, got {wrong[0]}."
+        )
 
 
 def _check_range(name: str, given: jax.Array) -> None:

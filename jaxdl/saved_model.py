@@ -22,6 +22,7 @@ from jaxdl.errors import UserError, unknown
 from jaxdl.transfer import safetensors
 from jaxdl.transfer.conversion import from_pytorch, layout, to_pytorch
 from jaxdl.transfer.edited import PLACES, Edit, Edited, Layer
+from jaxdl.wording import brief
 
 VERSION = 1
 DESCRIPTION, WEIGHTS = "model.json", "weights.safetensors"
@@ -108,8 +109,7 @@ def load_model(folder: str | Path, *, device: jax.Device | None = None) -> Saved
     except UserError as error:
         raise UserError(f"{folder / DESCRIPTION} describes no network of this version: {error}") from error
     except Exception as error:  # whatever a description that was tampered with makes of a module
-        brief = str(error).splitlines()[0][:120] if str(error) else type(error).__name__
-        raise UserError(f"{folder / DESCRIPTION} describes no network of this version ({brief}).") from error
+        raise UserError(f"{folder / DESCRIPTION} describes no network of this version ({brief(error)}).") from error
     arrays = from_pytorch(weights, shapes, **layout(model))
     variables = jax.tree.map(lambda leaf: jax.device_put(np.asarray(leaf), device), arrays)
     return SavedModel(model, variables, image, read.get("about", {}))

@@ -51,7 +51,8 @@ def select(variables: Variables, patterns: Sequence[str]) -> set[Path]:
         glob = pattern.removeprefix("!")
         found = {path for path, name in names.items() if fnmatchcase(name, glob) or fnmatchcase(name, f"{glob}.*")}
         if not found:
-            layers = {".".join(path[1:end]) for path in names for end in range(2, len(path) + 1)}
+            parts = [name.split(".") for name in names.values()]
+            layers = {".".join(each[:end]) for each in parts for end in range(1, len(each) + 1)}
             raise unknown("pattern of variables", glob, layers, listed=False)
         picked = picked - found if pattern.startswith("!") else picked | found
     return picked

@@ -8,11 +8,13 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parents[1]
-SHARED = {"disk", "errors", "places", "variables"}  # leaves that everything may use
+SHARED = {"disk", "errors", "places", "variables", "wording"}  # leaves that everything may use
 MAY_IMPORT = {
     "disk": set(),
-    "errors": set(),
+    "elsewhere": set(),
+    "errors": {"elsewhere"},
     "places": set(),
+    "wording": set(),
     "variables": {"errors"},
     "data": SHARED,
     "nn": SHARED,

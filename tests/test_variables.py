@@ -28,7 +28,7 @@ TREE = {
 )
 def test_patterns_pick_leaves_in_order(patterns, picked):
     if picked is None:
-        with pytest.raises(UserError, match=r"unknown pattern of variables 'layer2'. Did you mean layer1.0\?"):
+        with pytest.raises(UserError, match=r"unknown pattern of variables 'layer2'. Did you mean layer1\?"):
             variables.select(TREE, patterns)
         return
     kept, taken = variables.split(TREE, patterns)

@@ -16,7 +16,7 @@ def load(name: str, data_dir: str | None, *, progress: bool = False) -> Dataset:
     """As ``sources.load``; raises UserError, too, where it has not the classes that every contestant's network has."""
     found = sources.load(name, data_dir, progress=progress)
     if len(found.classes) != CLASSES:
-        raise UserError(f"the networks compared tell {CLASSES} classes apart, and there are {len(found.classes)}.")
+        raise UserError(f"the networks compared tell {CLASSES} classes apart, and this data has {len(found.classes)}.")
     return found
 
 

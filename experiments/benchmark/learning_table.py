@@ -10,6 +10,7 @@ from experiments.benchmark import table
 from experiments.benchmark.accuracy import Training
 from experiments.benchmark.contestants import COURSE
 from experiments.benchmark.process import Evaluation
+from jaxdl.wording import counted
 
 
 def print_evaluation(console: Console, training: Training, evaluation: Evaluation) -> None:
@@ -59,7 +60,9 @@ def _drawn(result: Mapping[str, Any]) -> Table:
     for name, about in contestants.items():
         cells = [name, *_cells(about["seconds"], ".1f", "s", several)]
         if about["seconds"] is None:
-            cells[1] = f"{about['reached']} of {result['seeds']} seeds" if about["reached"] else "not reached"
+            cells[1] = (
+                f"{about['reached']} of {counted(result['seeds'], 'seed')}" if about["reached"] else "not reached"
+            )
         if ratios:
             cells += _cells(ratios.get(name), ".2f", "x", several)
         cells.append(f"{about['epochs']['median']:.4g}" if about["epochs"] else "")

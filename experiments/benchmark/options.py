@@ -100,7 +100,7 @@ class Options:
         if self.threads is not None and not hasattr(os, "sched_setaffinity"):
             raise UserError("--threads needs Linux, where a process can be kept to some cores; leave it out.")
         if self.threads is not None and self.threads > machine.cores():
-            raise UserError(f"--threads must be at most the {machine.cores()} cores there are, got {self.threads}.")
+            raise UserError(f"--threads must be at most {machine.cores()}, the number of cores, got {self.threads}.")
         for model in self.models:
             self.tasks(model)
         out = Path(self.out or time.strftime("benchmark-%Y%m%d-%H%M%S.json"))

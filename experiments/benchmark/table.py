@@ -10,6 +10,7 @@ from rich.table import Table
 
 from experiments.benchmark import machine
 from experiments.benchmark.contestants import OURS
+from jaxdl.wording import counted
 
 WIDTH = 110  # where the output is no terminal
 UNKNOWN = "\N{EN DASH}"
@@ -23,8 +24,9 @@ def printed_to() -> Console:
 def print_about(console: Console, about: Mapping[str, Any]) -> None:
     """The machine, the packages and the data."""
     cpu, load = about["machine"], about["machine"]["load_before"]
-    cores = f"{cpu['cores_usable']} of {cpu['cores']}" if cpu["cores_usable"] != cpu["cores"] else str(cpu["cores"])
-    console.print(f"machine   {cpu['cpu']}, {cores} cores" + ("" if load is None else f"; load before {load:.2f}"))
+    usable = f"{cpu['cores_usable']} of " if cpu["cores_usable"] != cpu["cores"] else ""
+    cores = usable + counted(cpu["cores"], "core")
+    console.print(f"machine   {cpu['cpu']}, {cores}" + ("" if load is None else f"; load before {load:.2f}"))
     versions = ", ".join(f"{name} {version}" for name, version in about["versions"].items())
     console.print(f"versions  {versions}", soft_wrap=True)
     console.print(f"data      {about['data']}")

@@ -13,6 +13,7 @@ from jaxdl.errors import UserError
 from jaxdl.report.layers import layers, total
 from jaxdl.train.members import runs_one_by_one
 from jaxdl.train.state import create_state
+from jaxdl.wording import counted
 
 COPIES = 3  # of every state: before a step, after it, and being saved
 SHARE = 0.9  # of the memory, which is not all ours
@@ -40,8 +41,9 @@ def check_fits(
     if shared + members * each > room:
         fit = max(int((room - shared) // each), 0)
         raise UserError(
-            f"{members:,} members need about {_gib(shared + members * each)} of memory, and {_gib(room)} can be used: "
-            f"{fit:,} fit. Sweep fewer values at a time" + (", or take a smaller --batch-size." if fit < 2 else ".")
+            f"{counted(members, 'member')} would take {_gib(shared + members * each)} of memory, and {_gib(room)} "
+            f"can be used: {fit:,} fit. Sweep fewer values at a time"
+            + (", or take a smaller --batch-size." if fit < 2 else ".")
         )
 
 

@@ -13,6 +13,7 @@ from experiments.sweep.history import History
 from jaxdl.data.dataset import Dataset
 from jaxdl.report.console import steps_bar
 from jaxdl.train.members import runs_one_by_one
+from jaxdl.wording import counted
 
 
 class Progress:
@@ -61,12 +62,12 @@ def print_header(config: Config, dataset: Dataset, data: SweepData, grid: Grid, 
         print("!" * 100, dataset.notice, "!" * 100, sep="\n")
     side = "one after another" if runs_one_by_one() else "side by side"
     print(
-        f"dataset  {dataset.name}: {data.examples:,} images to train, {data.val_examples:,} to validate, "
+        f"dataset  {dataset.name}: {counted(data.examples, 'image')} to train, {data.val_examples:,} to validate, "
         f"{len(dataset.test):,} to test\n"
         f"pixels   {dataset.source}\n"
         f"model    {config.model}, {parameters:,} parameters, {config.precision}\n"
-        f"recipe   {config.recipe}: {config.optimizer}, batch {config.batch_size}, {config.epochs} epochs; "
-        f"{steps:,} steps\n"
+        f"recipe   {config.recipe}: {config.optimizer}, batch {config.batch_size}, {counted(config.epochs, 'epoch')}; "
+        f"{counted(steps, 'step')}\n"
         f"members  {len(grid):,}: configurations {len(grid.configurations):,}, seeds {len(grid.seeds):,}; {side}\n"
         f"out      {config.out}",
         flush=True,
@@ -78,7 +79,7 @@ def print_result(summary: dict, out: str, *, drawn: bool) -> None:
     chosen = "best by validation first" if summary["val_examples"] else "no validation: in the order given"
     files = ["members.csv", "summary.json", *(["curves.png"] if drawn else [])]
     print(
-        f"{chosen}; {summary['members']:,} members on {summary['test_examples']:,} test images of "
+        f"{chosen}; {counted(summary['members'], 'member')} on {counted(summary['test_examples'], 'test image')} of "
         f"{summary['dataset']}, after {summary['train_seconds']:.0f} s of training\n"
         f"figures  {', '.join(str(Path(out, name)) for name in files)}",
         flush=True,

@@ -18,6 +18,7 @@ from experiments.sweep.grid import Grid, Value
 from experiments.sweep.history import History, Series
 from jaxdl import disk
 from jaxdl.report.bands import Band, bands_picture
+from jaxdl.wording import counted
 
 WIDTH = 110  # of the table where the output is no terminal
 MOST_ROWS = 60  # of the table on the screen; summary.json has all
@@ -224,7 +225,7 @@ def print_table(grid: Grid, rows: Sequence[Row], tested: Measured) -> None:
         console.print(f"and {len(rows) - MOST_ROWS:,} more in summary.json")
     if tested.ensemble is not None:
         members = sum(value is not None for value in tested.accuracy)
-        console.print(f"averaged predictions of all {members:,} members: {tested.ensemble:.2%} on the test images")
+        console.print(f"averaged predictions of {counted(members, 'member')}: {tested.ensemble:.2%} on the test images")
 
 
 def _diverged(grid: Grid, row: Row) -> str:

@@ -12,6 +12,7 @@ import jax
 from jaxdl import disk
 from jaxdl.errors import UserError
 from jaxdl.processes import from_first
+from jaxdl.wording import brief
 
 MANIFEST, NOTES = "manifest/metadata", "notes/metadata"  # JSON where Orbax looks for it
 
@@ -83,7 +84,7 @@ def why(error: BaseException) -> str:
     number = re.search(r"os_error_code='(\d+)'", str(error))  # as tensorstore has it
     if number:
         return os.strerror(int(number[1]))
-    return (str(error) or type(error).__name__).splitlines()[0][:300]
+    return brief(error)
 
 
 def _read(folder: Path) -> tuple[dict[str, Any], str | None]:

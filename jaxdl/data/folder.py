@@ -11,7 +11,8 @@ from tqdm import tqdm
 
 from jaxdl.data import cache, picture_files, pictures
 from jaxdl.data.pictures import SUFFIXES
-from jaxdl.errors import UserError, printable
+from jaxdl.errors import UserError
+from jaxdl.wording import printable
 
 MOST_PIXELS = pictures.MOST_PIXELS
 TESTED = ("test", "val", "valid", "validation")  # names of the split that is tested on: the first that is there

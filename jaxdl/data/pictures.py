@@ -16,7 +16,8 @@ from PIL import (
     WebPImagePlugin,  # noqa: F401, the same
 )
 
-from jaxdl.errors import UserError, printable
+from jaxdl.errors import UserError
+from jaxdl.wording import printable
 
 FORMATS = ("JPEG", "PNG", "WEBP", "BMP", "GIF", "TIFF", "PPM")  # no other decoder ever sees a byte
 KNOWN = "JPEG, PNG, WebP, BMP, GIF, TIFF, PPM"

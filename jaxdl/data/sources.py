@@ -15,7 +15,8 @@ from jaxdl import places
 from jaxdl.data import cache, folder
 from jaxdl.data.dataset import Dataset, Split, fingerprint_of, train_val_split
 from jaxdl.data.streaming import Pictures
-from jaxdl.errors import UserError, printable, unknown
+from jaxdl.errors import UserError, unknown
+from jaxdl.wording import printable
 
 NAMES = ("auto", "cifar10", "digits", "folder")
 CIFAR10_CLASSES = ("airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck")

@@ -22,8 +22,8 @@ def plain(axes: Any) -> None:
 
 
 def ticks(axes: Any, points: Sequence[tuple[float, float]], *, percent: bool, log: bool) -> None:
-    """Ticks for ``points``: epochs from 0 across; up, shares in [0, 1] in percent, or numbers, on a logarithmic scale
-    if asked."""
+    """Ticks for ``points``: epochs from 0 across; up, shares in percent, no further than from 0 to 1, or numbers, on a
+    logarithmic scale if asked. Curves of shares are to be drawn with ``clip_on=False``: they may run along an edge."""
     from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullLocator, PercentFormatter
 
     epochs, values = zip(*points, strict=True)
@@ -38,6 +38,8 @@ def ticks(axes: Any, points: Sequence[tuple[float, float]], *, percent: bool, lo
         axes.yaxis.set_major_locator(MaxNLocator(5))
     axes.set_xlim(left=0)
     low, high = axes.get_ylim()
+    if percent:
+        low, high = axes.set_ylim(max(low, 0), min(high, 1))  # a margin beyond would be of shares that cannot be
     if percent and high - low < NARROWEST:
         middle = min(max((low + high) / 2, NARROWEST / 2), 1 - NARROWEST / 2)
         low, high = axes.set_ylim(middle - NARROWEST / 2, middle + NARROWEST / 2)

@@ -44,9 +44,12 @@ def bands_picture(title: str, bands: Sequence[Band]) -> bytes:
             dashes=(DASHES[number % len(DASHES)] if few else ()) or (None, None),
             marker="o" if len(band.epochs) == 1 else None,
             label=name if number < MOST_NAMED else None,
+            clip_on=False,
             zorder=3 + len(bands) - number,
         )
-        axes.fill_between(band.epochs, means - deviations, means + deviations, color=colour, alpha=0.15, linewidth=0)
+        # A deviation knows of no limits, a share does.
+        low, high = np.clip((means - deviations, means + deviations), 0, 1)
+        axes.fill_between(band.epochs, low, high, color=colour, alpha=0.15, linewidth=0)
     plain(axes)
     axes.spines["bottom"].set_color("#c8c8c8")
     axes.grid(axis="y", color="#e2e2e2", linewidth=0.7)

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from jaxdl.data.dataset import Split
+from jaxdl.wording import counted
 
 MOST_COMMON = 0.9  # share of one class beyond which labels say next to nothing
 CENTRED, SCALED = 0.5, (0.3, 3.0)  # means and standard deviations of channels that count as normalised
@@ -34,7 +35,8 @@ def labels(splits: Mapping[str, Split], classes: Sequence[str]) -> Check:
         share = counts[largest] / len(split)
         fine = fine and not missing and share < MOST_COMMON
         said.append(
-            f"{name}: {np.count_nonzero(counts)} of {len(classes)} classes, {counts.min():,} to {counts.max():,} images"
+            f"{name}: {np.count_nonzero(counts)} of {counted(len(classes), 'class', 'classes')}, "
+            f"{counts.min():,} to {counted(counts.max(), 'image')}"
             + (f", none of {', '.join(missing[:5])}" if missing else "")
             + (f", {share:.0%} of them {classes[largest]}" if share >= MOST_COMMON else "")
         )
@@ -45,7 +47,7 @@ def repeated(train: Split, test: Split) -> Check:
     """Whether images of the test split are in the training split too, bit for bit."""
     seen = set(map(_digest, train.images))
     count = sum(_digest(image) in seen for image in test.images)
-    said = f"{count:,} of {len(test):,} test images are in the training split too"
+    said = f"{count:,} of {counted(len(test), 'test image')} {'is' if count == 1 else 'are'} in the training split too"
     return Check("test images", count == 0, said + (": their accuracy says nothing" if count else ""))
 
 
@@ -58,21 +60,38 @@ def inputs(images: np.ndarray) -> Check:
     return Check("inputs", fine, said + ("" if fine else "; --normalize brings them to 0 and 1"))
 
 
-def first_loss(loss: float, classes: int) -> Check:
-    """Whether new parameters guess, as they should; loss: mean cross entropy."""
+def first_loss(loss: float, classes: int, *, loaded: bool = False) -> Check:
+    """Whether new parameters guess, as they should; loss: mean cross entropy.
+
+    loaded: whether some were read from a file. Those may know more than a guess, or what other classes and pixels
+    taught them, so that nothing but a number is asked of their loss.
+    """
     guess = math.log(classes)
-    fine = math.isfinite(loss) and abs(loss - guess) < FIRST_LOSS * guess
     said = f"{loss:.3f}; a constant guess has ln({classes}) = {guess:.3f}"
+    if loaded:
+        fine = math.isfinite(loss)
+        said = f"{said}, which loaded weights need not have"
+        return Check("first loss", fine, said + ("" if fine else ": look at the weights' file and the inputs"))
+    fine = math.isfinite(loss) and abs(loss - guess) < FIRST_LOSS * guess
     return Check("first loss", fine, said + ("" if fine else ": look at initialisation, inputs and the loss"))
 
 
-def one_batch(loss: float, accuracy: float, *, images: int, updates: int, classes: int) -> Check:
-    """Whether so many images were learned by heart; loss, accuracy: of the last of so many updates."""
-    fine = loss < LEARNED * math.log(classes)
-    if fine:
-        return Check("one batch", True, f"{images} images learned by heart in {updates} updates")
-    said = f"of {images} images {accuracy:.0%} are learned after {updates} updates, loss {loss:.3f}"
-    return Check("one batch", False, f"{said}: look at labels, inputs, frozen layers and activations")
+def one_batch(
+    loss: float, accuracy: float, *, images: int, updates: int, classes: int, frozen_from: float | None = None
+) -> Check:
+    """Whether so many images were learned by heart; loss, accuracy: of the last of so many updates.
+
+    frozen_from: where layers are frozen, the loss of the first update. The rest is too little to learn them all by
+    heart for certain; it is to lower the loss.
+    """
+    if loss < LEARNED * math.log(classes):
+        return Check("one batch", True, f"{counted(images, 'image')} learned by heart in {counted(updates, 'update')}")
+    said = f"of {counted(images, 'image')} {accuracy:.0%} are learned after {counted(updates, 'update')}, "
+    if frozen_from is None:
+        return Check("one batch", False, f"{said}loss {loss:.3f}: look at labels, inputs and activations")
+    said += f"loss {frozen_from:.3f} at first and {loss:.3f} at last, with layers frozen"
+    fine = loss < frozen_from
+    return Check("one batch", fine, said + ("" if fine else ": look at labels, inputs and what is frozen"))
 
 
 def _digest(image: np.ndarray) -> bytes:

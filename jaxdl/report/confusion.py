@@ -6,6 +6,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from jaxdl.wording import counted
+
 LEVELS = 9  # of colour
 
 
@@ -49,7 +51,7 @@ def matrix(classes: Sequence[str], confusion: Sequence[Sequence[int]], *, most: 
     smaller = np.zeros((kept + 1, kept + 1), np.int64)
     np.add.at(smaller, (group[:, None], group[None, :]), counts)
     left_out = len(classes) - kept
-    return _matrix((*(classes[k] for k in chosen), f"{left_out:,} others"), smaller, left_out=left_out)
+    return _matrix((*(classes[k] for k in chosen), counted(left_out, "other")), smaller, left_out=left_out)
 
 
 def _matrix(names: tuple[str, ...], counts: np.ndarray, *, left_out: int) -> Matrix:

@@ -6,6 +6,7 @@ import time
 from tqdm import tqdm
 
 from jaxdl.train.loop import History
+from jaxdl.wording import counted
 
 LONGEST_SILENCE = 20.0  # seconds between two plain lines
 BAR = "{percentage:3.0f}%|{bar}| {n_fmt}/{total_fmt} steps, {elapsed}, {remaining} left{postfix}"
@@ -70,7 +71,7 @@ class Console:
         if "val_loss" in record:
             line += f"  |  val loss {record['val_loss']:.4f}  accuracy {record['val_accuracy']:.2%}"
         if record.get("skipped_updates"):
-            line += f"  |  {record['skipped_updates']:,} updates skipped"
+            line += f"  |  {counted(record['skipped_updates'], 'update')} skipped"
         return f"{line}  |  {record['images_per_second']:,.0f} images/s  {tqdm.format_interval(record['seconds'])}"
 
     def close(self) -> None:

@@ -24,8 +24,8 @@ class Curves:
     """epochs: those that ended, 1.0 the first. val_loss, val_accuracy: [] without validation.
 
     group_norms: the median norm of each layer group's gradient, from the input to the output. still: the share of units
-    without gradient, by group, an entry an epoch. skipped: updates left out as not finite. stopped: why the run ended
-    before its time, if a fault ended it.
+    without gradient, by group, an entry an epoch. steps: updates made in all, if known. skipped: those left out as not
+    finite. stopped: why the run ended before its time, if a fault ended it.
     """
 
     epochs: list[float]
@@ -36,6 +36,7 @@ class Curves:
     grad_norm: list[float]
     group_norms: dict[str, float] = field(default_factory=dict)
     still: dict[str, list[float]] = field(default_factory=dict)
+    steps: int | None = None
     skipped: int = 0
     stopped: str | None = None
 
@@ -55,6 +56,7 @@ class Curves:
             grad_norm=[row["train_grad_norm"] for row in rows],
             group_norms={name: float(np.median([row.get(NORM + name, 0.0) for row in rows])) for name in held},
             still={name: [row.get(STILL + name, 0.0) for row in rows] for name in held if STILL + name in rows[-1]},
+            steps=rows[-1].get("step") if rows else None,
             skipped=rows[-1].get("skipped_updates", 0) if rows else 0,
             stopped=stops[-1] if stops else None,
         )
@@ -93,6 +95,21 @@ class Curves:
         if len(loss) < 3 or loss[0] <= loss[-1]:
             return False
         return loss[2 * len(loss) // 3 - 1] - loss[-1] >= 0.1 * (loss[0] - loss[-1])
+
+    @property
+    def judged(self) -> str:
+        """The split whose accuracy tells whether a run improves: validation, or training without one."""
+        return "validation" if self.val_accuracy else "training"
+
+    def still_improving(self, *, share: float, least: float) -> bool:
+        """Whether the last third of the epochs mended that share of the mistakes, and so many of all examples, and took
+        the loss lower too."""
+        accuracy, loss = self.val_accuracy or self.train_accuracy, self.val_loss or self.train_loss
+        early = 2 * len(accuracy) // 3
+        if not early or min(loss[early:]) >= min(loss[:early]):
+            return False
+        before, after = 1 - max(accuracy[:early]), 1 - max(accuracy[early:])
+        return before - after >= max(share * before, least)
 
     def still_units(self, *, above_loss: float) -> dict[str, float]:
         """By group, the share of units without gradient in the last epoch whose training loss was above that."""

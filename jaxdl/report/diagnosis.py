@@ -9,7 +9,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from jaxdl.report.curves import Curves
-from jaxdl.report.remedies import Remedy, remedies
+from jaxdl.report.remedies import Remedy, Treated, remedies
+from jaxdl.wording import counted
 
 CASES = (
     "exploding gradients",
@@ -30,6 +31,10 @@ FITTED = 0.01  # training loss below which all gradients are naught
 SWING = 0.1  # mean change of the validation loss from epoch to epoch, as a share of it, once the trend is taken off
 GAP = 0.1  # training accuracy above validation accuracy
 RISE = 0.05  # of the validation loss above its lowest, as a share of it
+IMPROVED = (
+    0.05  # share of the mistakes that the last third of the epochs of a run still improving has mended, at least,
+)
+IMPROVED_BY = 0.002  # and of all examples
 SKILL = 0.5  # the way from guessing to no mistakes that a network that fits goes at least
 
 
@@ -49,12 +54,14 @@ def diagnose(
     classes: int,
     groups: Sequence[str] = (),
     settings: Mapping[str, object] | None = None,
+    parameters: int | None = None,
 ) -> list[Finding]:
     """The findings of a run, what is most likely the cause of the others first; at least one, [] before any epoch ends.
 
     records: those of ``metrics.jsonl``. classes: how many there are. groups: names of the layer groups whose gradients
     the records hold, from the input to the output. settings: the run's, so that remedies name values next to its own
-    and leave out what it does already.
+    and leave out what it does already. parameters: of its network, so that they name networks that are larger or
+    smaller; without, they do so of networks that they know.
     """
     curves = Curves.of(records, groups)
     if not curves.epochs and curves.stopped is None:
@@ -78,10 +85,16 @@ def diagnose(
         found = [each for each in found if each[0] not in ("oscillating", "overfitting", "underfitting")]
     if not found:
         found = [_healthy(curves, guess)]
-    return [
-        Finding(case, summary, tuple(figures), remedies(case, settings or {}, still_falling=curves.still_falling))
-        for case, summary, figures in found
-    ]
+    treated = Treated(
+        settings=settings or {},
+        classes=classes,
+        parameters=parameters,
+        epochs=curves.epochs[-1] if curves.epochs else None,
+        steps=curves.steps,
+        still_falling=curves.still_falling,
+        still_improving=_improving(curves),
+    )
+    return [Finding(case, summary, tuple(figures), remedies(case, treated)) for case, summary, figures in found]
 
 
 Claim = tuple[str, str, list[str]] | None
@@ -92,7 +105,7 @@ def _exploding(curves: Curves, guess: float) -> Claim:
     if curves.stopped:
         figures.append(f"The run ended with: {curves.stopped}")
     if curves.skipped:
-        figures.append(f"{curves.skipped:,} updates were not finite and were left out.")
+        figures.append(f"{counted(curves.skipped, 'update')} left out, as not finite.")
     largest = max(curves.grad_norm, default=0.0)
     if largest > EXPLODED:
         figures.append(f"The norm of the whole gradient reached {largest:.3g}.")
@@ -163,8 +176,8 @@ def _oscillating(curves: Curves) -> Claim:
         "oscillating",
         f"The {swings.of} swings from epoch to epoch instead of settling.",
         [
-            f"It changes by {swings.share:.0%} of itself an epoch beside its trend, and turns {swings.turns} times in "
-            f"{swings.epochs} epochs.",
+            f"It changes by {swings.share:.0%} of itself an epoch beside its trend, and turns "
+            f"{counted(swings.turns, 'time')} in {counted(swings.epochs, 'epoch')}.",
         ],
     )
 
@@ -217,7 +230,14 @@ def _healthy(curves: Curves, guess: float) -> Claim:
         )
     if curves.first_to_last is not None:
         figures.append(f"{_ends(curves)}.")
-    return "healthy", "The run looks healthy.", figures
+    if not _improving(curves):
+        return "healthy", "The run looks healthy.", figures
+    figures.append(f"{curves.judged.capitalize()} accuracy was still rising in the last third of the epochs.")
+    return "healthy", "The run looks healthy, and is still improving.", figures
+
+
+def _improving(curves: Curves) -> bool:
+    return curves.still_improving(share=IMPROVED, least=IMPROVED_BY)
 
 
 def _still(curves: Curves) -> dict[str, float]:

@@ -7,6 +7,8 @@ from functools import cache
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
+from jaxdl.wording import counted
+
 LONGEST = 60  # characters of a name that are shown
 
 
@@ -52,6 +54,7 @@ def _environment() -> Environment:
         "probability": probability,
         "percent": "{:.2%}".format,
         "thousands": "{:,}".format,
+        "counted": counted,
         "markup": Markup,
     }
     return environment

@@ -95,6 +95,7 @@ def line_chart(
             marker=line.marker,
             markersize=4.5,
             markevery=math.ceil(len(x) / MARKS / 2),
+            clip_on=not percent,
             zorder=3 + order,
         )
     plain(axes)
@@ -123,13 +124,16 @@ def reliability(bins: Sequence[Bin]) -> Chart:
     above, below = figure.subplots(2, 1, sharex=True, height_ratios=(3, 1))
     x = [each.confidence for each in bins]
     above.plot((0, 1), (0, 1), color=svg.MUTED, linewidth=1, dashes=DASHES[1])
-    above.vlines(x, x, [each.accuracy for each in bins], color=svg.series_colour(1), linewidth=2.5, alpha=0.6)
-    above.plot(x, [each.accuracy for each in bins], color=svg.series_colour(0), marker="o", markersize=5, linewidth=1.4)
+    above.vlines(
+        x, x, [each.accuracy for each in bins], color=svg.series_colour(1), linewidth=2.5, alpha=0.6, clip_on=False
+    )
+    about = {"color": svg.series_colour(0), "marker": "o", "markersize": 5, "linewidth": 1.4}
+    above.plot(x, [each.accuracy for each in bins], clip_on=False, **about)  # whole at 0 and 1 too
     below.bar(x, [each.examples for each in bins], width=0.035, color=svg.series_colour(0))
     for axes in (above, below):
         plain(axes)
-        axes.set_xlim(-0.02, 1.02)
-    above.set_ylim(-0.02, 1.04)
+        axes.set_xlim(0, 1)
+    above.set_ylim(0, 1)
     above.yaxis.set_major_formatter(PercentFormatter(1, decimals=0))
     above.set_ylabel("were right", color=svg.MUTED, fontsize=FONT)
     below.xaxis.set_major_formatter(PercentFormatter(1, decimals=0))

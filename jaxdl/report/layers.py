@@ -23,6 +23,7 @@ import jax
 from jax.extend.core import ClosedJaxpr, Jaxpr
 
 from jaxdl.variables import flat, layer_of
+from jaxdl.wording import counted
 
 
 @dataclass(frozen=True)
@@ -104,7 +105,7 @@ def total(layers: list[Layer]) -> Layer:
         name: sum(getattr(layer, name) for layer in layers)
         for name in ("parameters", "multiply_adds", "weight_bytes", "output_bytes")
     }
-    return Layer(name="", kind=f"{len(layers)} layers", output=layers[-1].output, **sums)
+    return Layer(name="", kind=counted(len(layers), "layer"), output=layers[-1].output, **sums)
 
 
 def _products(program: Jaxpr, outside: tuple[str, ...] = (), times: int = 1) -> Iterator[tuple[tuple[str, ...], int]]:

@@ -12,6 +12,7 @@ from jaxdl.report.diagnosis import Finding
 from jaxdl.report.document import document, short
 from jaxdl.report.evaluation import Evaluation, Predictions
 from jaxdl.report.figures import reliability
+from jaxdl.wording import counted
 
 WHOLE_MATRIX, MOST_CONFUSED = 40, 30  # classes up to which a matrix is whole; those shown of more
 PAIRS, PICTURES_A_PAIR = 8, 6
@@ -121,7 +122,7 @@ def _key_figures(evaluation: Evaluation, split: str) -> list[tuple[str, str, str
         *figures,
         ("Loss", f"{evaluation.loss:.4f}", f"nats; guessing: {math.log(len(evaluation.classes)):.4f}"),
         ("Calibration error", f"{evaluation.calibration_error:.2%}", "confidence against accuracy"),
-        ("Examples", f"{evaluation.examples:,}", f"{len(evaluation.classes):,} classes"),
+        ("Examples", f"{evaluation.examples:,}", counted(len(evaluation.classes), "class", "classes")),
     ]
 
 

@@ -61,6 +61,12 @@ def test_a_lesson_checks_itself_and_speaks_both_languages(lesson):
     assert len(re.findall(r"^ *(?:assert|np\.testing\.assert)", code, re.MULTILINE)) >= 3
 
 
+@pytest.mark.parametrize("lesson", LESSONS, ids=lambda lesson: lesson.name)
+def test_a_lesson_shows_errors_and_findings_whole(lesson):
+    code = lesson.path.read_text()
+    assert not re.search(r"(str\(error\)|as_text\(.*\))+\)?\[:\d", code)
+
+
 def test_the_lessons_cover_the_material():
     assert sorted({row for lesson in LESSONS for row in lesson.rows}) == sorted(ROWS)
     assert [lesson.number for lesson in LESSONS] == list(range(1, len(LESSONS) + 1))

@@ -41,7 +41,7 @@ def test_mistakes_end_with_status_2_and_leave_nothing(tmp_path, capsys, picture_
         "--dataset digits": ["--dataset", "cifar10", "--offline", "--data-dir", str(tmp_path / "empty")],
         "--batch-size must be between": ["--dataset", "digits", "--batch-size", "5000"],
         "--mesh must be as data=4,fsdp=2": ["--dataset", "digits", "--mesh", "8x2"],
-        "does not fit the 8 there are": ["--dataset", "digits", "--mesh", "data=16"],
+        "does not fit 8 devices": ["--dataset", "digits", "--mesh", "data=16"],
         "a shape of the mesh is given, but parallel is pmap": ["--parallel", "pmap", "--mesh", "fsdp=2"],
         "Did you mean mesh": ["--dataset", "digits", "--parallel", "mehs"],
         "need --coordinator": ["--dataset", "digits", "--process-id", "0"],

@@ -15,7 +15,8 @@ from experiments.classifier import Classifier
 from experiments.predict import best, find, main
 from jaxdl.data import sources
 from jaxdl.data.pictures import png
-from jaxdl.errors import UserError, printable
+from jaxdl.errors import UserError
+from jaxdl.wording import printable
 from tests.experiments import bad_pictures
 from tests.experiments.short_run import ROOT
 

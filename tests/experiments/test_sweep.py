@@ -285,7 +285,7 @@ def test_too_many_members_for_memory_are_counted(tmp_path, monkeypatch, capsys):
     out = tmp_path / "run"
     assert sweep.main([*SHORT, "--lr", "0.1,0.2", "--seed", "0:1000", "--out", str(out)]) == 2
     said = capsys.readouterr().err
-    assert "2,000 members need about" in said
+    assert "2,000 members would take" in said
     fit = int(said.split("used: ")[1].split(" fit")[0].replace(",", ""))
     assert 10 < fit < 2000
     assert not out.exists()

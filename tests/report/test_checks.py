@@ -54,8 +54,36 @@ def test_the_first_loss_is_fine_near_a_guess(loss, fine):
     assert checks.first_loss(loss, 10).fine is fine
 
 
+@pytest.mark.parametrize("loss", [1e-4, 2.3, 64444.5])
+def test_loaded_weights_need_not_guess(loss):
+    check = checks.first_loss(loss, 10, loaded=True)
+    assert check.fine
+    assert "loaded weights" in check.said
+    assert "initialisation" not in check.said
+
+
+def test_loaded_weights_give_a_loss_all_the_same():
+    check = checks.first_loss(math.nan, 10, loaded=True)
+    assert not check.fine
+    assert "the weights' file" in check.said
+
+
 def test_a_batch_is_learned_when_its_loss_is_a_tenth_of_a_guess():
     assert checks.one_batch(0.2, 1.0, images=32, updates=9, classes=10).fine
     check = checks.one_batch(1.9, 0.25, images=32, updates=200, classes=10)
     assert not check.fine
     assert "25% are learned after 200 updates" in check.said
+
+
+@pytest.mark.parametrize(("last", "fine"), [(2.248, True), (2.31, False), (math.nan, False)])
+def test_what_is_not_frozen_need_only_lower_the_loss(last, fine):
+    check = checks.one_batch(last, 0.12, images=32, updates=200, classes=10, frozen_from=2.303)
+    assert check.fine is fine
+    assert f"loss 2.303 at first and {last:.3f} at last, with layers frozen" in check.said
+    assert ("look at" in check.said) is not fine
+
+
+def test_counts_of_one_are_singular(digits):
+    assert "in 1 update" in checks.one_batch(0.1, 1.0, images=1, updates=1, classes=10).said
+    leaking = Split(np.concatenate([digits.train.images, digits.test.images[:1]]), digits.train.labels)
+    assert "1 of 360 test images is in" in checks.repeated(leaking, digits.test).said

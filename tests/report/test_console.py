@@ -37,3 +37,9 @@ def test_slow_steps_do_not_keep_silent(plain, capsys, monkeypatch):
 def test_an_epoch_without_validation_has_none(plain, capsys):
     plain.record({name: value for name, value in EPOCH.items() if not name.startswith("val_")})
     assert "val" not in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(("count", "says"), [(1, "|  1 update skipped"), (1200, "|  1,200 updates skipped")])
+def test_skipped_updates_are_counted(plain, capsys, count, says):
+    plain.record(EPOCH | {"skipped_updates": count})
+    assert says in capsys.readouterr().out

@@ -7,12 +7,9 @@ import jax
 import numpy as np
 import pytest
 
-from experiments.config import parse
-from experiments.recipes import RECIPES
 from jaxdl.data.dataset import Split
 from jaxdl.data.pictures import open_picture
-from jaxdl.report.diagnosis import CASES, as_text, diagnose
-from jaxdl.report.remedies import BY_CASE, remedies
+from jaxdl.report.diagnosis import as_text, diagnose
 from tests.report.short_runs import Stack, digits, run, shuffled
 
 JPEGS = Path(__file__).resolve().parents[3] / "shared/data/cifar10-jpeg.tar.xz"
@@ -24,8 +21,8 @@ def data():
     return digits()
 
 
-def findings_of(records, groups, settings):
-    return diagnose(records, classes=10, groups=groups, settings=settings)
+def findings_of(records, groups, settings, parameters=None):
+    return diagnose(records, classes=10, groups=groups, settings=settings, parameters=parameters)
 
 
 def cases_of(found):
@@ -41,7 +38,7 @@ def test_a_run_that_learns_is_healthy(data):
 
 
 def test_a_tiny_network_underfits(data):
-    (finding,) = findings_of(*run(Stack((3,)), *data))
+    (finding,) = findings_of(*run(Stack((3,)), *data), parameters=600)
     assert finding.case == "underfitting"
     assert "--model resnet18" in flags_of(finding)
 
@@ -138,6 +135,13 @@ def test_no_validation_is_judged_by_training_alone(data):
     assert cases_of(findings_of(alone, groups, settings)) == ["underfitting"]
 
 
+@pytest.mark.parametrize(("count", "says"), [(1, "1 update left out"), (1200, "1,200 updates left out")])
+def test_updates_that_were_left_out_are_counted(count, says):
+    records = [record | {"skipped_updates": count} for record in improving([0.8, 0.82, 0.84])]
+    found = diagnose(records, classes=10)
+    assert found[0].figures[0].startswith(says)
+
+
 def test_nothing_is_said_before_an_epoch_has_ended():
     assert diagnose([{"kind": "run"}, {"kind": "step", "step": 100}], classes=10) == []
 
@@ -147,23 +151,37 @@ def test_older_records_without_layer_groups_are_judged_by_their_losses(data):
     assert cases_of(findings_of(records, (), settings)) == ["healthy"]
 
 
-def test_every_case_has_remedies_that_the_command_understands():
-    assert set(BY_CASE) == set(CASES)
-    settings = {"lr": 0.2, "batch_size": 64, "epochs": 4, "mixup": 0.2, "cutmix": 1.0, "cutout": 8, "weight_decay": 0.1,
-                "l2": 0.1, "label_smoothing": 0.1}  # fmt: skip
-    for case in CASES:
-        for given in (settings, dict.fromkeys(settings, 0) | {"lr": 0.2, "batch_size": 64, "epochs": 4}):
-            found = remedies(case, given, still_falling=True)
-            assert found
-            for remedy in found:
-                _, names = parse(remedy.flags.split(), RECIPES, "command")
-                assert names, remedy.flags
+def improving(last):
+    """Records of nine epochs, and the accuracies of the last three."""
+    values = [0.4, 0.5, 0.6, 0.68, 0.74, 0.78, *last]
+    return [
+        {"kind": "epoch", "step": 10 * epoch, "epoch": float(epoch), "train_grad_norm": 1.0, "train_loss": 1 - value,
+         "train_accuracy": value, "val_loss": 1.1 - value, "val_accuracy": value}
+        for epoch, value in enumerate(values, start=1)
+    ]  # fmt: skip
 
 
-def test_remedies_leave_out_what_the_run_does_already():
-    plain = {remedy.flags for remedy in remedies("overfitting", {})}
-    careful = {remedy.flags for remedy in remedies("overfitting", {"flip": True, "crop_padding": 4, "patience": 3})}
-    assert plain - careful == {"--flip", "--crop-padding 4", "--patience 3"}
+def test_a_run_still_improving_is_advised_to_go_on_before_anything_else():
+    settings = {"epochs": 9, "model": "resnet18"}
+    (finding,) = diagnose(improving([0.8, 0.82, 0.84]), classes=10, settings=settings)
+    assert (finding.case, finding.summary) == ("healthy", "The run looks healthy, and is still improving.")
+    assert flags_of(finding) == ["--epochs 18", "--model mobilenet_v2"]
+    (finding,) = diagnose(improving([0.78, 0.781, 0.78]), classes=10, settings=settings)
+    assert finding.summary == "The run looks healthy."
+    assert flags_of(finding) == ["--model mobilenet_v2"]
+
+
+def test_the_epochs_advised_are_definite_and_only_for_a_run_that_has_had_its_own():
+    records = improving([0.8, 0.82, 0.84])
+
+    def epochs(**settings):
+        return [flags for flags in flags_of(diagnose(records, classes=10, settings=settings)[0]) if "--ep" in flags]
+
+    assert epochs(epochs=9) == ["--epochs 18"]
+    assert epochs(epochs=9.05) == ["--epochs 18.1"]
+    assert epochs(epochs=30) == []  # it is going on
+    assert epochs(epochs=30, steps=90) == ["--epochs 60 --steps 180"]
+    assert epochs() == []
 
 
 def test_the_text_names_case_figures_and_remedies(data):

@@ -329,3 +329,10 @@ def test_the_accuracys_interval_is_wilsons():
     half = z / (1 + z**2 / count) * math.sqrt(share * (1 - share) / count + z**2 / (4 * count**2))
     page = render(reports.drawn(("a", "b"), examples=50, skill=1.0))
     assert f"95% interval: {middle - half:.1%} to {middle + half:.1%}" in page
+
+
+def test_counts_of_one_are_singular():
+    page = render(reports.drawn(("ants", "bees"), examples=1, skill=-50.0, filters=np.zeros((3, 3, 3, 1), np.float32)))
+    assert '<span class="remark">1 time,' in page
+    assert re.search(r"The one\s+filter of the first convolution", page)
+    assert not re.search(r"\b1 (times|filters|classes|examples)\b", page)

@@ -240,7 +240,7 @@ def test_research_code_may_pmap_the_pure_step_itself(rng):
 
 
 def test_what_does_not_fit_is_named():
-    with pytest.raises(UserError, match=r"data=3 times fsdp=3 devices does not fit the 8 there are"):
+    with pytest.raises(UserError, match=r"data=3 times fsdp=3 does not fit 8 devices"):
         parallel.mesh(data=3, fsdp=3)
     with pytest.raises(UserError, match="shape of the mesh is given, but parallel is pmap"):
         parallel.choose("pmap", fsdp=2)

@@ -106,7 +106,7 @@ def test_no_network_says_where_the_file_can_be_put(tmp_path, monkeypatch):
     assert way == f"Or fetch http://127.0.0.1:9/{FILE} elsewhere and put it into {tmp_path / 'jaxdl' / 'weights'}."
 
 
-@pytest.mark.parametrize(("name", "near"), [("quick_cnn", ""), ("resnet19", "Did you mean resnet18")])
+@pytest.mark.parametrize(("name", "near"), [("quick_cnn", ""), ("resnet81", "Did you mean resnet18")])
 def test_model_that_torchvision_has_no_file_for_is_refused(name, near):
     with pytest.raises(UserError, match=f"unknown torchvision model '{name}'.*{near}.*Known: alexnet, "):
         torchvision_weights(name)

@@ -21,6 +21,7 @@ from experiments.course.drawing import pictures, plots
 from experiments.course.stage import show
 from jaxdl.data import augment
 from jaxdl.nn import Conv, output_size
+from jaxdl.wording import counted
 
 # %% [markdown]
 # ## The notes' example · 笔记中的例子
@@ -94,7 +95,8 @@ for size, window, options in (
 for groups in (1, 4):
     variables = Conv(8, (3, 3), groups=groups).init(key, jnp.zeros((1, 9, 9, 4)))
     count = sum(leaf.size for leaf in jax.tree.leaves(variables))
-    print(f"4 to 8 channels, 3x3, {groups} groups: {variables['params']['kernel'].shape}, {count} parameters")
+    shape = variables["params"]["kernel"].shape
+    print(f"4 to 8 channels, 3x3, {counted(groups, 'group')}: {shape}, {count} parameters")
     assert count == 3 * 3 * (4 // groups) * 8 + 8
 
 # %% [markdown]

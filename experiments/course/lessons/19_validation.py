@@ -31,6 +31,7 @@ from jaxdl.train.loop import evaluate as evaluate_batches
 from jaxdl.train.loop import predict
 from jaxdl.train.state import create_state
 from jaxdl.train.step import make_train_step
+from jaxdl.wording import counted
 
 folder = files("validated")
 digits = sources.load("digits")
@@ -100,7 +101,7 @@ for name, score in zip(digits.classes, f1, strict=True):
     assert abs(evaluation.per_class[name]["f1"] - score) < 1e-9
     print(f"  digit {name}: F1 {score:.3f}")
 for true, predicted, count in evaluation.confused_pairs(3):
-    print(f"  {count} times {digits.classes[true]} was taken for {digits.classes[predicted]}")
+    print(f"  {counted(count, 'time')} {digits.classes[true]} was taken for {digits.classes[predicted]}")
 assert counts.sum() == 360
 np.testing.assert_allclose(true_positives.sum() / 360, totals.means()["accuracy"], rtol=1e-6)
 

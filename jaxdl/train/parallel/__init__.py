@@ -20,6 +20,7 @@ from jaxdl.train.parallel.devices import PlacedBatch as PlacedBatch
 from jaxdl.train.parallel.devices import Single
 from jaxdl.train.parallel.replicas import Replicas
 from jaxdl.train.parallel.sharded import MeshOfDevices
+from jaxdl.wording import counted
 
 KINDS = ("auto", "single", "pmap", "mesh")
 Devices = Single | Replicas | MeshOfDevices
@@ -46,7 +47,7 @@ def mesh(*, data: int | None = None, fsdp: int = 1, devices: Sequence[jax.Device
     data = max(len(found) // fsdp, 1) if data is None else data
     if data < 1 or fsdp < 1 or data * fsdp > len(found) or (jax.process_count() > 1 and data * fsdp < len(found)):
         raise UserError(
-            f"a mesh of data={data} times fsdp={fsdp} devices does not fit the {len(found)} there are; choose another "
+            f"a mesh of data={data} times fsdp={fsdp} does not fit {counted(len(found), 'device')}; choose another "
             "mesh, or another parallel."
         )
     return MeshOfDevices(Mesh(np.array(found[: data * fsdp]).reshape(data, fsdp), ("data", "fsdp")))

@@ -1,0 +1,73 @@
+"""Names of other libraries' that people type here, and what stands behind them: torchvision's, timm's, PyTorch's."""
+
+import re
+
+CLASSIFIERS = "the networks here are classifiers"
+# What begins with one of these, in lower case and without anything between letters and digits.
+NETWORKS = (
+    ("a video network", r"r3d|mc3|r2plus1d|s3d|mvit|swin3d|x3d|slowfast"),
+    ("an optical flow network", r"raftlarge|raftsmall|raft$"),
+    ("a stereo network", r"crestereo|raftstereo"),
+    ("a keypoint detector", r"keypointrcnn|posenet|hrnetpose"),
+    ("an instance segmenter", r"maskrcnn|yolact"),
+    (
+        "a detector",
+        r"(faster|cascade)?rcnn|retinanet|ssd|fcos|yolo|(rt|deformable)?detr|efficientdet|centernet",
+    ),
+    ("a segmenter", r"fcn|deeplab|lraspp|unet|segformer|pspnet|mask2?former|upernet"),
+    ("a quantized network", r"quantiz"),
+)
+OTHER_NETWORKS = (
+    r"(tf)?efficientnetv2|convnext|swin|regnet|mnasnet|maxvit|vitl32|vith|vit(tiny|small|huge|giant|t|s|g)\d*|deit|beit|"
+    r"resnest|(se|sk|eca|res2|gluon)resne|seres|res2net|resnet(v2|rs|aa|blur)|resnet\d+([a-z]{1,2}$|v2)|"
+    r"xception|inceptionv4|inceptionresnet|p?nasnet|mobilenetv[14]|mobilevit|mobileone|ghostnet|coatnet|efficientvit|"
+    r"efficientformer|mlpmixer|mixer|cait|levit|dpn|senet|clip|dinov|repvgg|rexnet|hrnet|darknet|lenet|edgenext|eva\d"
+)
+OTHERS = {  # by kind, whole names
+    "optimizer": r"adamax|radam|rprop|asgd|sparseadam|adafactor|adan|adabelief|lion|lamb|lars|novograd|yogi|sophia",
+    "activation": r"celu|glu|hardswish|hardtanh|mish|prelu|relu6|rrelu|selu|softsign|swiglu|tanhshrink",
+}
+SAME = {  # under other names, by kind
+    "activation": {"silu": "swish"},
+    "initializer": {
+        f"{theirs}{shape}": f"{here}_{shape}"
+        for theirs, here in (("kaiming", "he"), ("glorot", "xavier"))
+        for shape in ("normal", "uniform")
+    },
+}
+# timm's and Hugging Face's vision transformers, of any image size: ours take any.
+TRANSFORMERS = re.compile(r"vit(base|large)patch(16|32)(224|384)?(in21k|in1k)?")
+
+PLACES = re.compile(r"^((torchvision|models|detection|segmentation|video|optical_flow|timm)\.)+", re.IGNORECASE)
+
+
+def meaning(kind: str, name: str) -> str | None:
+    """A sentence on what ``name`` is elsewhere, where there is nothing of the kind here; None if nothing is known."""
+    plain = flat(base(name))
+    if kind.endswith("model"):
+        for what, pattern in NETWORKS:
+            if re.match(pattern, plain):
+                return f"It is {what}, and {CLASSIFIERS}."
+        if re.match(OTHER_NETWORKS, plain):
+            return "It is another network, which is not here."
+    if kind in OTHERS and re.fullmatch(OTHERS[kind], plain):
+        return f"It is another {kind}, which is not here."
+    return None
+
+
+def ours(kind: str, name: str) -> str | None:
+    """Our name of what has ``name`` elsewhere, where the two are not written alike; None if unknown."""
+    if kind in SAME:
+        return SAME[kind].get(flat(name))
+    found = TRANSFORMERS.fullmatch(flat(base(name))) if kind.endswith("model") else None
+    return found and f"vit_{found[1][0]}_{found[2]}"
+
+
+def base(name: str) -> str:
+    """The network in ``timm/resnet50.a1_in1k``: neither where it is found nor how it was trained."""
+    return PLACES.sub("", name.rpartition("/")[2]).partition(".")[0]
+
+
+def flat(name: str) -> str:
+    """Letters and digits alone, in lower case."""
+    return "".join(filter(str.isalnum, name.lower()))

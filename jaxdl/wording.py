@@ -1,0 +1,30 @@
+"""Parts of sentences: numbers with their nouns, names fit for any terminal, and what an error said."""
+
+LONGEST = 300  # letters of another library's error; its end often names the place
+
+
+def counted(count: float, one: str, several: str | None = None) -> str:
+    """``1 update``, ``2,000 updates``, ``0.5 epochs``, with ``several`` ``2 classes``; thousands are set apart."""
+    number = f"{count:,g}" if isinstance(count, float) else f"{count:,}"
+    return f"{number} {one if count == 1 else several or one + 's'}"
+
+
+def brief(error: BaseException) -> str:
+    """The first line that the error has anything to say in, or its class; cut in the middle where it is very long."""
+    said = next((line.strip() for line in str(error).splitlines() if line.strip()), type(error).__name__)
+    half = LONGEST // 2
+    return said if len(said) <= LONGEST else f"{said[:half]} ... {said[-half:]}"
+
+
+def printable(text: str) -> str:
+    """``text`` as any terminal and any file can take it: what would steer it, or has no encoding, is escaped.
+
+    A byte of a file's name that is no UTF-8, as ``os.fsdecode`` has it, is written as that byte, ``\\xe9``.
+    """
+    return "".join(each if each.isprintable() else _escaped(each) for each in text)
+
+
+def _escaped(letter: str) -> str:
+    if "\udc80" <= letter <= "\udcff":
+        return f"\\x{ord(letter) - 0xDC00:02x}"
+    return letter.encode("unicode_escape", "surrogatepass").decode()

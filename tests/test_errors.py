@@ -1,0 +1,124 @@
+"""A name that is not known is answered with what is meant, or with nothing: never with something else."""
+
+import pytest
+
+from experiments.config import OPTIMIZERS, SCHEDULES
+from jaxdl import models
+from jaxdl.data import sources
+from jaxdl.errors import unknown
+from jaxdl.nn.activations import ACTIVATIONS
+from jaxdl.nn.initializers import KERNELS
+
+FLAGS = ("--lr", "--epochs", "--batch-size", "--resume", "--resident", "--workers", "--no-flip", "--data-dir", "--help")
+
+
+def hint(kind, name, known, **options):
+    """What the error says between the name and what is known."""
+    said = str(unknown(kind, name, known, **options)).removeprefix(f"unknown {kind} {name!r}.")
+    return said.split(" Known: ")[0].removesuffix(".").strip()
+
+
+@pytest.mark.parametrize(
+    ("name", "meant"),
+    [
+        ("ResNet18", "resnet18"),
+        ("resnet-18", "resnet18"),
+        ("resnet81", "resnet18"),
+        ("resnet50.a1_in1k", "resnet50"),
+        ("microsoft/resnet-50", "resnet50"),
+        ("timm/resnet18.tv_in1k", "resnet18"),
+        ("torchvision.models.resnet34", "resnet34"),
+        ("resnet18_cifar", "resnet18"),
+        ("mobilenetv2", "mobilenet_v2"),
+        ("mobilenetv3_large_100", "mobilenet_v3_large"),
+        ("efficientnet-b0", "efficientnet_b0"),
+        ("EfficientNetB0", "efficientnet_b0"),
+        ("vit_base_patch16_224", "vit_b_16"),
+        ("vit_large_patch16_384", "vit_l_16"),
+        ("google/vit-base-patch16-224-in21k", "vit_b_16"),
+        ("squeezenet1.1", "squeezenet1_1"),
+        ("densnet121", "densenet121"),
+        ("wide_resnet50", "wide_resnet50_2"),
+        ("inception", "inception_v3"),
+        ("vgg", "one of vgg11, vgg11_bn, vgg13, vgg13_bn, vgg16, vgg16_bn, vgg19, vgg19_bn"),
+    ],
+)
+def test_a_model_written_otherwise_is_suggested(name, meant):
+    assert hint("model", name, models.names()) == f"Did you mean {meant}?"
+
+
+@pytest.mark.parametrize(
+    ("name", "what"),
+    [
+        ("fasterrcnn_resnet50_fpn", "a detector"),
+        ("torchvision.models.detection.fasterrcnn_resnet50_fpn", "a detector"),
+        ("retinanet_resnet50_fpn", "a detector"),
+        ("ssd300_vgg16", "a detector"),
+        ("ssdlite320_mobilenet_v3_large", "a detector"),
+        ("facebook/detr-resnet-50", "a detector"),
+        ("maskrcnn_resnet50_fpn", "an instance segmenter"),
+        ("keypointrcnn_resnet50_fpn", "a keypoint detector"),
+        ("fcn_resnet50", "a segmenter"),
+        ("deeplabv3_resnet50", "a segmenter"),
+        ("lraspp_mobilenet_v3_large", "a segmenter"),
+        ("r3d_18", "a video network"),
+        ("raft_large", "an optical flow network"),
+        ("quantized_resnet50", "a quantized network"),
+    ],
+)
+@pytest.mark.parametrize("kind", ["model", "torchvision model"])
+def test_a_model_of_another_task_is_called_that(kind, name, what):
+    assert hint(kind, name, models.names()) == f"It is {what}, and the networks here are classifiers"
+
+
+@pytest.mark.parametrize("name", ["convnext_tiny", "swin_t", "efficientnet_v2_s", "vit_l_32", "lenet", "resnet50d"])
+def test_a_classifier_that_is_not_here_is_called_that(name):
+    assert hint("model", name, models.names()) == "It is another network, which is not here"
+
+
+@pytest.mark.parametrize("name", ["resnet20", "resnet1001", "dino_resnet50", "cnn", "x", "efficientnet_b8", "tiny", ""])
+def test_a_model_that_nothing_is_like_is_answered_with_the_list_alone(name):
+    assert hint("model", name, models.names()) == ""
+
+
+def test_no_name_of_ours_is_taken_for_another():
+    for name in models.names():
+        for written in (name.upper(), name.replace("_", "-"), f"timm/{name}.tv_in1k"):
+            assert hint("model", written, models.names()) == f"Did you mean {name}?"
+
+
+@pytest.mark.parametrize(
+    ("kind", "name", "known", "said"),
+    [
+        ("dataset", "CIFAR-10", sources.NAMES, "Did you mean cifar10?"),
+        ("dataset", "cifar100", sources.NAMES, ""),
+        ("dataset", "mnist", sources.NAMES, ""),
+        ("optimizer", "AdamW", OPTIMIZERS, "Did you mean adamw?"),
+        ("optimizer", "adamax", OPTIMIZERS, "It is another optimizer, which is not here"),
+        ("optimizer", "rprop", OPTIMIZERS, "It is another optimizer, which is not here"),
+        ("schedule", "CosineAnnealingLR", SCHEDULES, "Did you mean cosine?"),
+        ("schedule", "plateau", SCHEDULES, ""),
+        ("activation", "LeakyReLU", ACTIVATIONS, "Did you mean leaky_relu?"),
+        ("activation", "silu", ACTIVATIONS, "Did you mean swish?"),
+        ("activation", "celu", ACTIVATIONS, "It is another activation, which is not here"),
+        ("initializer", "kaiming_normal_", KERNELS, "Did you mean he_normal?"),
+    ],
+)
+def test_other_tables_are_answered_likewise(kind, name, known, said):
+    assert hint(kind, name, known) == said
+
+
+@pytest.mark.parametrize(
+    ("typed", "said"),
+    [
+        ("--batchsize", "Did you mean --batch-size?"),
+        ("--data_dir", "Did you mean --data-dir?"),
+        ("--num-epochs", "Did you mean --epochs?"),
+        ("--res", "Did you mean one of --resident, --resume?"),
+        ("--no-fli", "Did you mean --no-flip?"),
+        ("--bs", ""),
+        ("--learning-rate", ""),
+    ],
+)
+def test_flags_are_suggested_by_their_words(typed, said):
+    assert hint("flag", typed, FLAGS, listed=False) == said
