@@ -12,6 +12,7 @@ from jaxdl import losses, metrics, optim
 from jaxdl.data.dataset import Dataset, Split
 from jaxdl.report import checks
 from jaxdl.report.checks import Check
+from jaxdl.report.heartbeat import Heartbeat
 from jaxdl.train.eval_step import make_eval_step
 from jaxdl.train.state import TrainState, create_state
 from jaxdl.train.step import make_train_step
@@ -76,11 +77,12 @@ def _one_batch(
     trained = create_state(model, optimizer, state.key, images, variables=state.variables, freeze=freeze)
     batch = {"images": few.images, "labels": few.labels}
     judge, first = partial(checks.one_batch, images=len(few), classes=classes), None
-    for update in tqdm(range(1, UPDATES + 1), "learning one batch", delay=2, leave=False, disable=None):
-        trained, measured = step(trained, batch)
-        loss, accuracy = float(measured["loss"].value), float(measured["accuracy"].value)
-        if freeze:
-            first = loss if first is None else first
-        if (found := judge(loss, accuracy, updates=update)).fine:
-            break
+    with Heartbeat("learning one batch"):
+        for update in tqdm(range(1, UPDATES + 1), "learning one batch", delay=2, leave=False, disable=None):
+            trained, measured = step(trained, batch)
+            loss, accuracy = float(measured["loss"].value), float(measured["accuracy"].value)
+            if freeze:
+                first = loss if first is None else first
+            if (found := judge(loss, accuracy, updates=update)).fine:
+                break
     return found if found.fine else judge(loss, accuracy, updates=update, frozen_from=first)

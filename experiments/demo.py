@@ -29,6 +29,7 @@ from jaxdl.data import augment
 from jaxdl.data.pictures import SUFFIXES, open_picture
 from jaxdl.errors import UserError
 from jaxdl.report import images
+from jaxdl.report.heartbeat import Heartbeat
 from jaxdl.report.saliency import saliency
 from jaxdl.wording import printable
 
@@ -150,11 +151,13 @@ def main(argv: list[str] | None = None) -> int:
 def _serve(argv: list[str]) -> None:
     options, _ = flags.parse(argv, Options(), COMMAND, ABOUT)
     with _bound(options.port) as place:
-        run = finished_run.load(options.run)
+        with Heartbeat("loading the run", on_terminal=True):
+            run = finished_run.load(options.run)
         if run.record["notice"]:
             print(printable(run.record["notice"]), file=sys.stderr)
         port = place.getsockname()[1]
-        demo = Demo(run, top=options.top, hosts=(f"{HOST}:{port}", f"localhost:{port}"))
+        with Heartbeat("compiling the predictions and their maps", on_terminal=True):
+            demo = Demo(run, top=options.top, hosts=(f"{HOST}:{port}", f"localhost:{port}"))
         place.listen()
         server = make_server(HOST, port, demo, threaded=True, request_handler=_Handler, fd=place.fileno())
         print(f"http://{HOST}:{port}/  Ctrl-C ends it.", flush=True)

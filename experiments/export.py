@@ -8,6 +8,7 @@ from experiments import finished_run, flags, run_folder
 from experiments.flags import check, flag
 from jaxdl import disk, serving
 from jaxdl.errors import UserError
+from jaxdl.report.heartbeat import Heartbeat
 from jaxdl.saved_model import DESCRIPTION, WEIGHTS, save_model
 from jaxdl.wording import counted
 
@@ -41,10 +42,13 @@ def _export(argv: list[str]) -> None:
     out = Path(options.out or Path(options.run, "export"))
     if out.exists():
         raise UserError(f"{out} exists; nothing is overwritten. Name another folder with --out.")
-    run = finished_run.load(options.run)
-    function = serving.exported(
-        run.model, run.variables, image=run.image, mean=run.mean, std=run.std, platforms=options.platforms.split(",")
-    )
+    with Heartbeat("loading the run", on_terminal=True) as heartbeat:
+        run = finished_run.load(options.run)
+        heartbeat.begin(f"compiling for {options.platforms}")
+        platforms = options.platforms.split(",")
+        function = serving.exported(
+            run.model, run.variables, image=run.image, mean=run.mean, std=run.std, platforms=platforms
+        )
     about = {
         "classes": run.classes,
         "mean": run.mean,

@@ -24,6 +24,7 @@ from jaxdl.report.diagnosis import Finding, as_text, diagnose
 from jaxdl.report.evaluation import Evaluation, Predictions, evaluate
 from jaxdl.report.feature_maps import feature_maps, sheet
 from jaxdl.report.graph import graph
+from jaxdl.report.heartbeat import Heartbeat
 from jaxdl.report.layers import layers
 from jaxdl.report.page import RunReport, render
 from jaxdl.report.runlog import RunLog
@@ -63,11 +64,13 @@ def leave(run: FinishedRun, dataset: Dataset, train: Split, predictions: Predict
     findings = findings_of(run)
     print(*as_text(findings), sep="\n", flush=True)
     if run.config.report:
-        seen, images = seen_batch(run, train), dataset.test.images
-        about = {"predictions": predictions, "images": images, "seen": seen}
-        evaluation = write(Path(run.config.out), run=run, split="test", findings=findings, **about)
-        print(f"report   {run.config.out}/report.html", flush=True)
-        log_pictures(log, run, evaluation=evaluation, **about)
+        with Heartbeat("writing the report", on_terminal=True) as heartbeat:
+            seen, images = seen_batch(run, train), dataset.test.images
+            about = {"predictions": predictions, "images": images, "seen": seen}
+            evaluation = write(Path(run.config.out), run=run, split="test", findings=findings, **about)
+            print(f"report   {run.config.out}/report.html", flush=True)
+            heartbeat.begin("drawing pictures for TensorBoard")
+            log_pictures(log, run, evaluation=evaluation, **about)
 
 
 def write(

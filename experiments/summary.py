@@ -25,9 +25,14 @@ class Options:
     """Which network, for which images, and how much of it."""
 
     model: str = flag("", "network", choices=tuple(models.names()), positional=True)
-    num_classes: int = flag(1000, "classes", least=1)
+    num_classes: int | None = flag(
+        None, "classes", least=1, unset="1000, or 10 for the stem cifar and the networks made for CIFAR-10"
+    )
     image_size: int | None = flag(
-        None, "pixels a side", least=1, unset="224, or 32 for the stem cifar; 299 inception_v3"
+        None,
+        "pixels a side",
+        least=1,
+        unset="224, or 32 for the stem cifar and the networks made for CIFAR-10; 299 inception_v3",
     )
     stem: str | None = flag(None, "first layers, where there is a choice", choices=models.STEMS, unset="the network's")
     precision: str = flag("f32", "of the computation", choices=tuple(PRECISIONS))
@@ -46,8 +51,9 @@ def main(argv: list[str] | None = None) -> int:
 
 def _print(argv: list[str]) -> None:
     options, _ = flags.parse(argv, Options(model=models.names()[0]), COMMAND, ABOUT)
+    num_classes = options.num_classes or (10 if _for_cifar(options) else 1000)
     model = models.create(
-        options.model, num_classes=options.num_classes, stem=options.stem, dtype=PRECISIONS[options.precision]
+        options.model, num_classes=num_classes, stem=options.stem, dtype=PRECISIONS[options.precision]
     )
     size = options.image_size or _usual_size(options)
     found = layers(model, (size, size, 3))
@@ -67,9 +73,7 @@ def _print(argv: list[str]) -> None:
     for layer in shown:
         table.add_row(*_cells(layer))
     console = Console(width=None if sys.stdout.isatty() else WIDTH, highlight=False)
-    console.print(
-        f"{options.model}, {counted(options.num_classes, 'class', 'classes')}, one image of {size} x {size} pixels"
-    )
+    console.print(f"{options.model}, {counted(num_classes, 'class', 'classes')}, one image of {size} x {size} pixels")
     console.print(table)
     console.print(
         f"{whole.parameters:,} parameters; {whole.multiply_adds / 1e9:.3f} billion multiply-adds an image, evaluated.\n"
@@ -80,9 +84,14 @@ def _print(argv: list[str]) -> None:
 
 def _usual_size(options: Options) -> int:
     """The pixels that the network is meant for."""
-    if options.stem == "cifar" or options.model in ("cifar_cnn", "quick_cnn", "speed_cnn", "speed_cnn_muon"):
+    if _for_cifar(options):
         return 32
     return 299 if options.model == "inception_v3" else 224
+
+
+def _for_cifar(options: Options) -> bool:
+    """Whether the network is meant for CIFAR-10."""
+    return options.stem == "cifar" or options.model in ("cifar_cnn", "quick_cnn", "speed_cnn", "speed_cnn_muon")
 
 
 def _cells(layer: Layer) -> tuple[str, ...]:

@@ -2,6 +2,7 @@
 
 import signal
 import sys
+from collections.abc import Callable
 from functools import partial
 from typing import Any
 
@@ -22,6 +23,7 @@ from experiments.benchmark import (
 )
 from experiments.benchmark.options import Options
 from experiments.benchmark.process import BenchmarkError
+from jaxdl.report.heartbeat import Heartbeat
 
 COMMAND = "experiments.benchmark"
 ABOUT = (
@@ -66,10 +68,14 @@ def _timed(options: Options, model: str) -> dict[str, Any]:
     """The figures of one network, of the input, or of the starts."""
     tasks, starts = options.tasks(model), options.subject == "start"
     turns = options.rounds * len(start.STARTS) if starts else (options.rounds + 1) * len(tasks)
-    with tqdm(total=turns, unit="turn", leave=False, disable=None, file=sys.stderr) as bar:
+    with (
+        tqdm(total=turns, unit="turn", leave=False, disable=None, file=sys.stderr) as bar,
+        Heartbeat("starting", stream=sys.stderr) as heartbeat,
+    ):
 
         def on_turn(who: str, doing: str) -> None:
             bar.set_description(" ".join(filter(None, (model, who, doing))))
+            heartbeat.begin(" ".join(filter(None, (model, who, doing))))
             bar.update(bar.n < bar.total)
 
         if starts:
@@ -82,9 +88,13 @@ def _by_layer(options: Options, model: str, console: Console) -> dict[str, Any]:
     """The figures of one network's layers, printed."""
     from experiments.benchmark.layers import measured, of_step, to_read  # with which comes jax, in no other subject
 
-    with tqdm(unit="part", leave=False, disable=None, file=sys.stderr) as bar:
+    with (
+        tqdm(unit="part", leave=False, disable=None, file=sys.stderr) as bar,
+        Heartbeat(f"{model} compiling", stream=sys.stderr) as heartbeat,
+    ):
 
         def on_part(doing: str, parts: int) -> None:
+            heartbeat.begin(f"{model} {doing}")
             bar.update(bar.total is not None)
             bar.total = parts
             bar.set_description(f"{model} {doing}")
@@ -99,14 +109,20 @@ def _by_layer(options: Options, model: str, console: Console) -> dict[str, Any]:
 def _learned(options: Options, console: Console) -> dict[str, Any]:
     """The figures of the contestants that learn, of which each evaluation is told as it comes."""
     console.print()
-    contest = accuracy.run(
-        options.tasks(""),
-        seeds=options.seeds,
-        target=options.target,
-        budget=options.budget,
-        on_evaluation=partial(learning_table.print_evaluation, console),
-        on_end=partial(learning_table.print_end, console),
-    )
+    with Heartbeat("training to the next evaluation", stream=sys.stderr) as heartbeat:
+
+        def told(line: Callable[..., None], *about: Any) -> None:
+            line(console, *about)
+            heartbeat.spoke()
+
+        contest = accuracy.run(
+            options.tasks(""),
+            seeds=options.seeds,
+            target=options.target,
+            budget=options.budget,
+            on_evaluation=partial(told, learning_table.print_evaluation),
+            on_end=partial(told, learning_table.print_end),
+        )
     return learning_record.of_contest(options, contest)
 
 

@@ -31,17 +31,19 @@ from jaxdl.checkpoint import Checkpoints
 from jaxdl.data import pipeline
 from jaxdl.errors import UserError
 from jaxdl.metrics import Mean
+from jaxdl.report.heartbeat import Heartbeat
 from jaxdl.report.runlog import RunLog
 from jaxdl.train import parallel
 from jaxdl.train.interrupt import Interrupted, Interruptible, leave
 from jaxdl.train.members import runs_one_by_one
 from jaxdl.train.state import TrainState, parameter_count
+from jaxdl.wording import counted
 
 COMMAND = "experiments.sweep"
 EVAL_BATCH = 500
 
 
-def run(asked: Asked, interrupt: Interruptible) -> int:
+def run(asked: Asked, interrupt: Interruptible, heartbeat: Heartbeat) -> int:
     """One sweep from data to table; returns the exit status."""
     # ---- data ------------------------------------------------------------------------------------------------------
     config, grid, ensemble, given = asked
@@ -68,6 +70,7 @@ def run(asked: Asked, interrupt: Interruptible) -> int:
     one = {name: value for name, value in grid.members[0].items() if name != "seed"}
     optimizer = optimizer_of_member(config, one, steps_per_epoch)  # whose state knows of no numbers
     check_fits(config, model, optimizer, dataset, members=len(grid))
+    heartbeat.begin("drawing the first parameters")
     data = SweepData(dataset, grid, config)
     states = first_states(config, model, optimizer, grid, dataset, data)
     numbers = member_numbers(grid, data)
@@ -78,13 +81,14 @@ def run(asked: Asked, interrupt: Interruptible) -> int:
     def validate(states: TrainState) -> dict[str, np.ndarray] | None:
         size = min(at_once, data.val_examples)
         totals: dict[str, np.ndarray] = {}
-        for index in _bar(pipeline.eval_steps(data.val_examples, size), "validating"):
-            if interrupt.requested:
-                return None
-            rows, mask = data.val_batch(index, batch_size=size)
-            means: dict[str, Mean] = jax.device_get(compiled.validate(states, numbers, data.device, rows, mask))
-            for name, mean in means.items():
-                totals[name] = totals.get(name, 0) + np.stack([mean.total, mean.count]).astype(np.float64)
+        with heartbeat.during("validating"):
+            for index in _bar(pipeline.eval_steps(data.val_examples, size), "validating"):
+                if interrupt.requested:
+                    return None
+                rows, mask = data.val_batch(index, batch_size=size)
+                means: dict[str, Mean] = jax.device_get(compiled.validate(states, numbers, data.device, rows, mask))
+                for name, mean in means.items():
+                    totals[name] = totals.get(name, 0) + np.stack([mean.total, mean.count]).astype(np.float64)
         return {name: total / count for name, (total, count) in totals.items()}
 
     # ---- the sweep's folder ----------------------------------------------------------------------------------------
@@ -124,7 +128,9 @@ def run(asked: Asked, interrupt: Interruptible) -> int:
                 progress.record(record)
 
             with (
-                Progress(grid, step=int(states.step[0]), steps=steps, steps_per_epoch=steps_per_epoch) as progress,
+                Progress(
+                    grid, heartbeat, step=int(states.step[0]), steps=steps, steps_per_epoch=steps_per_epoch
+                ) as progress,
                 interrupt.deferred(),
             ):
                 states = train(
@@ -155,6 +161,7 @@ def run(asked: Asked, interrupt: Interruptible) -> int:
                 return Interrupted(interrupt.requested).status
 
             # ---- the test split, once --------------------------------------------------------------------------
+            heartbeat.begin(f"testing on {counted(len(dataset.test), 'image')}", told=True)
             alive = np.array([place is None for place in history.diverged])
             sums = result.PredictionSums(grid, alive=alive, ensemble=ensemble)
             size, test = min(at_once, len(dataset.test)), on_device(dataset.test)
@@ -166,6 +173,7 @@ def run(asked: Asked, interrupt: Interruptible) -> int:
             except Interrupted as interrupted:
                 print(f"Stopped during the test; all training is saved. Finish with:\n  {resume_command}")
                 return interrupted.status
+        heartbeat.begin("writing the figures")
         tested = sums.result()
         rows = result.rows_of(grid, history, tested)
 
@@ -204,10 +212,10 @@ def main(argv: list[str] | None = None) -> int:
     host_memory.keep_freed()
     with terminal.steady(terminal.say_lost):
         try:
-            with Interruptible() as interrupt:
+            with Interruptible() as interrupt, Heartbeat("reading the data") as heartbeat:
                 asked = parse(sys.argv[1:] if argv is None else argv, RECIPES, COMMAND)
                 compilation_cache.use()
-                return run(asked, interrupt)
+                return run(asked, interrupt, heartbeat)
         except UserError as error:
             print(f"error: {flags.in_flags(str(error), Config)}", file=sys.stderr)
             return 2

@@ -1,6 +1,7 @@
 """What a person sees of a sweep: what it trains, a bar on a terminal, a line an epoch everywhere, and its end."""
 
 import sys
+import time
 from pathlib import Path
 
 import numpy as np
@@ -12,23 +13,35 @@ from experiments.sweep.grid import Grid
 from experiments.sweep.history import History
 from jaxdl.data.dataset import Dataset
 from jaxdl.report.console import steps_bar
+from jaxdl.report.heartbeat import Heartbeat
 from jaxdl.train.members import runs_one_by_one
 from jaxdl.wording import counted
 
 
 class Progress:
-    """From ``step`` to ``steps``; a context."""
+    """From ``step`` to ``steps``; a context. heartbeat: the sweep's, which speaks where there is no bar."""
 
-    def __init__(self, grid: Grid, *, step: int, steps: int, steps_per_epoch: int):
+    def __init__(self, grid: Grid, heartbeat: Heartbeat, *, step: int, steps: int, steps_per_epoch: int):
         self._grid, self._epochs = grid, steps / steps_per_epoch
+        self._first, self._steps, self._began = step, steps, time.monotonic()
+        self._heartbeat = heartbeat
+        heartbeat.begin(f"compiling the update of {counted(len(grid), 'member')}", told=True)
         self._bar = steps_bar(step, steps)
 
     def steps(self, step: int, history: History) -> None:
-        """Moves the bar to ``step``."""
+        """Moves the bar to ``step``; without a bar, a line when there has been none for a while."""
         lost = sum(place is not None for place in history.diverged)
         said = f", {lost} diverged" if lost else ""
         self._bar.set_postfix_str(f"{history.images_per_second:,.0f} images/s{said}", refresh=False)
         self._bar.update(step - self._bar.n)
+        if self._heartbeat.due:
+            left = (self._steps - step) * (time.monotonic() - self._began) / max(step - self._first, 1)
+            self._heartbeat.say(
+                f"step {step}/{self._steps}  median train loss {_median(history.means('loss'), '.4f')}{said}"
+                f"  {history.images_per_second:,.0f} images/s"
+                f"  {tqdm.format_interval(left)} left"
+            )
+        self._heartbeat.begin(f"at step {step}/{self._steps}")
 
     def record(self, record: dict) -> None:
         """A line for each epoch: the median of the members that have not diverged, and the best of them."""
@@ -48,6 +61,7 @@ class Progress:
             file=sys.stdout,
         )
         sys.stdout.flush()
+        self._heartbeat.spoke()
 
     def __enter__(self) -> "Progress":
         return self

@@ -5,10 +5,10 @@ import time
 
 from tqdm import tqdm
 
+from jaxdl.report.heartbeat import Heartbeat
 from jaxdl.train.loop import History
 from jaxdl.wording import counted
 
-LONGEST_SILENCE = 20.0  # seconds between two plain lines
 BAR = "{percentage:3.0f}%|{bar}| {n_fmt}/{total_fmt} steps, {elapsed}, {remaining} left{postfix}"
 
 
@@ -30,7 +30,8 @@ class Console:
 
     def __init__(self, *, step: int, steps: int, steps_per_epoch: int):
         self._first, self._steps = step, steps
-        self._began = self._spoke = time.monotonic()
+        self._began = time.monotonic()
+        self._heartbeat = Heartbeat("compiling the first update")
         self._epochs = steps / steps_per_epoch
         self._bar = steps_bar(step, steps)
 
@@ -42,26 +43,24 @@ class Console:
             text = f"loss {means['loss']:.3f}, accuracy {means['accuracy']:.1%}, {speed}"
             self._bar.set_postfix_str(text, refresh=False)
             self._bar.update(step - self._bar.n)
-        elif time.monotonic() - self._spoke > LONGEST_SILENCE:
+        elif self._heartbeat.due:
             self._plain_line(step, means, history.images_per_second)
+        self._heartbeat.begin(f"at step {step}/{self._steps}")
 
     def record(self, record: dict) -> None:
         """A line for each epoch; for each step record too where there is no bar."""
         if record["kind"] == "epoch":
             self._bar.write(self._epoch_line(record), file=sys.stdout)
-            self._spoke = time.monotonic()
+            self._heartbeat.spoke()
         elif record["kind"] == "step" and self._bar.disable:
             self._plain_line(record["step"], record, record["images_per_second"])
 
     def _plain_line(self, step: int, means: dict, images_per_second: float) -> None:
-        now = time.monotonic()
-        left = (self._steps - step) * (now - self._began) / max(step - self._first, 1)
-        print(
-            f"  step {step}/{self._steps}  loss {means['loss']:.4f}  accuracy {means['accuracy']:.2%}"
-            f"  {images_per_second:,.0f} images/s  {tqdm.format_interval(left)} left",
-            flush=True,
+        left = (self._steps - step) * (time.monotonic() - self._began) / max(step - self._first, 1)
+        self._heartbeat.say(
+            f"step {step}/{self._steps}  loss {means['loss']:.4f}  accuracy {means['accuracy']:.2%}"
+            f"  {images_per_second:,.0f} images/s  {tqdm.format_interval(left)} left"
         )
-        self._spoke = now
 
     def _epoch_line(self, record: dict) -> str:
         line = (
@@ -79,7 +78,9 @@ class Console:
         self._bar.close()
 
     def __enter__(self) -> "Console":
+        self._heartbeat.__enter__()
         return self
 
-    def __exit__(self, *_) -> None:
+    def __exit__(self, *reason) -> None:
+        self._heartbeat.__exit__(*reason)
         self.close()

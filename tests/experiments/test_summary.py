@@ -17,6 +17,22 @@ def test_the_table_has_every_layer_and_the_totals(capsys):
     assert "145,578 parameters; 0.012 billion" in out
 
 
+@pytest.mark.parametrize(
+    ("argv", "says"),
+    [
+        (["quick_cnn"], "quick_cnn, 10 classes, one image of 32 x 32"),
+        (["speed_cnn_muon"], "speed_cnn_muon, 10 classes, one image of 32 x 32"),
+        (["resnet18", "--stem", "cifar"], "resnet18, 10 classes, one image of 32 x 32"),
+        (["resnet18"], "resnet18, 1,000 classes, one image of 224 x 224"),
+        (["cifar_cnn", "--num-classes", "100"], "cifar_cnn, 100 classes, one image of 32 x 32"),
+        (["quick_cnn", "--num-classes", "1"], "quick_cnn, 1 class, "),
+    ],
+)
+def test_classes_and_pixels_are_those_that_the_network_is_made_for(argv, says, capsys):
+    assert main(argv) == 0
+    assert says in capsys.readouterr().out
+
+
 def test_depth_sums_stages_and_sizes_are_the_networks_own(capsys):
     assert main(["inception_v3", "--depth", "1"]) == 0
     out = capsys.readouterr().out

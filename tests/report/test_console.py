@@ -1,7 +1,7 @@
 import pytest
 
 from jaxdl.metrics import Totals
-from jaxdl.report import console
+from jaxdl.report import console, heartbeat
 from jaxdl.train.loop import History
 
 HISTORY = History(window=Totals(loss=[3.0, 2.0], accuracy=[1.0, 2.0]), timed_images=600, timed_seconds=2.0)
@@ -29,7 +29,7 @@ def test_plain_lines_tell_steps_and_epochs(plain, capsys):
 
 
 def test_slow_steps_do_not_keep_silent(plain, capsys, monkeypatch):
-    monkeypatch.setattr(console, "LONGEST_SILENCE", -1.0)
+    monkeypatch.setattr(heartbeat, "LONGEST_SILENCE", 0.0)
     plain.step(3, HISTORY)
     assert capsys.readouterr().out.startswith("  step 3/100  loss 1.5000  accuracy 50.00%  300 images/s")
 
