@@ -23,6 +23,7 @@ from jaxdl import disk
 from jaxdl.data.dataset import Dataset
 from jaxdl.data.pictures import MOST_SIDE
 from jaxdl.errors import UserError
+from jaxdl.wording import printable
 
 try:
     import fcntl
@@ -55,7 +56,14 @@ def about(dataset: Dataset) -> dict:
 
 
 def refuse_existing(config: Config) -> None:
-    """Raises UserError if ``--out`` is there already: nothing is ever overwritten."""
+    """Raises UserError if ``--out`` is there already: nothing is ever overwritten; and where no checkpoint can be."""
+    try:
+        str(Path(config.out or "runs").resolve()).encode()
+    except UnicodeEncodeError:  # a byte of its name that is no UTF-8: the files' writer takes no other
+        place = printable(str(Path(config.out or "runs").resolve()))
+        raise UserError(
+            f"checkpoints cannot be written to {place}: its name is no UTF-8. Name another with --out."
+        ) from None
     if config.out and Path(config.out).exists():
         raise UserError(f"--out {config.out} exists. Name another folder, or add --resume to continue the run in it.")
 

@@ -62,10 +62,11 @@ def test_mistakes_end_with_status_2_and_leave_nothing(tmp_path, capsys, picture_
         "--val-size must be": ["--dataset", "digits", "--val-size", "1436"],
         str(broken): ["--dataset", "folder", "--data-dir", str(picture_folder)],
     }
+    cases["caf\\xe9: its name is no UTF-8"] = ["--dataset", "digits", "--out", f"{tmp_path}/caf\udce9"]
     (tmp_path / "empty").mkdir()
     broken.write_bytes(broken.read_bytes()[:100])
     for says, flags in cases.items():
-        assert main([*flags, "--out", out]) == 2
+        assert main([*flags, *([] if "--out" in flags else ["--out", out])]) == 2
         error = capsys.readouterr().err
         assert says in error
         assert error.startswith("error: ")
