@@ -1,7 +1,10 @@
+from functools import partial
+
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from flax.errors import InvalidRngError
 
 from jaxdl import losses, models
 from jaxdl.errors import UserError
@@ -137,3 +140,17 @@ def course_params(reference):
         "Dense_0": {"kernel": hidden, "bias": arrays["7.bias"]},
         "Dense_1": {"kernel": arrays["8.weight"].T, "bias": arrays["8.bias"]},
     }
+
+
+@pytest.mark.parametrize("name", ["alexnet", "mobilenet_v2", "mobilenet_v3_small", "squeezenet1_0", "vgg11"])
+def test_a_network_with_dropout_lets_one_choose_its_share(name):
+    images = jax.ShapeDtypeStruct((2, 64, 64, 3), jnp.float32)
+
+    def train(**fields):
+        model = models.create(name, **fields)
+        variables = jax.eval_shape(partial(model.init, train=False), jax.random.key(0), images)
+        return jax.eval_shape(partial(model.apply, train=True, mutable=["batch_stats"]), variables, images)
+
+    train(dropout=0.0)
+    with pytest.raises(InvalidRngError):
+        train()
