@@ -75,7 +75,7 @@ def test_a_batch_is_learned_when_its_loss_is_a_tenth_of_a_guess():
     assert "25% are learned after 200 updates" in check.said
 
 
-@pytest.mark.parametrize(("last", "fine"), [(2.248, True), (2.31, False), (math.nan, False)])
+@pytest.mark.parametrize(("last", "fine"), [(1.7, True), (2.248, False), (2.31, False), (math.nan, False)])
 def test_what_is_not_frozen_need_only_lower_the_loss(last, fine):
     check = checks.one_batch(last, 0.12, images=32, updates=200, classes=10, frozen_from=2.303)
     assert check.fine is fine
