@@ -33,6 +33,7 @@ from jaxdl.errors import UserError
 from jaxdl.processes import from_first
 from jaxdl.report.console import Console
 from jaxdl.report.evaluation import Predictions
+from jaxdl.report.heartbeat import Heartbeat
 from jaxdl.report.layers import grouped, layers
 from jaxdl.report.runlog import NoLog, RunLog
 from jaxdl.train import parallel
@@ -43,6 +44,7 @@ from jaxdl.train.loop import History, NotFiniteError, evaluate, fit, predict
 from jaxdl.train.state import TrainState, create_state, parameter_count
 from jaxdl.train.step import make_gradient_step, make_train_step
 from jaxdl.variables import depth_of
+from jaxdl.wording import counted
 
 COMMAND = "experiments.cifar"
 EVAL_BATCH = 500
@@ -60,12 +62,14 @@ def run(config: Config, given: frozenset[str], interrupt: Interruptible) -> int:
     saved = False
     if config.resume:
         saved = from_first(bool(Checkpoints(f"{config.out}/checkpoints").steps))  # else it was stopped before that
-        dataset = load(config)
+        with Heartbeat("reading the data"):
+            dataset = load(config)
         run_folder.check_same_data(record, dataset)
     else:
         cluster.on_first(lambda: run_folder.refuse_existing(config))
         config = dataclasses.replace(config, stream=streams(config))  # for good, on whatever machine it is resumed
-        dataset = load(config)
+        with Heartbeat("reading the data"):
+            dataset = load(config)
         config = adapt(config, dataset, given)
         config = fitted_to_weights(config, dataset, given)
     train, val = train_val_split(dataset.train, val_size=config.val_size, seed=config.seed, classes=dataset.classes)
@@ -87,7 +91,8 @@ def run(config: Config, given: frozenset[str], interrupt: Interruptible) -> int:
         variables, anew = start_from(weights, model, jax.random.fold_in(key, 1), sample[:1])
         print(f"weights  {weights}" + (f"; {', '.join(anew)} for other classes: starts anew" if anew else ""))
     freeze = frozen_patterns(config.freeze, model, sample[:1])
-    state = devices.make(partial(create_state, model, optimizer, key, sample, variables=variables, freeze=freeze))
+    with Heartbeat("making the network"):
+        state = devices.make(partial(create_state, model, optimizer, key, sample, variables=variables, freeze=freeze))
     depth = depth_of({"params": state.params}, most=GROUPS)
     groups = [group.name for group in grouped(layers(model, sample.shape[1:]), depth) if group.name]
 
@@ -227,12 +232,13 @@ def run(config: Config, given: frozenset[str], interrupt: Interruptible) -> int:
                 return Interrupted(interrupt.requested or signal.SIGTERM).status
 
             if step < steps:
-                print(f"no better validation accuracy in {config.patience} epochs: stopped at step {step:,}")
+                patience = counted(config.patience, "epoch")
+                print(f"no better validation accuracy in {patience}: stopped at step {step:,}")
 
             # ---- the test split, once --------------------------------------------------------------------------
-            print(f"testing on {len(dataset.test):,} images", flush=True)
+            print(f"testing on {counted(len(dataset.test), 'image')}", flush=True)
             try:
-                with batches_of(dataset.test, "testing") as batches:
+                with Heartbeat("testing"), batches_of(dataset.test, "testing") as batches:
                     logits = predict(predict_step, evaluated(state), batches, examples=len(dataset.test))
             except Interrupted as interrupted:
                 print(f"Stopped during the test; all training is saved. Finish with:\n  {resume_command}")
@@ -310,11 +316,12 @@ def _print_header(
     trained = f", {left:,} of them trained" if left < total else ""
     print(
         f"device   {described(devices)}\n"
-        f"dataset  {dataset.name}: {train:,} images to train, {val:,} to validate, {len(dataset.test):,} to test\n"
+        f"dataset  {dataset.name}: {counted(train, 'image')} to train, {val:,} to validate, "
+        f"{len(dataset.test):,} to test\n"
         f"pixels   {dataset.source}\n"
         f"model    {config.model}, {total:,} parameters{trained}, {config.precision}\n"
         f"recipe   {config.recipe}: {config.optimizer}, learning rate {config.lr:g} ({config.schedule}), "
-        f"batch {config.batch_size}, {config.epochs} epochs, seed {config.seed}; {steps:,} steps\n"
+        f"batch {config.batch_size}, {counted(config.epochs, 'epoch')}, seed {config.seed}; {counted(steps, 'step')}\n"
         f"out      {config.out}",
         flush=True,
     )
@@ -322,8 +329,8 @@ def _print_header(
 
 def _print_result(summary: dict, out: str) -> None:
     print(
-        f"test accuracy {summary['test_accuracy']:.2%} on {summary['test_examples']:,} images of {summary['dataset']}, "
-        f"loss {summary['test_loss']:.4f}, after {summary['train_seconds']:.0f} s of training\n"
+        f"test accuracy {summary['test_accuracy']:.2%} on {counted(summary['test_examples'], 'image')} of "
+        f"{summary['dataset']}, loss {summary['test_loss']:.4f}, after {summary['train_seconds']:.0f} s of training\n"
         f"figures  {out}/summary.json\n"
         f"curves   tensorboard --logdir {shlex.quote(out)}",
         flush=True,

@@ -27,7 +27,7 @@ from jaxdl.data import picture_files
 from jaxdl.data.pictures import SUFFIXES, open_picture
 from jaxdl.data.prefetch import Prefetch
 from jaxdl.errors import UserError
-from jaxdl.wording import printable
+from jaxdl.wording import counted, printable
 
 COMMAND = "experiments.predict"
 ABOUT = (
@@ -218,7 +218,9 @@ def _show_table(console: Console, answers: list[Answer]) -> None:
     console.print(table)
     counts = Counter(answer.best[0][0] for answer in answers).most_common()
     console.print(
-        Text(f"{len(answers):,} pictures: {', '.join(f'{count:,} {printable(name)}' for name, count in counts)}")
+        Text(
+            f"{counted(len(answers), 'picture')}: {', '.join(f'{count:,} {printable(name)}' for name, count in counts)}"
+        )
     )
 
 

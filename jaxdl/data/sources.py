@@ -16,7 +16,7 @@ from jaxdl.data import cache, folder
 from jaxdl.data.dataset import Dataset, Split, fingerprint_of, train_val_split
 from jaxdl.data.streaming import Pictures
 from jaxdl.errors import UserError, unknown
-from jaxdl.wording import printable
+from jaxdl.wording import brief, printable
 
 NAMES = ("auto", "cifar10", "digits", "folder")
 CIFAR10_CLASSES = ("airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck")
@@ -179,7 +179,7 @@ def _download(root: Path, *, offline: bool) -> None:
     try:
         tfds.builder("cifar10", data_dir=root).download_and_prepare()
     except Exception as error:  # TFDS raises whatever its many layers do
-        raise UnavailableError(f"the download of CIFAR-10 into {root} failed ({_brief(error)}). {ways}") from error
+        raise UnavailableError(f"the download of CIFAR-10 into {root} failed ({_said(error)}). {ways}") from error
 
 
 def _answers(url: str, patience: float) -> bool:
@@ -230,11 +230,11 @@ def _decode(prepared: Path, progress: bool) -> tuple[dict[str, np.ndarray], dict
             stored |= {f"{split}_images": images, f"{split}_labels": labels}
     except Exception as error:  # TensorFlow's own error classes, whose import is the point of not naming them
         raise UserError(
-            f"the prepared CIFAR-10 in {prepared} cannot be read ({_brief(error)}). "
+            f"the prepared CIFAR-10 in {prepared} cannot be read ({_said(error)}). "
             "Remove it, or name another --data-dir."
         ) from error
     return stored, {"fingerprint": fingerprint_of(stored)}
 
 
-def _brief(error: Exception) -> str:
-    return f"{type(error).__name__}: {str(error).splitlines()[0][:120] if str(error) else 'no message'}"
+def _said(error: Exception) -> str:
+    return f"{type(error).__name__}: {brief(error)}"
