@@ -115,9 +115,9 @@ OPCODES: dict[bytes, Callable[[Machine], Any]] = {
     b"d": _dictionary,
     b"s": lambda m: m.set_items([m.pop(), m.pop()][::-1]),
     b"u": lambda m: m.set_items(m.since_mark()),
-    b"\x8f": lambda m: m.push(set()),
+    b"\x8f": lambda m: m.make_set([]),
     b"\x90": lambda m: m.add(m.since_mark()),
-    b"\x91": lambda m: m.push(set(map(names.key, m.since_mark()))),
+    b"\x91": lambda m: m.make_set(m.since_mark()),
     # memory
     b"p": lambda m: m.put(m.decimal(int)),
     b"q": lambda m: m.put(m.number(1)),

@@ -12,7 +12,8 @@ from jaxdl.transfer.tensor import Tensor
 MOST_MARKS = 1000  # containers begun and not ended
 # Opcodes of all pickles of a file, and what calls cost beyond theirs. A million take 2 s and 300 MB.
 MOST_STEPS = 1_000_000
-CALL = 2  # steps beyond the opcode's own, for a name and for what is made by it; a tensor's dimensions are one each
+# Steps beyond the opcode's own for a set, a storage, a name and what is made by it; a tensor's dimensions are one each.
+CALL = 2
 MOST_NUMBER = 4000  # digits of a number in decimal
 _NOTHING = object()
 
@@ -103,6 +104,7 @@ class Machine:
     def persist(self) -> None:
         if self.persistent is None:
             raise FileError("its pickle names a storage where none can be")
+        self.spend(CALL)
         self.push(self.persistent(self.pop()))
 
     def make_global(self, module: str, name: str) -> None:
@@ -148,6 +150,10 @@ class Machine:
     def append(self, values: list[Any]) -> None:
         target = self.top(list, Record)
         (target.entries if isinstance(target, Record) else target).extend(values)
+
+    def make_set(self, values: list[Any]) -> None:
+        self.spend(CALL)
+        self.push(set(map(names.key, values)))
 
     def add(self, values: list[Any]) -> None:
         self.top(set).update(map(names.key, values))

@@ -19,6 +19,7 @@ from jaxdl.transfer.mapping import aligned, mapped
 MOST_HEADER = 10_000_000  # bytes; the format allows ten times that, of which JSON alone could make 3 GB of objects
 MOST_NAMES = 100_000
 MOST_LETTERS = 1000  # of a name
+MOST_CONTAINERS = 1_000_000  # braces and brackets in a header, of which an array has three; in its texts too
 HEAD = 9  # bytes that tell the format: the header's length, and its first brace
 DTYPES = {
     "BOOL": np.dtype(np.bool_),
@@ -89,10 +90,16 @@ def write(path: str | Path, arrays: Mapping[str, np.ndarray], metadata: Mapping[
         begin += arrays[name].nbytes
     text = json.dumps(header, separators=(",", ":")).encode()
     text += b" " * (-len(text) % 8)
-    if len(text) > MOST_HEADER or len(arrays) > MOST_NAMES or len(max(arrays, key=len, default="")) > MOST_LETTERS:
+    longest = len(max(arrays, key=len, default=""))
+    if (
+        len(text) > MOST_HEADER
+        or _containers(text) > MOST_CONTAINERS
+        or len(arrays) > MOST_NAMES
+        or longest > MOST_LETTERS
+    ):
         raise UserError(
             f"cannot write {path}: nothing reads more than {MOST_NAMES:,} names, names of more than {MOST_LETTERS:,} "
-            f"letters, or more than {MOST_HEADER:,} bytes of names and metadata."
+            f"letters, or more than {MOST_HEADER:,} bytes of names and metadata, {MOST_CONTAINERS:,} of them brackets."
         )
     part = path.with_name(f"{path.name}.part")
     with part.open("wb") as file:
@@ -117,8 +124,11 @@ def _split(data: memoryview) -> tuple[dict[str, dict], memoryview]:
         raise FileError(f"is cut short or no safetensors file: its header claims {length:,} bytes")
     if length > MOST_HEADER:
         raise FileError(f"its header has {length:,} bytes, more than {MOST_HEADER:,}")
+    text = bytes(data[8 : 8 + length])
+    if _containers(text) > MOST_CONTAINERS:
+        raise FileError(f"its header has more than {MOST_CONTAINERS:,} objects and lists")
     try:
-        header = json.loads(bytes(data[8 : 8 + length]).decode(), object_pairs_hook=_unique)
+        header = json.loads(text.decode(), object_pairs_hook=_unique)
     except (RecursionError, ValueError) as error:
         raise FileError(f"its header is not the JSON of a safetensors file ({shown(error)})") from None
     if not isinstance(header, dict):
@@ -136,6 +146,10 @@ def _split(data: memoryview) -> tuple[dict[str, dict], memoryview]:
         if not _sizes(entry["shape"]) or not _sizes(entry["data_offsets"]) or len(entry["data_offsets"]) != 2:
             raise FileError(f"{shown(name)} has a shape or data_offsets that are no list of sizes")
     return header, data[8 + length :]
+
+
+def _containers(text: bytes) -> int:
+    return text.count(b"{") + text.count(b"[")
 
 
 def _unique(pairs: list[tuple[str, object]]) -> dict[str, object]:

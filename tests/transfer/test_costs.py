@@ -94,6 +94,8 @@ LONG |= {"the largest negative"}
 HEADERS = {
     "dicts": lambda: '{"a":[' + "{}," * (HEADER // 3) + "{}]}",
     "lists": lambda: '{"a":[' + "[]," * (HEADER // 3) + "{}]}",
+    "as many dicts as may be": lambda: '{"a":[' + '{"":1},' * 990_000 + "{}]}",
+    "as many deep lists as may be": lambda: '{"a":[' + ("[" * 900 + "]" * 900 + ",") * 1100 + "1]}",
     "numbers": lambda: '{"a":[' + "1234," * (HEADER // 5) + "1]}",
     "digits": lambda: '{"a":[' + ("9" * 4200 + ",") * (HEADER // 4201) + "1]}",
     "names": lambda: "{" + ",".join(f'"{index:06x}":1' for index in range(HEADER // 11)) + "}",
@@ -107,7 +109,7 @@ HEADERS = {
     "more than is read": lambda: '{"a":[' + "{}," * 33_000_000 + "{}]}",
 }
 
-LONG_HEADERS = {"dicts", "lists", "names", "deep dicts", "deep lists", "empty arrays"}
+LONG_HEADERS = {"names", "empty arrays", "as many dicts as may be", "as many deep lists as may be"}
 
 
 def write_pickle(path, pickled):

@@ -161,10 +161,10 @@ def test_array_that_the_format_lacks_is_not_written(arrays, tmp_path):
     assert not list(tmp_path.iterdir())
 
 
-@pytest.mark.parametrize("what", ["names", "letters", "metadata"])
+@pytest.mark.parametrize("what", ["names", "letters", "metadata", "brackets"])
 def test_file_that_would_not_be_read_is_not_written(what, tmp_path):
-    names = {"names": map(str, range(100_001)), "letters": ["a" * 1001], "metadata": ["a"]}[what]
-    metadata = {"notes": "a" * 10**7} if what == "metadata" else {}
+    names = {"names": map(str, range(100_001)), "letters": ["a" * 1001], "metadata": ["a"], "brackets": ["a"]}[what]
+    metadata = {"metadata": {"notes": "a" * 10**7}, "brackets": {"notes": "[" * 10**6}}.get(what)
     with pytest.raises(UserError, match="cannot write"):
         safetensors.write(tmp_path / "w", dict.fromkeys(names, np.zeros(0)), metadata)
     assert not list(tmp_path.iterdir())
