@@ -13,7 +13,6 @@ from experiments.finished_run import FinishedRun
 from jaxdl.data import augment, pipeline
 from jaxdl.data.dataset import Split
 from jaxdl.data.prefetch import Prefetch
-from jaxdl.report.heartbeat import Heartbeat
 from jaxdl.train import parallel
 from jaxdl.train.eval_step import make_predict_step
 from jaxdl.train.loop import predict
@@ -41,7 +40,6 @@ class Classifier:
         count = pipeline.eval_steps(len(images), size)
         batch_at = partial(pipeline.eval_batch, split, batch_size=size)
         with (
-            Heartbeat(doing, stream=sys.stderr),
             Prefetch(batch_at, start=0, stop=count, put=partial(self._devices.place, examples=size)) as placed,
             tqdm(
                 total=len(images),
