@@ -88,11 +88,9 @@ def torchvision_weights(
         raise unknown("torchvision model", name, FILES)
     file = FILES[name]
     url = f"{BASE}{file}"
-    own = places.cache("jaxdl", variable="JAXDL_CACHE") / "weights"
-    path = (own if folder is None else Path(os.path.expanduser(folder))) / file
+    path = (_folder() if folder is None else Path(os.path.expanduser(folder))) / file
     sha256_prefix = _sha256_prefix(name)
-    torch = places.cache("torch", variable="TORCH_HOME") / "hub" / "checkpoints"  # what ``torch.hub`` downloads into
-    for found in (path, torch / file):
+    for found in (path, _torch_folder() / file):
         with faults_of(found):
             if not found.is_file():
                 continue
@@ -109,6 +107,15 @@ def torchvision_weights(
     except DownloadError as problem:
         raise DownloadError(f"{problem}\nOr fetch {url} elsewhere and put it into {path.parent}.") from problem
     return path
+
+
+def _folder() -> Path:
+    return places.cache("jaxdl", variable="JAXDL_CACHE") / "weights"
+
+
+def _torch_folder() -> Path:
+    """What ``torch.hub`` downloads into."""
+    return places.cache("torch", variable="TORCH_HOME") / "hub" / "checkpoints"
 
 
 def _sha256_prefix(name: str) -> str:
