@@ -68,7 +68,8 @@ def fitted_to_weights(config: Config, dataset: Dataset, given: frozenset[str]) -
         stem = stems[0] if len(stems) == 1 else saved_stem or "imagenet"
         config = dataclasses.replace(config, stem=stem)
         if len(stems) > 1:
-            print(f"note     stem {stem}, as the weights' network has it; --stem for the other, which they fit too")
+            [other] = set(stems) - {stem}
+            print(f"note     stem {stem}, as the weights' network has it; they fit --stem {other} too")
     if config.transform_input is None and config.model in SYMMETRIC:
         config = dataclasses.replace(config, transform_input=is_published(path, config.model))
     if config.normalize and "normalize" not in given:

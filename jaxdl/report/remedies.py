@@ -63,6 +63,7 @@ RESIDUAL = ("densenet", "efficientnet", "mobilenet", "resnet", "resnext", "shuff
 ADAPTIVE = ("adagrad", "adam", "adamw", "adadelta", "nadam", "rmsprop", "lbfgs", "muon")  # size updates by themselves
 ADAM_RATE = 0.001  # Adam's usual learning rate: sgd's would blow it up
 REMEMBERED = 10  # an average of parameters is to remember at most one in so many of all updates
+FEW_UPDATES = 200  # in which a network may not have begun to learn
 FEWEST_BATCHES = 4  # of an epoch, for a batch of twice the size
 
 
@@ -226,6 +227,7 @@ BY_CASE: Mapping[str, tuple[Choice, ...]] = {
     ),
     "dead units": (LOWER, _warmup, _normalized, CLIP),
     "not converging": (
+        _where(lambda run: run.steps is not None and run.steps < FEW_UPDATES, _longer),
         CHECK,
         LOWER,
         _unless("normalize", True, "brings the inputs to mean 0 and variance 1"),

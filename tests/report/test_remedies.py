@@ -157,3 +157,13 @@ def test_remedies_never_repeat_a_flag_of_the_run_and_go_together_with_it(recipe,
             changed, names = parse([*flags.split()], {"quick": base}, "command")
             assert all(getattr(changed, name) != getattr(base, name) for name in names), flags
             optimizer_of(changed, schedule_of(changed, 100))
+
+
+def test_a_run_of_few_updates_that_has_learned_nothing_yet_is_told_to_go_on():
+    settings = dataclasses.asdict(RECIPES["course"])
+
+    def first(**of_run):
+        return remedies("not converging", Treated(settings=settings, epochs=30, still_falling=True, **of_run))[0].flags
+
+    assert first(steps=15) == "--epochs 60"
+    assert first(steps=15_000) == first() == "--check"

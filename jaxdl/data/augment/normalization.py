@@ -43,8 +43,8 @@ def normalize(images: jax.Array, mean: Sequence[float] = (0.0,), std: Sequence[f
     """
     if jnp.issubdtype(images.dtype, jnp.floating):
         raise UserError(
-            f"images must be uint8 in [0, 255], got {images.dtype}. For float images in [0, 1] there is standardize, "
-            "and compose in the place of pipeline; or multiply them by 255 and make them uint8."
+            f"images must be uint8 in [0, 255], got {images.dtype}. Networks take float images in [0, 1] as they are: "
+            "leave augment and prepare out, or compose them of plain(standardize, mean=..., std=...)."
         )
     mean, std = jnp.asarray(mean, jnp.float32), jnp.asarray(std, jnp.float32)
     scale = 1.0 / (255.0 * std)

@@ -45,7 +45,7 @@ def test_to_float_refuses_floats(floats):
 
 @pytest.mark.parametrize("of", [augment.normalize, lambda images: augment.pipeline()(jax.random.key(0), images)])
 def test_float_images_are_not_scaled_twice(floats, of):
-    with pytest.raises(UserError, match=r"images must be uint8 in \[0, 255\], got float32\. .* standardize"):
+    with pytest.raises(UserError, match=r"images must be uint8 in \[0, 255\], got float32\. .*standardize"):
         of(floats(1, 2, 2, 3))
 
 
