@@ -38,7 +38,8 @@ class Interruptible:
         return self
 
     def __exit__(self, *_) -> None:
-        sys.unraisablehook = self._hook
+        if sys.unraisablehook == self._swallowed:  # else one that was put before it meanwhile, which calls it
+            sys.unraisablehook = self._hook
         for number, handler in self._before.items():
             signal.signal(number, handler)
 

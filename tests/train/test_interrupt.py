@@ -39,3 +39,14 @@ def test_a_signal_that_python_swallows_is_raised_again():
     with Interruptible(), pytest.raises(Interrupted):
         drop()
     assert sys.unraisablehook is hook
+
+
+def test_a_hook_that_is_put_before_its_own_stays(monkeypatch):
+    monkeypatch.setattr(sys, "unraisablehook", lambda unraisable: None)
+    before = sys.unraisablehook
+    with Interruptible():
+        assert sys.unraisablehook is not before
+    assert sys.unraisablehook is before
+    with Interruptible():
+        mine = sys.unraisablehook = lambda unraisable: None
+    assert sys.unraisablehook is mine
