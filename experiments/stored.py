@@ -63,9 +63,9 @@ def fits(value: Any, kind: Any) -> bool:
     if kind is None or kind is types.NoneType:
         return value is None
     if kind is float:
-        return isinstance(value, int | float) and not isinstance(value, bool)
+        return isinstance(value, float) or fits(value, int)
     if kind is int:
-        return isinstance(value, int) and not isinstance(value, bool)
+        return isinstance(value, int) and not isinstance(value, bool) and abs(value) < 2**63
     if dataclasses.is_dataclass(kind):
         hints = typing.get_type_hints(kind)
         return isinstance(value, dict) and all(name in value and fits(value[name], hints[name]) for name in hints)

@@ -86,6 +86,8 @@ def listing(root: Path) -> Listing:
     for split, folder in folders.items():
         found[split], beside[split] = _split(folder)
     remarks = [remark for split, folder in folders.items() for remark in _left_out(folder.name, beside[split])]
+    for folder in folders.values():
+        remarks += _beside_classes(folder)
     tested = folders["test"].name
     if tested != "test":
         remarks.append(f"there is no test/: the test split is {tested}/")
@@ -188,11 +190,22 @@ def _split(folder: Path) -> tuple[list[_Class], dict[str, picture_files.Found]]:
             continue
         left_out[name] = found = picture_files.find(folder / name)
         if name not in pairs:
-            classes[printable(name)] = []
+            classes.setdefault(printable(name), [])
         for path in found.pictures:
             shown = _text_label(folder / _partner(name), path) if name in pairs else printable(name)
             classes.setdefault(shown, []).append(os.path.join(name, path))
     return [_Class(name, paths) for name, paths in classes.items()], left_out
+
+
+def _beside_classes(folder: Path) -> list[str]:
+    """A sentence on pictures that are in no class and on classes' links that lead nowhere, if there are any."""
+    with os.scandir(folder) as entries:
+        others = [entry for entry in entries if not entry.name.startswith(".") and not _is_folder(entry)]
+    loose = [entry.name for entry in others if entry.name.lower().endswith(SUFFIXES)]
+    dead = [entry.name for entry in others if entry.is_symlink() and not os.path.exists(entry.path)]
+    found = picture_files.Found([], {"pictures in no class": loose, picture_files.LINKS: dead})
+    said = picture_files.told([found])
+    return [f"left out of {folder.name}/: {said}"] if said else []
 
 
 def _refuse_empty(folder: Path, left_out: dict[str, picture_files.Found]) -> None:
@@ -220,7 +233,7 @@ def _text_label(folder: Path, picture: str) -> str:
     path = (folder / picture).with_suffix(".txt")
     try:
         with path.open("rb") as file:
-            text = file.read(4 * MOST_LETTERS + 1).decode("utf-8", "surrogateescape").strip()
+            text = file.read(4 * MOST_LETTERS + 1).decode("utf-8-sig", "surrogateescape").strip()
     except OSError as error:
         raise UserError(
             f"the class of a picture cannot be read from {printable(str(path))} ({error.strerror}). "

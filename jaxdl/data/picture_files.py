@@ -18,6 +18,7 @@ ONE = {
     FOLDERS: "folder that cannot be read",
     STRANGE: "picture's name that is no file",
     NO_SUFFIX: "file without a suffix",
+    "pictures in no class": "picture in no class",
 }
 NOT_COUNTED = ("thumbs.db", "desktop.ini")  # what systems leave, beside hidden files
 MOST_KINDS = 6  # that are named

@@ -190,7 +190,8 @@ def _overfitting(curves: Curves) -> Claim:
     rise = curves.val_loss[-1] / max(curves.val_loss[lowest], 1e-12) - 1
     if gap < GAP and not (rise > RISE and gap > GAP / 2):
         return None
-    wide = next(index for index in range(len(curves.epochs)) if all(each >= gap / 2 for each in curves.gaps[index:]))
+    apart = (index for index in range(len(curves.epochs)) if all(each >= gap / 2 for each in curves.gaps[index:]))
+    wide = next(apart, len(curves.epochs) - 1)  # of what is not finite none is
     since = curves.epochs[lowest] if rise > RISE else curves.epochs[wide]
     figures = [
         f"After epoch {curves.epochs[-1]:g}: {curves.train_accuracy[-1]:.1%} right in training, "

@@ -150,7 +150,7 @@ def _whole_lines(content: bytes) -> tuple[int, str]:
     for line in content.splitlines(keepends=True):
         try:
             record = json.loads(line)
-        except ValueError:
+        except (ValueError, RecursionError):
             break
         if not line.endswith(b"\n") or not isinstance(record, dict):
             break

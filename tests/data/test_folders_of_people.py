@@ -68,8 +68,9 @@ def test_what_is_left_out_is_counted_and_said(root):
     (cat / ".DS_Store").write_bytes(b"x")
     os.mkfifo(cat / "pipe.png")
     (root / "train" / "loop").symlink_to("loop")  # in the place of a class
-    count, [remark] = cats(root)
+    count, [remark, other] = cats(root)
     assert count == 3
+    assert other == "left out of train/: 1 link that leads nowhere"
     assert remark == (
         "left out of train/cat/: 7 links that lead nowhere, 1 picture's name that is no file, 1 .heic file, "
         "1 file without a suffix"
@@ -187,3 +188,15 @@ def test_a_folder_that_cannot_be_read_is_refused_where_pictures_are_predicted(tm
     found = picture_files.find(tmp_path)
     assert (found.pictures, found.refused) == (["a.png"], ["locked"])
     assert picture_files.told([found]) == "1 folder that cannot be read"
+
+
+def test_two_folders_of_one_class_are_both_read_and_what_is_beside_classes_is_said(root):
+    for split in ("train", "test"):
+        draw(root / split / "all_image" / "a.png")
+        text = root / split / "all_label" / "a.txt"
+        text.parent.mkdir()
+        text.write_text("\ufeffcat", encoding="utf-8")  # as an editor of Windows begins it
+    assert cats(root) == (4, ())
+    draw(root / "train" / "loose.png")
+    (root / "train" / "gone").symlink_to("nowhere")
+    assert cats(root) == (4, ("left out of train/: 1 link that leads nowhere, 1 picture in no class",))

@@ -68,6 +68,7 @@ RECORDS = {
     "a loss of nothing": b'{"kind": "step", "step": 1, "epoch": 1.0, "loss": null}\n',
     "half a validation": b'{"kind": "epoch", "step": 1, "epoch": 1, "train_loss": 1, "train_accuracy": 1, '
     b'"train_grad_norm": 1, "val_loss": 1}\n',
+    "an epoch beyond floats": b'{"kind": "step", "step": 1, "epoch": 1' + b"0" * 400 + b', "loss": 1}\n',
     "groups 5": b'{"kind": "run", "groups": 5}\n',
     "zeros": bytes(100) + b"\n",
 }
