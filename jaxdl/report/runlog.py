@@ -67,10 +67,12 @@ class RunLog:
     def write(self, record: dict) -> None:
         """Appends ``record``; its finite numbers also become TensorBoard scalars ``<kind>/<name>`` at its ``step``.
 
-        Without a ``kind`` they are called ``<name>``.
+        Without a ``kind`` they are called ``<name>``. Scalars of NumPy and JAX are the numbers that they hold.
         """
+        record = {name: value.item() if hasattr(value, "item") else value for name, value in record.items()}
+        line = json.dumps(record).encode() + b"\n"
         with self._writing():
-            self._file.write(json.dumps(record).encode() + b"\n")
+            self._file.write(line)
             self._file.flush()
         prefix = f"{record['kind']}/" if "kind" in record else ""
         for name, value in record.items():

@@ -1,5 +1,6 @@
 import json
 
+import numpy as np
 import pytest
 
 from jaxdl.errors import UserError
@@ -87,5 +88,6 @@ def test_its_folder_is_made_and_a_place_where_none_can_be_is_a_mistake(tmp_path)
 def test_a_record_without_a_kind_is_kept_and_its_curve_has_its_name_alone(tmp_path):
     with RunLog(tmp_path) as log:
         log.write({"step": 1, "loss": 0.5})
-    assert lines(tmp_path) == [{"step": 1, "loss": 0.5}]
-    assert scalars(tmp_path / "tensorboard") == {"loss": {1: 0.5}}
+        log.write({"step": np.int64(2), "loss": np.float32(0.25)})
+    assert lines(tmp_path) == [{"step": 1, "loss": 0.5}, {"step": 2, "loss": 0.25}]
+    assert scalars(tmp_path / "tensorboard") == {"loss": {1: 0.5, 2: 0.25}}
