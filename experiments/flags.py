@@ -128,7 +128,13 @@ def _read(field: dataclasses.Field, value: Any) -> Any:
     """The value of a flag from the parser's; ``--out=~/x`` is the user's to write, and no shell expands it."""
     if isinstance(value, list):
         return tuple(_read(field, each) for each in value)
-    return os.path.expanduser(value) if field.metadata["path"] else value
+    if not field.metadata["path"] or value is None:
+        return value
+    path = os.path.expanduser(value)
+    if path == value and value.startswith("~") and not os.path.lexists(value):
+        flag = flag_name(field.name)
+        raise UserError(f"{flag} {value}: no such home folder is known. Write the path out, or ./{value}.")
+    return path
 
 
 def _type(field: dataclasses.Field) -> type:

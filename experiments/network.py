@@ -135,6 +135,8 @@ def _fits(arrays: dict[str, np.ndarray], config: Config, stem: str, dataset: Dat
 
 def _resized(embedding: np.ndarray, model: VisionTransformer, variables: dict[str, Any], images: jax.Array) -> Any:
     """The embedding for as many patches as ``images`` have, if it is one of a square of patches."""
+    if embedding.shape[1] < 2:  # of no patch at all
+        return embedding
     side, patch = math.isqrt(embedding.shape[1] - 1), variables["params"]["conv_proj"]["kernel"].shape[0]
     size = images.shape[1] // patch, images.shape[2] // patch
     if embedding.shape[1] != 1 + side * side or size == (side, side):

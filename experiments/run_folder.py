@@ -130,8 +130,10 @@ def write_summary(out: str, summary: dict) -> None:
 
 def read(folder: str | None) -> dict:
     """The ``config.json`` of the run in that folder; raises UserError if there is none."""
-    if not folder:
+    if folder is None:
         raise UserError("--resume needs --out: the folder of the run to continue.")
+    if not folder:
+        raise UserError("the run's folder has an empty name. Name one, as runs/NAME.")
     path = Path(folder) / "config.json"
     try:
         record = stored.read(path, RECORD)

@@ -33,8 +33,8 @@ def cross_entropy(
     weight: float[classes], what each class counts for; already in the values returned. PyTorch's mean then divides by
     the sum of ``target_weights``.
     ignore_index: integer labels that are this one have loss 0; PyTorch's default is -100.
-    A label that is no class raises UserError where its value is known, and makes a NaN inside jit, at which the loop
-    stops.
+    A label that is no class, or no probability, raises UserError where its value is known. A class that is none makes a
+    NaN inside jit, at which the loop stops.
     """
     classes = logits.shape[-1]
     if not 0 <= label_smoothing <= 1:
@@ -42,7 +42,10 @@ def cross_entropy(
     weight = _weights(weight, classes)
     logits = logits.astype(jnp.float32)
     if jnp.issubdtype(labels.dtype, jnp.floating):
+        if labels.shape == logits.shape[:-1]:
+            raise UserError(f"labels are the classes' numbers and must be int32, got {labels.dtype}.")
         _check_shapes("labels", labels, logits)
+        _check_range("labels", labels, slack=1e-3)  # mixing rounds
         labels = labels.astype(jnp.float32)
         if label_smoothing:
             labels = (1.0 - label_smoothing) * labels + label_smoothing / classes
@@ -190,11 +193,11 @@ def _check_labels(labels: jax.Array, classes: int, ignore_index: int | None) -> 
         )
 
 
-def _check_range(name: str, given: jax.Array) -> None:
+def _check_range(name: str, given: jax.Array, *, slack: float = 0.0) -> None:
     if isinstance(given, jax.core.Tracer):
         return
     known = np.asarray(given)
-    wrong = known[~((known >= 0) & (known <= 1))]
+    wrong = known[~((known >= -slack) & (known <= 1 + slack))]
     if wrong.size:
         raise UserError(f"{name} must be from 0 to 1, got {wrong[0]}.")
 

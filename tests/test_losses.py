@@ -178,6 +178,15 @@ def test_a_label_that_is_no_class_is_refused_and_a_nan_inside_jit(label):
     [
         (lambda: losses.cross_entropy(jnp.zeros((2, 3)), jnp.zeros(3, int)), r"labels must have shape \(2,\)"),
         (lambda: losses.cross_entropy(jnp.zeros((2, 3)), jnp.zeros((2, 4))), r"labels must have shape \(2, 3\)"),
+        (lambda: losses.cross_entropy(jnp.zeros((2, 3)), jnp.zeros(2)), "labels are .* must be int32, got float32"),
+        (
+            lambda: losses.cross_entropy(jnp.zeros((1, 3)), jnp.asarray([[-0.5, 0.5, 1.0]])),
+            "labels must be from 0 to 1, got -0.5",
+        ),
+        (
+            lambda: losses.cross_entropy(jnp.zeros((1, 2)), jnp.asarray([[jnp.nan, 1.0]])),
+            "labels must be from 0 to 1, got nan",
+        ),
         (
             lambda: losses.cross_entropy(jnp.zeros((2, 3)), jnp.zeros(2, int), weight=jnp.ones(4)),
             r"weight must have shape \(3,\), one for each class; got \(4,\)",

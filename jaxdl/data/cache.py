@@ -54,7 +54,7 @@ def _store(folder: Path, stored: dict[str, np.ndarray], about: dict) -> None:
             np.save(_file(draft, name), array)
         sums = {name: disk.crc32(_file(draft, name)) for name in stored}
         (draft / ABOUT).write_text(disk.sealed({"about": about, "arrays": sums}))
-        shutil.rmtree(folder, ignore_errors=True)  # only reached when what is there is damaged
+        _remove(folder)  # only reached when what is there is damaged
 
 
 def _open(folder: Path) -> tuple[dict[str, np.ndarray], dict] | None:
@@ -63,9 +63,16 @@ def _open(folder: Path) -> tuple[dict[str, np.ndarray], dict] | None:
         if any(disk.crc32(_file(folder, name)) != crc for name, crc in record["arrays"].items()):
             return None
         stored = {name: np.load(_file(folder, name), mmap_mode="r", allow_pickle=False) for name in record["arrays"]}
-    except (OSError, ValueError):
+        return stored, record["about"]
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):  # the last three of what is sealed but no entry
         return None
-    return stored, record["about"]
+
+
+def _remove(place: Path) -> None:
+    if place.is_dir() and not place.is_symlink():
+        shutil.rmtree(place, ignore_errors=True)
+    else:
+        place.unlink(missing_ok=True)
 
 
 def _file(folder: Path, name: str) -> Path:

@@ -1,6 +1,8 @@
 """A dataset from folders of pictures: ``root/train/<class>/`` and ``root/test/<class>/``, at any depth."""
 
+import codecs
 import os
+import unicodedata
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -57,10 +59,9 @@ def read(root: Path, *, size: int, progress: bool = False) -> tuple[dict[str, np
             place = printable(str(root))
             print(f"Reading {len(every):,} pictures from {place}; later runs start from a cache.", flush=True)
         for split, files in paths.items():
-            images = stored[f"{split}_images"] = np.empty((len(files), size, size, 3), np.uint8)
-            doing = f"reading {split} pictures"
-            with tqdm(total=len(files), desc=doing, unit="img", disable=None if progress else True) as bar:
-                fill(images, files, on_pictures=bar.update)
+            stored[f"{split}_images"] = np.empty((len(files), size, size, 3), np.uint8)
+        with tqdm(total=len(every), desc="reading pictures", unit="img", disable=None if progress else True) as bar:
+            fill([image for images in stored.values() for image in images], every, on_pictures=bar.update)
         return stored, {}
 
     stored, _ = cache.arrays(cache.key_of("folder", every, size, len(paths["train"])), decode)
@@ -71,13 +72,15 @@ def read(root: Path, *, size: int, progress: bool = False) -> tuple[dict[str, np
 def listing(root: Path) -> Listing:
     """The pictures of both splits in ``read``'s order; opens none.
 
-    The test split is ``test/``, or, where there is none, ``val/``. Beside ``<class>/`` folders, a split may hold two
-    folders ``<name>_image/`` and ``<name>_label/``, of which the second has each picture's class in a ``.txt`` file of
-    its name. Raises UserError for a missing or an empty folder and for classes that are in one split only.
+    The test split is ``test/``, or, where there is none or an empty one, ``val/``; case is of no matter. Beside
+    ``<class>/`` folders, a split may hold two folders ``<name>_image/`` and ``<name>_label/``, of which the second has
+    each picture's class in a ``.txt`` file of its name. Raises UserError for a missing or an empty folder, one of two
+    classes, and for classes that are in one split only.
     """
-    folders = {"train": root / "train", "test": next((root / name for name in TESTED if (root / name).is_dir()), None)}
-    if not folders["train"].is_dir() or folders["test"] is None:
-        lacking = folders["train"] if not folders["train"].is_dir() else root / "test"
+    tests = [folder for name in TESTED if (folder := _folder(root, name))]
+    folders = {"train": _folder(root, "train"), "test": next(filter(_entries, tests), tests[0] if tests else None)}
+    if None in folders.values():
+        lacking = root / ("train" if folders["train"] is None else "test")
         raise UserError(
             f"{printable(str(lacking))} is not a folder. The folder of a dataset holds pictures in train/<class>/ and "
             "test/<class>/ (or val/<class>/)."
@@ -89,9 +92,12 @@ def listing(root: Path) -> Listing:
     for folder in folders.values():
         remarks += _beside_classes(folder)
     tested = folders["test"].name
-    if tested != "test":
-        remarks.append(f"there is no test/: the test split is {tested}/")
-    unused = [name for name in TESTED if name != tested and (root / name).is_dir()]
+    if tested.lower() != "test":
+        empty = f"{tests[0].name}/ is empty" if folders["test"] != tests[0] else "there is no test/"
+        remarks.append(f"{empty}: the test split is {tested}/")
+    if os.path.samefile(folders["train"], folders["test"]):
+        remarks.append(f"{tested}/ and train/ are one folder: the test says how well images are remembered")
+    unused = [folder.name for folder in tests if folder != folders["test"] and _entries(folder)]
     if unused:
         remarks.append(f"not read: {', '.join(f'{name}/' for name in unused)}; images to validate come from train/")
     names = {split: {each.name for each in classes} for split, classes in found.items()}
@@ -141,13 +147,13 @@ def open_picture(path: Path, size: int) -> np.ndarray:
 
 
 def fill(
-    images: np.ndarray,
+    images: Sequence[np.ndarray],
     paths: Sequence[Path],
     *,
     threads: int | None = None,
     on_pictures: Callable[[int], object] = lambda count: None,
 ) -> None:
-    """Decodes ``paths`` into the rows of ``images``: uint8[N, size, size, 3].
+    """Decodes ``paths`` into as many ``images``: uint8[size, size, 3] each.
 
     threads: one a core if None. on_pictures: called with how many more are done. Raises UserError after the last,
     naming all that cannot be read.
@@ -158,7 +164,7 @@ def fill(
         refused = []
         for row in range(start, min(start + AT_ONCE, len(paths))):
             try:
-                images[row] = open_picture(paths[row], images.shape[1])
+                images[row][:] = open_picture(paths[row], images[row].shape[0])
             except UserError as error:
                 refused.append(error)
         return refused
@@ -180,8 +186,7 @@ def fill(
 
 def _split(folder: Path) -> tuple[list[_Class], dict[str, picture_files.Found]]:
     """The classes in a split's folder, and what was found in each of its folders."""
-    with os.scandir(folder) as entries:
-        names = sorted(entry.name for entry in entries if not entry.name.startswith(".") and _is_folder(entry))
+    names = sorted(entry.name for entry in _entries(folder) if _is_folder(entry))
     pairs = [name for name in names if name.endswith(IMAGES) and _partner(name) in names]
     classes: dict[str, list[str]] = {}
     left_out = {}
@@ -190,22 +195,37 @@ def _split(folder: Path) -> tuple[list[_Class], dict[str, picture_files.Found]]:
             continue
         left_out[name] = found = picture_files.find(folder / name)
         if name not in pairs:
-            classes.setdefault(printable(name), [])
+            classes.setdefault(_shown(name), [])
         for path in found.pictures:
-            shown = _text_label(folder / _partner(name), path) if name in pairs else printable(name)
+            shown = _text_label(folder / _partner(name), path) if name in pairs else _shown(name)
             classes.setdefault(shown, []).append(os.path.join(name, path))
+    _refuse_shared(folder, left_out)
     return [_Class(name, paths) for name, paths in classes.items()], left_out
 
 
 def _beside_classes(folder: Path) -> list[str]:
     """A sentence on pictures that are in no class and on classes' links that lead nowhere, if there are any."""
-    with os.scandir(folder) as entries:
-        others = [entry for entry in entries if not entry.name.startswith(".") and not _is_folder(entry)]
+    others = [entry for entry in _entries(folder) if not _is_folder(entry)]
     loose = [entry.name for entry in others if entry.name.lower().endswith(SUFFIXES)]
     dead = [entry.name for entry in others if entry.is_symlink() and not os.path.exists(entry.path)]
     found = picture_files.Found([], {"pictures in no class": loose, picture_files.LINKS: dead})
     said = picture_files.told([found])
     return [f"left out of {folder.name}/: {said}"] if said else []
+
+
+def _refuse_shared(folder: Path, found: dict[str, picture_files.Found]) -> None:
+    """Raises where links lead from one class's folder into another's: its pictures would be of both classes."""
+    owners: dict[tuple[int, int], str] = {}
+    for name, each in found.items():
+        for place, below in each.folders.items():
+            owner = owners.setdefault(place, name)
+            if owner != name:
+                ways = [found[owner].folders[place], below]
+                shown = (printable(str(folder / name / way)) for name, way in zip((owner, name), ways, strict=True))
+                raise UserError(
+                    f"{' and '.join(shown)} are one folder, by a link: its pictures would be of two classes. "
+                    "Remove the link."
+                )
 
 
 def _refuse_empty(folder: Path, left_out: dict[str, picture_files.Found]) -> None:
@@ -216,6 +236,20 @@ def _refuse_empty(folder: Path, left_out: dict[str, picture_files.Found]) -> Non
                 f"the class folder {printable(str(folder / name))} holds no pictures ({', '.join(SUFFIXES)})"
                 f"{f', but {beside}' if beside else ''}. Fill or remove it."
             )
+
+
+def _folder(root: Path, name: str) -> Path | None:
+    """The folder of that name in ``root``; if there is none, the first whose name differs in case."""
+    if not root.is_dir():
+        return None
+    found = sorted(each.name for each in _entries(root) if each.name.lower() == name and _is_folder(each))
+    return root / (name if name in found else found[0]) if found else None
+
+
+def _entries(folder: Path) -> list[os.DirEntry]:
+    """What is in it and not hidden."""
+    with os.scandir(folder) as entries:
+        return [entry for entry in entries if not entry.name.startswith(".")]
 
 
 def _is_folder(entry: os.DirEntry) -> bool:
@@ -229,11 +263,20 @@ def _partner(name: str) -> str:
     return name.removesuffix(IMAGES) + LABELS
 
 
+def _shown(name: str) -> str:
+    """A class by its folder's name. One system writes an accent into its letter, another behind it: one class."""
+    return unicodedata.normalize("NFC", printable(name))
+
+
 def _text_label(folder: Path, picture: str) -> str:
     path = (folder / picture).with_suffix(".txt")
+    if not path.exists() and path.with_suffix(".TXT").exists():
+        path = path.with_suffix(".TXT")
     try:
         with path.open("rb") as file:
-            text = file.read(4 * MOST_LETTERS + 1).decode("utf-8-sig", "surrogateescape").strip()
+            content = file.read(4 * MOST_LETTERS + 1)
+        utf16 = content.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE))
+        text = content.decode("utf-16" if utf16 else "utf-8-sig", "surrogateescape").strip()
     except OSError as error:
         raise UserError(
             f"the class of a picture cannot be read from {printable(str(path))} ({error.strerror}). "
@@ -241,7 +284,7 @@ def _text_label(folder: Path, picture: str) -> str:
         ) from error
     if not text or len(text) > MOST_LETTERS or "\n" in text:
         raise UserError(f"{printable(str(path))} must hold the name of a class in one line, and nothing else.")
-    return printable(text)
+    return _shown(text)
 
 
 def _left_out(split: str, found: dict[str, picture_files.Found]) -> list[str]:

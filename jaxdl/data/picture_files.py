@@ -3,8 +3,9 @@
 import os
 import stat
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
+from types import MappingProxyType
 from typing import NamedTuple
 
 from jaxdl.data.pictures import SUFFIXES
@@ -21,14 +22,19 @@ ONE = {
     "pictures in no class": "picture in no class",
 }
 NOT_COUNTED = ("thumbs.db", "desktop.ini")  # what systems leave, beside hidden files
+UNREAD = (".avif", ".cr2", ".dng", ".exr", ".heic", ".heif", ".jp2", ".jxl", ".nef", ".psd", ".svg", ".tga")  # pictures
 MOST_KINDS = 6  # that are named
 
 
 class Found(NamedTuple):
-    """pictures: paths below the folder that was searched, in sorted order. left_out: other paths, by the reason."""
+    """pictures: paths below the folder that was searched, in sorted order. left_out: other paths, by the reason.
+
+    folders: those that were searched, by device and inode, and the path that led to each.
+    """
 
     pictures: list[str]
     left_out: dict[str, list[str]]
+    folders: Mapping[tuple[int, int], str] = MappingProxyType({})
 
     @property
     def refused(self) -> list[str]:
@@ -46,7 +52,7 @@ def find(root: str | os.PathLike[str]) -> Found:
     root = os.fspath(root)
     pictures: list[str] = []
     left_out: dict[str, list[str]] = {}
-    waiting, seen = [""], set()
+    waiting, seen = [""], {}
     while waiting:
         below = waiting.pop(0)
         folder = os.path.join(root, below) if below else root
@@ -58,7 +64,7 @@ def find(root: str | os.PathLike[str]) -> Found:
             continue
         if (about.st_dev, about.st_ino) in seen:
             continue
-        seen.add((about.st_dev, about.st_ino))
+        seen[about.st_dev, about.st_ino] = below
         for name in names:
             path = os.path.join(below, name)
             if name.startswith(".") or name.lower() in NOT_COUNTED:
@@ -77,7 +83,7 @@ def find(root: str | os.PathLike[str]) -> Found:
                 pictures.append(path)
             else:
                 left_out.setdefault(STRANGE, []).append(path)
-    return Found(sorted(pictures, key=lambda path: Path(path).parts), left_out)
+    return Found(sorted(pictures, key=lambda path: Path(path).parts), left_out, seen)
 
 
 def told(found: Iterable[Found]) -> str:
@@ -86,6 +92,7 @@ def told(found: Iterable[Found]) -> str:
     for each in found:
         counts.update({reason: len(paths) for reason, paths in each.left_out.items()})
     counted = [(reason, count) for reason, count in counts.items() if count]
+    counted.sort(key=lambda each: each[0].startswith(".") and not each[0].startswith(UNREAD))
     words = [
         f"{count:,} {reason}" if count > 1 else f"1 {ONE.get(reason, reason.removesuffix('s'))}"
         for reason, count in counted

@@ -2,6 +2,7 @@
 
 import contextlib
 import io
+import os
 import stat
 import threading
 import warnings
@@ -46,18 +47,22 @@ warnings.filterwarnings("ignore", module=r"PIL\.")
 
 
 def open_picture(
-    source: str | Path | bytes, size: int, *, name: str | None = None, most_pixels: int = MOST_PIXELS
+    source: str | os.PathLike[str] | bytes | BinaryIO,
+    size: int,
+    *,
+    name: str | None = None,
+    most_pixels: int = MOST_PIXELS,
 ) -> np.ndarray:
     """The picture as uint8[size, size, 3]: upright by its EXIF tag, RGB, on white where transparent.
 
     Resized (bilinear) without keeping its aspect. Of an animation or several pages, the first. Of more than 8 bits a
     channel the upper ones are kept: of 16, or of 12 where no value of the picture needs more, as cameras store them.
 
-    source: a file or its content: JPEG, PNG, WebP, BMP, GIF, TIFF or PPM. name: what errors call it. most_pixels: more
-    are refused before they are decoded.
+    source: a file, by its path or open for reading, or its content: JPEG, PNG, WebP, BMP, GIF, TIFF or PPM. name: what
+    errors call it. most_pixels: more are refused before they are decoded.
     Raises UserError, with one line, whatever is wrong with it. Several threads may call.
     """
-    if isinstance(source, str):
+    if isinstance(source, str | os.PathLike):
         source = Path(source)
     if name is None and isinstance(source, Path):
         name = str(source)
@@ -86,14 +91,20 @@ def png(pixels: np.ndarray) -> bytes:
     return file.getvalue()
 
 
-def _opened(source: Path | bytes, name: str) -> BinaryIO:
+def _opened(source: Path | bytes | BinaryIO, name: str) -> BinaryIO:
     if isinstance(source, Path):
         about = source.stat()
         if not stat.S_ISREG(about.st_mode):  # opening a pipe would wait for its writer
             raise UserError(f"{name} is not a file.")
         length = about.st_size
-    else:
+    elif isinstance(source, bytes | bytearray | memoryview):
+        source = bytes(source)
         length = len(source)
+    elif hasattr(source, "read"):
+        source = source.read(MOST_BYTES + 1)
+        length = len(source)
+    else:
+        raise UserError(f"{name} must be a path, bytes or a file open for reading, got {type(source).__name__}.")
     if not length:
         raise UserError(f"{name} is empty.")
     if length > MOST_BYTES:

@@ -139,7 +139,8 @@ def _cifar10(data_dir: str | Path | None, *, offline: bool, progress: bool) -> D
         if given and not root.is_dir():
             raise UserError(f"--data-dir {root} is not a folder. {EXPECTED}")
         if given and {path.name for path in root.iterdir()} - TFDS_LEAVES:
-            raise UserError(f"--data-dir {root} holds no prepared CIFAR-10. {EXPECTED}")
+            pictures = " Its pictures are read with --dataset folder." if (root / "train").is_dir() else ""
+            raise UserError(f"--data-dir {root} holds no prepared CIFAR-10.{pictures or f' {EXPECTED}'}")
         _download(root, offline=offline)
         prepared = _prepared(root)
     files = sorted(prepared.iterdir())

@@ -3,6 +3,7 @@
 import dataclasses
 from collections.abc import Callable, Mapping
 from functools import partial
+from numbers import Integral, Real
 from types import MappingProxyType
 from typing import Any
 
@@ -122,7 +123,7 @@ def create(
     stem: "imagenet", which shrinks the image at once, or "cifar", which keeps images of 32 pixels large enough for what
     follows; None for the model's default, "imagenet" where it has a choice.
     fields: what else the family lets one choose, ``dropout=0.1``.
-    Raises UserError for an unknown name or field, and for a stem where the model has none.
+    Raises UserError for an unknown name or field, a value of another kind, and a stem where the model has none.
     """
     if stem is not None and not has_stem(name):
         raise UserError(f"{name} has no stem to choose, got stem={stem!r}.")
@@ -130,8 +131,12 @@ def create(
     for field in fields:
         if field not in known:
             raise unknown(f"field of {name}", field, known)
-    chosen = fields if stem is None else {**fields, "stem": stem}
-    return MODELS[name](num_classes=num_classes, dtype=dtype).clone(**chosen)
+    if not isinstance(num_classes, Integral) or num_classes < 1:
+        raise UserError(f"num_classes must be a whole number of at least 1, got {num_classes!r}.")
+    usual = MODELS[name](num_classes=num_classes, dtype=dtype)
+    for field, value in fields.items():
+        _check_kind(field, value, getattr(usual, field))
+    return usual.clone(**fields) if stem is None else usual.clone(**fields, stem=stem)
 
 
 def describe(model: nn.Module) -> tuple[str, dict[str, Any]]:
@@ -148,6 +153,15 @@ def describe(model: nn.Module) -> tuple[str, dict[str, Any]]:
     if not found:
         raise UserError(f"{type(model).__name__} is none of the networks that create knows by name.")
     return min(found, key=lambda pair: len(pair[1]))
+
+
+def _check_kind(field: str, value: Any, usual: Any) -> None:
+    """Raises where the field is a number and the value none, or where only one of both is true or false."""
+    a_number = not isinstance(usual, Real) or isinstance(value, Real)
+    if not a_number or isinstance(value, bool) != isinstance(usual, bool):
+        raise UserError(f"{field} must be of the kind of its default, {usual!r}; got {value!r}.")
+    if "dropout" in field and not 0 <= value <= 1:
+        raise UserError(f"{field} must be from 0 to 1, got {value!r}.")
 
 
 def _fields(name: str) -> list[str]:

@@ -81,7 +81,7 @@ def diagnose(
         if finding
     ]
     cases = {case for case, _, _ in found}
-    if "not converging" in cases:  # what little such a run learned is no measure of how it fits
+    if "not converging" in cases or _not_finite(curves):  # what such a run learned is no measure of how it fits
         found = [each for each in found if each[0] not in ("oscillating", "overfitting", "underfitting")]
     if not found:
         found = [_healthy(curves, guess)]
@@ -106,6 +106,7 @@ def _exploding(curves: Curves, guess: float) -> Claim:
         figures.append(f"The run ended with: {curves.stopped}")
     if curves.skipped:
         figures.append(f"{counted(curves.skipped, 'update')} left out, as not finite.")
+    figures += _not_finite(curves)
     largest = max(curves.grad_norm, default=0.0)
     if largest > EXPLODED:
         figures.append(f"The norm of the whole gradient reached {largest:.3g}.")
@@ -121,6 +122,16 @@ def _exploding(curves: Curves, guess: float) -> Claim:
     if not figures:
         return None
     return "exploding gradients", "Gradients explode: updates are so large that they undo what was learned.", figures
+
+
+def _not_finite(curves: Curves) -> list[str]:
+    """A sentence on each loss of the last epoch that is no number."""
+    losses = (("training", curves.train_loss), ("validation", curves.val_loss))
+    return [
+        f"The {name} loss of epoch {curves.epochs[-1]:g} is not finite."
+        for name, loss in losses
+        if loss and not math.isfinite(loss[-1])
+    ]
 
 
 def _vanishing(curves: Curves) -> Claim:

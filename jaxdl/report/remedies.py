@@ -63,6 +63,7 @@ RESIDUAL = ("densenet", "efficientnet", "mobilenet", "resnet", "resnext", "shuff
 ADAPTIVE = ("adagrad", "adam", "adamw", "adadelta", "nadam", "rmsprop", "lbfgs", "muon")  # size updates by themselves
 ADAM_RATE = 0.001  # Adam's usual learning rate: sgd's would blow it up
 REMEMBERED = 10  # an average of parameters is to remember at most one in so many of all updates
+TREND = 3  # epochs, of fewer of which nobody can say whether more would help
 FEW_UPDATES = 200  # in which a network may not have begun to learn
 FEWEST_BATCHES = 4  # of an epoch, for a batch of twice the size
 
@@ -113,16 +114,20 @@ def _plain(flags: str, why: str) -> Choice:
 
 
 def _longer(run: Treated) -> Remedy | None:
-    """Twice as long, of a run whose loss was falling or whose validation was improving when it made its last update."""
+    """Twice as long, of a run that was getting better when it made its last update, or was too short to tell."""
     epochs, steps = run.settings.get("epochs"), run.settings.get("steps")
     ended = steps and run.steps is not None and run.steps >= steps
-    if not (run.still_falling or run.still_improving) or not epochs:
+    few = run.epochs is not None and run.epochs < TREND
+    if not (few or run.still_falling or run.still_improving) or not epochs:
         return None
     if run.epochs is not None and run.epochs < 0.99 * epochs and not ended:
         return None  # it has not come to its end: it is going on, or was stopped
     flags = f"--epochs {2 * epochs:g}" + (f" --steps {2 * steps}" if steps else "")
-    improving = "validation was still improving" if run.still_improving else "the loss was still falling"
-    return Remedy(flags, f"trains for longer; {improving}")
+    if few:
+        why = "so few epochs tell little"
+    else:
+        why = "accuracy was still rising" if run.still_improving else "the loss was still falling"
+    return Remedy(flags, f"trains for longer; {why}")
 
 
 def _larger(run: Treated) -> Remedy | None:

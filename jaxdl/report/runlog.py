@@ -46,18 +46,21 @@ class RunLog:
             kept, last = _whole_lines(self._file.read(size))
             self._file.truncate(kept)
             self._file.seek(kept)  # truncating moves nothing
-        except OSError as error:
-            raise UserError(f"cannot write {path} ({error.strerror}). Make room, or name another folder.") from error
+            self._board = SummaryWriter(
+                str(Path(folder, "tensorboard")),
+                purge_step=step + 1,  # TensorBoard drops what earlier files hold from there on
+                filename_suffix=f".from{step + 1}",  # names differ even within one second
+            )
+        except (OSError, ValueError) as error:  # ValueError: a name with a zero byte
+            if hasattr(self, "_file"):
+                self._file.close()
+            said = getattr(error, "strerror", None) or error
+            raise UserError(f"cannot write {path} ({said}). Make room, or name another folder.") from error
         if kept < size:
             report(
                 f"{path} lacks {size - kept:,} of the {size:,} bytes that it had at step {step:,}, as after a power "
                 f"cut: it goes on behind its last whole line{last}, and what stood between is lost."
             )
-        self._board = SummaryWriter(
-            str(Path(folder, "tensorboard")),
-            purge_step=step + 1,  # TensorBoard drops what earlier files hold from there on
-            filename_suffix=f".from{step + 1}",  # names differ even within one second
-        )
 
     @property
     def size(self) -> int:
@@ -67,17 +70,22 @@ class RunLog:
     def write(self, record: dict) -> None:
         """Appends ``record``; its finite numbers also become TensorBoard scalars ``<kind>/<name>`` at its ``step``.
 
-        Without a ``kind`` they are called ``<name>``. Scalars of NumPy and JAX are the numbers that they hold.
+        The step is a whole number, 0 where there is none; any other raises UserError. Without a ``kind`` they are
+        called ``<name>``. Scalars of NumPy and JAX are the numbers that they hold.
         """
         record = {name: value.item() if hasattr(value, "item") else value for name, value in record.items()}
+        step = record.get("step", 0)
+        if not isinstance(step, int):
+            raise UserError(f"the step of a record must be a whole number, got {step!r}.")
         line = json.dumps(record).encode() + b"\n"
         with self._writing():
             self._file.write(line)
             self._file.flush()
         prefix = f"{record['kind']}/" if "kind" in record else ""
         for name, value in record.items():
-            if isinstance(value, int | float) and name not in ("step", "seconds") and math.isfinite(value):
-                self._board.add_scalar(f"{prefix}{name}", value, record.get("step", 0))
+            if isinstance(value, int | float) and name not in ("step", "seconds") and abs(value) < math.inf:
+                with contextlib.suppress(OverflowError):  # a whole number beyond every float
+                    self._board.add_scalar(f"{prefix}{name}", float(value), step)
 
     def flush(self) -> None:
         """Has the disk hold every record: before a checkpoint that counts on them is written."""

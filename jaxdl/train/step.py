@@ -55,13 +55,15 @@ class TrainStep:
     def _look_at(self, labels: jax.Array) -> None:
         """Has a label that is no class told before it makes a NaN; of labels on a device, the first batch's only."""
         low, high = self._checked
-        if low <= high and not isinstance(labels, np.ndarray):
+        if isinstance(labels, jax.core.Tracer) or (low <= high and not isinstance(labels, np.ndarray)):
             return
-        if isinstance(labels, jax.core.Tracer) or not jnp.issubdtype(labels.dtype, jnp.integer) or not labels.size:
+        if not isinstance(labels, np.ndarray | jax.Array) or not jnp.issubdtype(labels.dtype, jnp.number):
+            return
+        if not labels.size:
             return
         known = np.asarray(labels)
-        least, largest = int(known.min()), int(known.max())
-        if least < low or largest > high:
+        least, largest = known.min(), known.max()
+        if not (low <= least and largest <= high):  # nor where they are NaN
             self._check(known)
             self._checked = min(low, least), max(high, largest)
 
@@ -260,9 +262,14 @@ def make_gradient_step(model: nn.Module, loss: Loss, **options: Any) -> Callable
 
 def _check_labels(model: nn.Module, loss: Loss, labels: np.ndarray) -> None:
     """Raises what ``loss`` says of the values of ``labels``, which inside the compiled step it cannot see."""
-    if hasattr(model, "num_classes"):
-        logits = jax.ShapeDtypeStruct((*labels.shape, model.num_classes), jnp.float32)
-        jax.eval_shape(lambda logits: loss(logits, labels), logits)
+    if not hasattr(model, "num_classes"):
+        return
+    shape = (*labels.shape, model.num_classes)
+    if labels.ndim > 1 and jnp.issubdtype(labels.dtype, jnp.floating):
+        if labels.shape[-1] != model.num_classes:  # of a loss that knows what they are
+            return
+        shape = labels.shape  # probabilities of the classes
+    jax.eval_shape(lambda logits: loss(logits, labels), jax.ShapeDtypeStruct(shape, jnp.float32))
 
 
 def _keys(key: jax.Array, step: jax.Array) -> jax.Array:

@@ -3,6 +3,7 @@ import os
 import numpy as np
 import pytest
 
+from jaxdl import disk
 from jaxdl.data import cache
 from tests.power_cut import Watch
 
@@ -95,3 +96,21 @@ def test_key_changes_with_a_file_and_with_a_setting(tmp_path):
     os.utime(file, ns=(0, 1))
     keys.add(cache.key_of("name", [file], 32))
     assert len(keys) == 4
+
+
+@pytest.mark.parametrize("what", ["file", "link to nothing"])
+def test_an_entry_that_is_no_folder_is_replaced(reads, what):
+    place = cache.directory() / "key"
+    place.parent.mkdir(parents=True, exist_ok=True)
+    place.write_text("x") if what == "file" else place.symlink_to("nowhere")
+    for _ in range(2):
+        cache.arrays("key", reads)
+    assert reads.calls == 1
+
+
+@pytest.mark.parametrize("contents", [None, 5, [], {}, {"about": {}, "arrays": None}, {"about": {}, "arrays": []}])
+def test_an_entry_that_is_sealed_and_none_is_read_anew(reads, contents):
+    place = cache.directory() / "key"
+    place.mkdir(parents=True)
+    (place / cache.ABOUT).write_text(disk.sealed(contents))
+    assert set(cache.arrays("key", reads)[0]) == {"images"}

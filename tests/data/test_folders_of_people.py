@@ -1,6 +1,8 @@
 """Picture folders as people have them: whatever is in one is read, or said to be left out."""
 
 import os
+import shutil
+import unicodedata
 
 import numpy as np
 import pytest
@@ -200,3 +202,68 @@ def test_two_folders_of_one_class_are_both_read_and_what_is_beside_classes_is_sa
     draw(root / "train" / "loose.png")
     (root / "train" / "gone").symlink_to("nowhere")
     assert cats(root) == (4, ("left out of train/: 1 link that leads nowhere, 1 picture in no class",))
+
+
+def test_a_link_into_another_class_is_refused(root):
+    """Every picture of one class would be of the other too, and nothing would say so."""
+    (root / "train" / "cat" / "all").symlink_to("..")
+    with pytest.raises(UserError, match=r"train/cat/all/dog and .*train/dog are one folder"):
+        folder.listing(root)
+
+
+def test_a_class_that_is_a_link_to_another_is_refused(root):
+    for split in ("train", "test"):
+        (root / split / "hound").symlink_to("dog")
+    with pytest.raises(UserError, match=r"train/dog and .*train/hound are one folder"):
+        folder.listing(root)
+
+
+def test_pictures_of_both_splits_that_cannot_be_read_are_named(root):
+    broken = [root / "train" / "cat" / "broken.png", root / "test" / "dog" / "broken.png"]
+    for path in broken:
+        path.write_bytes(b"no picture")
+    with pytest.raises(UserError) as caught:
+        folder.read(root, size=8)
+    assert all(str(path) in str(caught.value) for path in broken)
+
+
+def test_a_test_split_that_is_the_training_split_is_said(root):
+    shutil.rmtree(root / "test")
+    (root / "test").symlink_to("train")
+    assert "test/ and train/ are one folder: the test says how well images are remembered" in cats(root)[1]
+
+
+def test_an_empty_test_folder_gives_way_to_a_full_val_folder(root):
+    (root / "test").rename(root / "val")
+    (root / "test").mkdir()
+    listed = folder.listing(root)
+    assert "test/ is empty: the test split is val/" in listed.remarks
+    assert len(listed.splits["test"][0])
+
+
+def test_case_of_the_splits_names_is_of_no_matter(root):
+    (root / "train").rename(root / "Train")
+    (root / "test").rename(root / "VAL")
+    assert folder.listing(root).splits["test"][0][0].startswith(b"VAL/")
+
+
+def test_a_class_is_one_however_its_accents_are_encoded(root):
+    for split, form in (("train", "NFC"), ("test", "NFD")):
+        (root / split / "cat").rename(root / split / unicodedata.normalize(form, "chat tigr\u00e9"))
+    assert folder.listing(root).classes == ["chat tigr\u00e9", "dog"]
+
+
+@pytest.mark.parametrize(("suffix", "encoding"), [(".TXT", "utf-8"), (".txt", "utf-16"), (".txt", "utf-8-sig")])
+def test_classes_in_text_files_of_other_systems_are_read(tmp_path, suffix, encoding):
+    for split in ("train", "test"):
+        for name in ("ant", "bee"):
+            (tmp_path / split / f"{name}s_label").mkdir(parents=True)
+            draw(tmp_path / split / f"{name}s_image" / "1.png")
+            (tmp_path / split / f"{name}s_label" / f"1{suffix}").write_text(f"{name}\r\n", encoding)
+    assert folder.listing(tmp_path).classes == ["ant", "bee"]
+
+
+def test_pictures_of_kinds_that_are_not_read_are_named_first(root):
+    for suffix in ("csv", "json", "md", "npy", "py", "txt", "xml", "heic"):
+        (root / "train" / "cat" / f"x.{suffix}").write_text("x")
+    assert "cat/: 1 .heic file, " in cats(root)[1][0]

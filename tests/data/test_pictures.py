@@ -1,6 +1,7 @@
 """Pictures come out as Pillow's own functions have them where those are right, and every other file costs one line."""
 
 import io
+import os
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
@@ -36,7 +37,8 @@ def test_an_ordinary_picture_is_resized_as_pillow_does_it(format, size, tmp_path
     with Image.open(io.BytesIO(content)) as image:
         expected = np.asarray(image.convert("RGB").resize((size, size), Image.Resampling.BILINEAR))
     (tmp_path / "a").write_bytes(content)  # no name ending is needed
-    for source in (content, tmp_path / "a", str(tmp_path / "a")):
+    entry = next(os.scandir(tmp_path))
+    for source in (content, tmp_path / "a", str(tmp_path / "a"), entry, io.BytesIO(content), bytearray(content)):
         found = open_picture(source, size)
         assert found.dtype == np.uint8
         np.testing.assert_array_equal(found, expected)
@@ -154,6 +156,12 @@ def test_a_broken_picture_costs_one_line_with_its_name(name, tmp_path):
         assert len(str(caught.value).splitlines()) == 1
         assert " object at 0x" not in str(caught.value)
         assert ("is empty" in str(caught.value)) == (not BROKEN[name])
+
+
+def test_what_is_no_source_is_refused():
+    for source in (None, 5, ["a.png"]):
+        with pytest.raises(UserError, match=f"must be a path, bytes or a file open .*, got {type(source).__name__}"):
+            open_picture(source, 8)
 
 
 def test_what_is_no_file_is_refused_at_once(tmp_path):

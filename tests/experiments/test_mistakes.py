@@ -37,6 +37,7 @@ def test_mistakes_end_with_status_2_and_leave_nothing(tmp_path, capsys, picture_
     cases = {
         "Did you mean --recipe": ["--recip", "x"],
         "no prepared CIFAR-10": ["--data-dir", str(tmp_path / "data")],
+        "are read with --dataset folder": ["--data-dir", str(picture_folder)],
         "not a folder": ["--dataset", "cifar10", "--data-dir", str(tmp_path / "absent")],
         "--dataset digits": ["--dataset", "cifar10", "--offline", "--data-dir", str(tmp_path / "empty")],
         "--batch-size must be between": ["--dataset", "digits", "--batch-size", "5000"],
@@ -55,6 +56,7 @@ def test_mistakes_end_with_status_2_and_leave_nothing(tmp_path, capsys, picture_
             "--num-processes",
             "2",
         ],
+        "no such home folder": ["--dataset", "digits", "--pretrained=~nobody-of-that-name/a.pth"],
         "only --dataset folder can be streamed": ["--dataset", "digits", "--stream"],
         "--seed must be less than 4294967296": ["--dataset", "digits", "--seed", "4294967296"],
         "the class zebra has a single example": ["--dataset", "folder", "--data-dir", str(lonely)],

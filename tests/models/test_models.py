@@ -77,6 +77,18 @@ def test_train_has_no_default(built):
         model.apply(variables, images)
 
 
+def test_values_that_no_network_can_have_are_refused():
+    for fields, message in [
+        ({"num_classes": -3}, "num_classes must be a whole number of at least 1, got -3"),
+        ({"num_classes": "10"}, "num_classes must be a whole number of at least 1, got '10'"),
+        ({"dropout": "x"}, "dropout must be of the kind of its default, 0.2; got 'x'"),
+        ({"dropout": 1.5}, "dropout must be from 0 to 1, got 1.5"),
+        ({"dropout": None}, "dropout must be of the kind"),
+    ]:
+        with pytest.raises(UserError, match=message):
+            models.create("mobilenet_v2", **fields)
+
+
 def test_a_stem_is_for_those_that_have_a_choice():
     with pytest.raises(UserError, match="cifar_cnn has no stem to choose, got stem='cifar'"):
         models.create("cifar_cnn", stem="cifar")

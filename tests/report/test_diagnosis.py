@@ -10,6 +10,7 @@ import pytest
 from jaxdl.data.dataset import Split
 from jaxdl.data.pictures import open_picture
 from jaxdl.report.diagnosis import as_text, diagnose
+from jaxdl.report.remedies import Remedy
 from tests.report.short_runs import Stack, digits, run, shuffled
 
 JPEGS = Path(__file__).resolve().parents[3] / "shared/data/cifar10-jpeg.tar.xz"
@@ -182,6 +183,24 @@ def test_the_epochs_advised_are_definite_and_only_for_a_run_that_has_had_its_own
     assert epochs(epochs=30) == []  # it is going on
     assert epochs(epochs=30, steps=90) == ["--epochs 60 --steps 180"]
     assert epochs() == []
+
+
+def test_a_run_of_few_epochs_is_advised_to_go_on_whatever_it_looks_like():
+    for accuracy in (0.3, 0.9):
+        (finding,) = diagnose(improving([accuracy])[-1:], classes=10, settings={"epochs": 9})
+        assert ("--epochs 18", "trains for longer; so few epochs tell little") not in finding.remedies
+        records = [{**improving([accuracy])[-1], "epoch": 1.0}]
+        (finding,) = diagnose(records, classes=10, settings={"epochs": 1})
+        assert finding.remedies[0] == Remedy("--epochs 2", "trains for longer; so few epochs tell little")
+
+
+@pytest.mark.parametrize("which", ["train_loss", "val_loss"])
+def test_a_last_epoch_that_is_not_finite_is_no_matter_of_fit(which):
+    records = improving([0.8, 0.82, 0.84])
+    records[-1][which] = float("nan")
+    (finding,) = diagnose(records, classes=10, settings={"epochs": 9})
+    assert finding.case == "exploding gradients"
+    assert any("loss of epoch 9 is not finite" in figure for figure in finding.figures)
 
 
 def test_the_text_names_case_figures_and_remedies(data):

@@ -83,6 +83,20 @@ def test_its_folder_is_made_and_a_place_where_none_can_be_is_a_mistake(tmp_path)
     (tmp_path / "file").write_text("")
     with pytest.raises(UserError, match=r"cannot write .*metrics\.jsonl"):
         RunLog(tmp_path / "file" / "below")
+    (tmp_path / "run").mkdir()
+    (tmp_path / "run" / "tensorboard").write_text("")
+    with pytest.raises(UserError, match=r"cannot write .*run"):
+        RunLog(tmp_path / "run")
+    with pytest.raises(UserError, match=r"cannot write .*null"):
+        RunLog("a\0b")
+
+
+def test_a_record_that_is_none_is_refused_before_it_is_written(tmp_path):
+    with RunLog(tmp_path) as log:
+        with pytest.raises(UserError, match="must be a whole number, got 'x'"):
+            log.write({"step": "x", "loss": 0.5})
+        log.write({"step": 1, "loss": 10**400})
+    assert lines(tmp_path) == [{"step": 1, "loss": 10**400}]
 
 
 def test_a_record_without_a_kind_is_kept_and_its_curve_has_its_name_alone(tmp_path):

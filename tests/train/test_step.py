@@ -61,6 +61,25 @@ def test_a_label_that_is_no_class_is_told_before_anything_is_compiled(rng, setti
     step(state, batch)
 
 
+@pytest.mark.parametrize("wrong", [np.nan, -0.5, 2.0])
+def test_probabilities_that_are_none_are_told_before_anything_is_compiled(rng, setting, wrong):
+    _, step, create = setting
+    batch = batch_of(rng)
+    labels = np.eye(10, dtype=np.float32)[np.asarray(batch["labels"])]
+    labels[5, 3] = wrong
+    with pytest.raises(UserError, match=f"labels must be from 0 to 1, got {wrong}"):
+        step(create(), {**batch, "labels": labels})
+    assert step.jitted._cache_size() == 0
+
+
+def test_classes_as_floats_are_told_before_anything_is_compiled(rng, setting):
+    _, step, create = setting
+    batch = batch_of(rng)
+    with pytest.raises(UserError, match="must be int32, got float32"):
+        step(create(), {**batch, "labels": np.asarray(batch["labels"], np.float32)})
+    assert step.jitted._cache_size() == 0
+
+
 def test_labels_that_the_loss_ignores_are_no_mistake(rng, setting):
     model, _, create = setting
     loss = partial(losses.cross_entropy, ignore_index=255)

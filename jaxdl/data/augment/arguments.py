@@ -14,9 +14,33 @@ from jaxdl.errors import UserError
 
 
 def check_images(images: jax.Array) -> None:
-    """Raises unless images are [B, H, W, C]."""
+    """Raises unless images are an array [B, H, W, C]; by their shape, also where they are most likely [B, C, H, W]."""
+    if not isinstance(images, np.ndarray | jax.Array):
+        kind = type(images)
+        raise UserError(
+            f"images must be an array of NumPy or JAX, got {kind.__module__}.{kind.__name__}: see numpy.asarray."
+        )
     if np.ndim(images) != 4:
         raise UserError(f"images must be [batch, height, width, channels], got the shape {np.shape(images)}.")
+    _, height, width, channels = np.shape(images)
+    if height in (1, 3) and width == channels > 4:
+        raise UserError(
+            f"images must be [batch, height, width, channels], got the shape {np.shape(images)}, as PyTorch has them: "
+            "images.transpose(0, 2, 3, 1)."
+        )
+
+
+def check_pixels(images: jax.Array) -> None:
+    """Raises unless images are uint8[B, H, W, C]."""
+    check_images(images)
+    if images.dtype != jnp.uint8:
+        hint = ""
+        if jnp.issubdtype(images.dtype, jnp.floating):
+            hint = (
+                " Networks take float images in [0, 1] as they are: leave augment and prepare out, or compose them of "
+                "plain(standardize, mean=..., std=...)."
+            )
+        raise UserError(f"images must be uint8 in [0, 255], got {images.dtype}.{hint}")
 
 
 def check_float_images(images: jax.Array) -> None:

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import jax
 import jax.numpy as jnp
 
-from jaxdl.data.augment.arguments import check_float_images, check_images
+from jaxdl.data.augment.arguments import check_float_images, check_pixels
 from jaxdl.errors import UserError
 
 
@@ -14,9 +14,7 @@ def to_float(images: jax.Array) -> jax.Array:
 
     Raises UserError on any other dtype, float images too, which would be scaled twice.
     """
-    check_images(images)
-    if images.dtype != jnp.uint8:
-        raise UserError(f"images must be uint8 in [0, 255], got {images.dtype}.")
+    check_pixels(images)
     return images.astype(jnp.float32) / 255
 
 
@@ -27,9 +25,7 @@ def standardize(images: jax.Array, mean: Sequence[float], std: Sequence[float]) 
     and on integer images, for which there is ``normalize``.
     """
     check_float_images(images)
-    for name, values in (("mean", mean), ("std", std)):
-        if len(values) not in (1, images.shape[-1]):
-            raise UserError(f"{name} must be 1 value or {images.shape[-1]}, one a channel, got {len(values)}.")
+    _check_channels(images, mean=mean, std=std)
     if not all(value > 0 for value in std):
         raise UserError(f"std must be positive, got {tuple(std)}.")
     return (images - _channels(jnp.asarray(mean, images.dtype))) / _channels(jnp.asarray(std, images.dtype))
@@ -39,16 +35,19 @@ def normalize(images: jax.Array, mean: Sequence[float] = (0.0,), std: Sequence[f
     """uint8 in [0, 255] to float32: scaled to [0, 1], less ``mean``, over ``std``.
 
     ``to_float`` and ``standardize`` in one multiplication and one subtraction. mean, std: one value a channel, or one
-    for all. Raises UserError on float images, which would be scaled twice.
+    for all. Raises UserError on any other dtype, float images too, which would be scaled twice.
     """
-    if jnp.issubdtype(images.dtype, jnp.floating):
-        raise UserError(
-            f"images must be uint8 in [0, 255], got {images.dtype}. Networks take float images in [0, 1] as they are: "
-            "leave augment and prepare out, or compose them of plain(standardize, mean=..., std=...)."
-        )
+    check_pixels(images)
+    _check_channels(images, mean=mean, std=std)
     mean, std = jnp.asarray(mean, jnp.float32), jnp.asarray(std, jnp.float32)
     scale = 1.0 / (255.0 * std)
     return images.astype(jnp.float32) * _channels(scale) - _channels(mean / std)
+
+
+def _check_channels(images: jax.Array, **given: Sequence[float]) -> None:
+    for name, values in given.items():
+        if len(values) not in (1, images.shape[-1]):
+            raise UserError(f"{name} must be 1 value or {images.shape[-1]}, one a channel, got {len(values)}.")
 
 
 def _channels(values: jax.Array) -> jax.Array:

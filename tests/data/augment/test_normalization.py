@@ -59,3 +59,28 @@ def test_standardize_names_the_argument_at_fault(images, floats):
             augment.standardize(floats(1, 2, 2, 3), mean, std)
     with pytest.raises(UserError, match="images must be float"):
         augment.standardize(images, MEAN, STD)
+
+
+@pytest.mark.parametrize("dtype", [np.int8, np.uint16, np.int32, bool, np.complex64])
+@pytest.mark.parametrize("of", [augment.normalize, augment.to_float])
+def test_only_bytes_are_scaled(dtype, of):
+    """Whatever else holds pixels holds them on another scale."""
+    with pytest.raises(UserError, match=rf"images must be uint8 in \[0, 255\], got {np.dtype(dtype)}"):
+        of(np.ones((1, 4, 4, 3), dtype))
+
+
+@pytest.mark.parametrize("channels", [1, 3])
+def test_images_as_pytorch_has_them_are_told_how_to_turn(channels):
+    with pytest.raises(UserError, match=r"as PyTorch has them: images\.transpose\(0, 2, 3, 1\)"):
+        augment.normalize(np.zeros((2, channels, 8, 8), np.uint8))
+
+
+def test_a_tensor_of_pytorch_is_named():
+    torch = pytest.importorskip("torch")
+    with pytest.raises(UserError, match=r"an array of NumPy or JAX, got torch\.Tensor"):
+        augment.normalize(torch.zeros((1, 4, 4, 3), dtype=torch.uint8))
+
+
+def test_normalize_names_the_argument_at_fault(images):
+    with pytest.raises(UserError, match="std must be 1 value or 3, one a channel, got 2"):
+        augment.normalize(images, MEAN, (0.1, 0.2))
