@@ -2,12 +2,12 @@
 
 import pytest
 
-from experiments.config import OPTIMIZERS, SCHEDULES
 from jaxdl import models
 from jaxdl.data import sources
 from jaxdl.errors import unknown
 from jaxdl.nn.activations import ACTIVATIONS
 from jaxdl.nn.initializers import KERNELS
+from jaxdl.run.config import OPTIMIZERS, SCHEDULES
 
 FLAGS = ("--lr", "--epochs", "--batch-size", "--resume", "--resident", "--workers", "--no-flip", "--data-dir", "--help")
 

@@ -6,8 +6,9 @@ import subprocess
 import sys
 from pathlib import Path
 
-from experiments import export, flags, summary
 from jaxdl import models
+from jaxdl.commands import export, summary
+from jaxdl.run import flags
 
 ROOT = Path(__file__).resolve().parents[1]
 README, NETWORKS = ((ROOT / name).read_text() for name in ("README.md", "docs/networks.md"))
@@ -41,17 +42,17 @@ def test_two_commands_come_first_and_ci_calls_the_second():
 
 
 def test_the_flags_it_names_exist(capsys):
-    from experiments.cifar import COMMAND
-    from experiments.config import parse
-    from experiments.recipes import RECIPES
+    from jaxdl.commands.train import COMMAND
+    from jaxdl.run.config import parse
+    from jaxdl.run.recipes import RECIPES
 
     for line in "".join(blocks("bash") + blocks("bash", NETWORKS)).splitlines():
         words = line.split("#")[0].split()
         if "experiments.cifar" in words and "--help" not in words:
             parse(words[words.index("experiments.cifar") + 1 :], RECIPES, COMMAND)
-        for command, options in (("experiments.summary", summary.Options), ("experiments.export", export.Options)):
-            if command in words:
-                start = options(model="alexnet") if command == "experiments.summary" else options()
+        for command, options in (("summary", summary.Options), ("export", export.Options)):
+            if f"jaxdl {command}" in line:
+                start = options(model="alexnet") if command == "summary" else options()
                 flags.parse(words[words.index(command) + 1 :], start, command, "")
 
 

@@ -9,7 +9,6 @@ from typing import Any
 from rich.console import Console
 from tqdm import tqdm
 
-from experiments import flags
 from experiments.benchmark import (
     accuracy,
     learning,
@@ -24,6 +23,7 @@ from experiments.benchmark import (
 from experiments.benchmark.options import Options
 from experiments.benchmark.process import BenchmarkError
 from jaxdl.report.heartbeat import Heartbeat
+from jaxdl.run import flags
 
 COMMAND = "experiments.benchmark"
 ABOUT = (

@@ -8,8 +8,8 @@ from pathlib import Path
 from experiments.benchmark import contestants, machine
 from experiments.benchmark.networks import NETWORKS
 from experiments.benchmark.task import Task
-from experiments.flags import check, flag, flag_name
 from jaxdl.errors import UserError, unknown
+from jaxdl.run.flags import check, flag, flag_name
 
 SUBJECTS = ("train", "input", "start", "accuracy", "layers")
 BATCH_SIZE = 256  # of the subject input
@@ -70,7 +70,7 @@ class Options:
         """The contestants that are to run, in order. Raises UserError for an unknown one."""
         known, usual, learns = contestants.names(self.subject), None, self.subject == "accuracy"
         if learns:
-            from experiments.recipes import RECIPES  # with which comes jax
+            from jaxdl.run.recipes import RECIPES
 
             known, usual = (*known, *RECIPES), LEARNERS
         return [

@@ -7,11 +7,11 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
-from experiments import compilation_cache, flags
 from experiments.course import catalogue
 from experiments.course.catalogue import Lesson
-from experiments.flags import check, flag
 from jaxdl.errors import UserError
+from jaxdl.run import compilation_cache, flags
+from jaxdl.run.flags import check, flag
 
 COMMAND = "experiments.course"
 ABOUT = (

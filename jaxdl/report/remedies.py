@@ -1,4 +1,4 @@
-"""What to try in each case of a diagnosis, as flags of ``python -m experiments.cifar``."""
+"""What to try in each case of a diagnosis, as flags of ``jaxdl train``."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field

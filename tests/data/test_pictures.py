@@ -13,8 +13,8 @@ from PIL import Image, ImageFile, ImageOps
 from jaxdl.data import pictures
 from jaxdl.data.pictures import open_picture, png
 from jaxdl.errors import UserError
-from tests.experiments import bad_pictures
-from tests.experiments.bad_pictures import PIXELS, SIDE, chunk, encoded
+from tests.data import bad_pictures
+from tests.data.bad_pictures import PIXELS, SIDE, chunk, encoded
 
 # The module's own filter gives way to the tests' that makes errors of warnings; processes of test_predict have it.
 pytestmark = pytest.mark.filterwarnings("ignore::UserWarning", "ignore::PIL.Image.DecompressionBombWarning")

@@ -17,7 +17,7 @@ from experiments.benchmark.race import Lap, Race
 from experiments.benchmark.task import Task
 from jaxdl.errors import UserError
 from tests import pytorch
-from tests.experiments.short_run import ROOT
+from tests.commands.short_run import ROOT
 
 TINY = ["--rounds", "2", "--seconds", "0.05", "--batch-size", "4"]
 

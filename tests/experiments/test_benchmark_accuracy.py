@@ -10,7 +10,6 @@ import jax
 import numpy as np
 import pytest
 
-from experiments import cifar
 from experiments.benchmark import accuracy, learning, learning_record
 from experiments.benchmark.__main__ import main
 from experiments.benchmark.accuracy import Contest, Training
@@ -19,9 +18,10 @@ from experiments.benchmark.options import Options
 from experiments.benchmark.process import Evaluation, Ready
 from experiments.benchmark.task import Task
 from experiments.benchmark.worker import Learning
-from experiments.recipes import QUICK, RECIPES
+from jaxdl.commands import train
+from jaxdl.run.recipes import QUICK, RECIPES
 from tests import pytorch
-from tests.experiments.short_run import ROOT
+from tests.commands.short_run import ROOT
 
 ACCURACY = ["--subject", "accuracy", "--dataset", "digits", "--threads", "1"]
 
@@ -211,7 +211,7 @@ def test_a_recipe_learns_as_the_command_does(tmp_path):
     flags = ["--recipe", "quick", "--dataset", "digits", "--val-size", "0", "--epochs", "1", "--no-report"]
     warmup = QUICK.warmup_epochs / QUICK.epochs
     out = tmp_path / "run"
-    assert cifar.main([*flags, "--warmup-epochs", str(warmup), "--seed", "3", "--out", str(out)]) == 0
+    assert train.main([*flags, "--warmup-epochs", str(warmup), "--seed", "3", "--out", str(out)]) == 0
     summary = json.loads((out / "summary.json").read_text())
     recipe = learn_recipe.Recipe(Task(subject="accuracy", contestant="quick:1", dataset="digits", seed=3))
     assert [*recipe.training()] == [pytest.approx(21 / 41), 1.0]

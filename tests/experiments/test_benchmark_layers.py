@@ -23,7 +23,7 @@ from experiments.benchmark.layers.turns import best
 from experiments.benchmark.networks import NETWORKS
 from jaxdl import models
 from tests import pytorch
-from tests.experiments.short_run import ROOT
+from tests.commands.short_run import ROOT
 
 IMAGE = (32, 32, 3)
 LAYERS = ["--subject", "layers"]

@@ -13,7 +13,7 @@ from experiments.benchmark.__main__ import main
 from experiments.benchmark.process import BenchmarkError, Process
 from experiments.benchmark.task import Task
 from experiments.benchmark.worker import Rounds
-from tests.experiments.short_run import ROOT
+from tests.commands.short_run import ROOT
 
 
 def test_a_process_of_pytorchs_loads_no_jax():

@@ -7,12 +7,12 @@ import jax
 import jax.numpy as jnp
 import pytest
 
-from experiments.config import parse
-from experiments.optimization import optimizer_of, schedule_of
-from experiments.recipes import RECIPES
 from jaxdl import models
 from jaxdl.report.diagnosis import CASES
 from jaxdl.report.remedies import BY_CASE, LARGE, OWN, RESIDUAL, SMALL, Treated, remedies
+from jaxdl.run.config import parse
+from jaxdl.run.optimization import optimizer_of, schedule_of
+from jaxdl.run.recipes import RECIPES
 from jaxdl.train.state import parameter_count
 from jaxdl.transfer.torchvision_files import FILES
 

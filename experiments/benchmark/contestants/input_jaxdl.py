@@ -5,12 +5,12 @@ from functools import partial
 
 import jax
 
-from experiments import host_memory
 from experiments.benchmark import synthetic
 from experiments.benchmark.contestants import jax_device
 from experiments.benchmark.task import Task
 from jaxdl.data import augment, pipeline
 from jaxdl.data.prefetch import Prefetch
+from jaxdl.run import host_memory
 from jaxdl.train.loop import AHEAD
 
 EXAMPLES = 10_000

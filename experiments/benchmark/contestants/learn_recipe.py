@@ -7,20 +7,20 @@ from functools import partial
 
 import jax
 
-from experiments import host_memory
-from experiments.augmentation import augmentation_of, mix_of, views_of
 from experiments.benchmark import learning
 from experiments.benchmark.contestants import jax_device
 from experiments.benchmark.task import Task
-from experiments.config import Config
-from experiments.feeding import feeding
-from experiments.network import model_of
-from experiments.optimization import optimizer_of, schedule_of, steps_of
-from experiments.recipes import RECIPES, adapt
 from jaxdl import losses, metrics, optim
 from jaxdl.data import augment, pipeline
 from jaxdl.data.dataset import channel_statistics
 from jaxdl.data.prefetch import Prefetch
+from jaxdl.run import host_memory
+from jaxdl.run.augmentation import augmentation_of, mix_of, views_of
+from jaxdl.run.config import Config
+from jaxdl.run.input import feeding
+from jaxdl.run.network import model_of
+from jaxdl.run.optimization import optimizer_of, schedule_of, steps_of
+from jaxdl.run.recipes import RECIPES, adapt
 from jaxdl.train import parallel
 from jaxdl.train.eval_step import make_eval_step
 from jaxdl.train.loop import History, NotFiniteError, evaluate, fit

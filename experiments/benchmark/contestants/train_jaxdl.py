@@ -6,17 +6,17 @@ from functools import partial
 import jax
 import optax
 
-from experiments import host_memory
-from experiments.augmentation import augmentation_of
 from experiments.benchmark import synthetic
 from experiments.benchmark.contestants import jax_device
 from experiments.benchmark.task import Task
-from experiments.config import Config
-from experiments.network import model_of
-from experiments.optimization import optimizer_of
 from jaxdl import losses, metrics
 from jaxdl.data import augment, pipeline
 from jaxdl.data.prefetch import Prefetch
+from jaxdl.run import host_memory
+from jaxdl.run.augmentation import augmentation_of
+from jaxdl.run.config import Config
+from jaxdl.run.network import model_of
+from jaxdl.run.optimization import optimizer_of
 from jaxdl.train import parallel
 from jaxdl.train.loop import History, NotFiniteError, fit
 from jaxdl.train.state import create_state, parameter_count

@@ -3,7 +3,6 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from experiments import host_memory
 from experiments.benchmark.contestants import LeftOutError, jax_device, optional, train_jaxdl, train_pytorch
 from experiments.benchmark.layers import programs
 from experiments.benchmark.layers.network import Layer, layers
@@ -11,8 +10,9 @@ from experiments.benchmark.layers.programs import Arguments, Programs
 from experiments.benchmark.layers.pytorch import PyTorch
 from experiments.benchmark.layers.turns import Run, best
 from experiments.benchmark.task import Task
-from experiments.config import Config
-from experiments.network import model_of
+from jaxdl.run import host_memory
+from jaxdl.run.config import Config
+from jaxdl.run.network import model_of
 from jaxdl.train import convolution
 
 OURS, XLA, PYTORCH = "jaxdl", "xla", "pytorch"

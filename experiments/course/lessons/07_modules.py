@@ -143,4 +143,4 @@ np.testing.assert_allclose(outputs[1], one, rtol=1e-5)
 # ## Try · 练习
 #
 # 1. Give `AddOne` a learned offset: `self.param("offset", nn.initializers.zeros, ())`.
-# 2. `python -m experiments.summary resnet50 --depth 1` prints a network of the library by stages.
+# 2. `python -m jaxdl summary resnet50 --depth 1` prints a network of the library by stages.

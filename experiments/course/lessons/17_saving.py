@@ -135,4 +135,4 @@ assert leaf.device.platform == "cpu"
 # ## Try · 练习
 #
 # 1. Damage a byte of a checkpoint and restore again. (Two are kept; the one before is taken, and you are told.)
-# 2. `python -m experiments.export RUN` writes all of this for a run of `experiments.cifar`.
+# 2. `python -m jaxdl export RUN` writes all of this for a run of `experiments.cifar`.

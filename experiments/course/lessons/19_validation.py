@@ -150,8 +150,8 @@ assert pixels.shape == (32, 32, 3)
 assert names[int(shares.argmax())] == "5"
 
 # %% [markdown]
-# For a run of `experiments.cifar` all of this is there already: `python -m experiments.evaluate RUN`, `python -m
-# experiments.predict RUN picture.jpg`, `python -m experiments.demo RUN`, and `report.html` in its folder.
+# For a run of `experiments.cifar` all of this is there already: `python -m jaxdl evaluate RUN`, `python -m
+# jaxdl predict RUN picture.jpg`, `python -m jaxdl demo RUN`, and `report.html` in its folder.
 #
 # ## Try · 练习
 #

@@ -169,7 +169,7 @@ print(f"128 hidden units: {accuracies[0]:.1%}; 16, an eighth of the parameters: 
 assert accuracies[1] > 0.9 * accuracies[0]
 
 # %% [markdown]
-# For a run of `experiments.cifar`: `python -m experiments.diagnose RUN`, and `--check` before the first update looks
+# For a run of `experiments.cifar`: `python -m jaxdl diagnose RUN`, and `--check` before the first update looks
 # at labels, inputs and the first loss.
 #
 # ## Try · 练习

@@ -1,0 +1,45 @@
+"""What a run's history says of it: ``python -m jaxdl diagnose runs/NAME``."""
+
+import sys
+from dataclasses import dataclass
+
+from jaxdl.errors import UserError
+from jaxdl.report.diagnosis import as_text, diagnose
+from jaxdl.run import flags, run_folder
+from jaxdl.run.flags import check, flag
+from jaxdl.run.network_size import parameters_of
+
+COMMAND = "jaxdl diagnose"
+ABOUT = (
+    "Say in words whether a run underfits, overfits, oscillates, does not converge or is healthy, what shows it, and "
+    "which flags to try. A run that is going on is judged by the epochs that have ended."
+)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Options:
+    """Which run."""
+
+    run: str = flag("", "folder of the run", positional=True, path=True)
+
+    def __post_init__(self) -> None:
+        check(self)
+
+
+def main(argv: list[str] | None = None) -> int:
+    """The command line; returns the exit status."""
+    return flags.exit_status(lambda: _diagnose(sys.argv[1:] if argv is None else argv))
+
+
+def _diagnose(argv: list[str]) -> None:
+    options, _ = flags.parse(argv, Options(), COMMAND, ABOUT)
+    record, records = run_folder.read_single(options.run), run_folder.records(options.run)
+    run_folder.config_of(record, options.run)  # checks the settings
+    groups = run_folder.groups(records)
+    parameters = parameters_of(record, run_folder.summary(options.run), options.run)
+    findings = diagnose(
+        records, classes=len(record["classes"]), groups=groups, settings=record["config"], parameters=parameters
+    )
+    if not findings:
+        raise UserError(f"no epoch of the run in {options.run} has ended yet; there is nothing to judge it by.")
+    print(*as_text(findings), sep="\n")

@@ -1,0 +1,166 @@
+"""What a run's network gets right and wrong: ``python -m jaxdl evaluate runs/NAME``."""
+
+import dataclasses
+import os
+import sys
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+
+import jax
+import jax.numpy as jnp
+from rich import box
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from jaxdl.data import augment, folder
+from jaxdl.data.dataset import Split, train_val_split
+from jaxdl.data.streaming import Pictures
+from jaxdl.errors import UserError
+from jaxdl.report.diagnosis import as_text
+from jaxdl.report.evaluation import Evaluation, Predictions
+from jaxdl.run import finished_run, flags, loading, review, run_folder
+from jaxdl.run.classifier import Classifier
+from jaxdl.run.finished_run import FinishedRun
+from jaxdl.run.flags import check, flag
+from jaxdl.wording import counted, printable
+
+COMMAND = "jaxdl evaluate"
+ABOUT = (
+    "Evaluate a run's network on a split of its data or on a folder of pictures, and write the figures, every "
+    "prediction and a page to look at."
+)
+SPLITS = ("test", "val", "train")
+SHIFTS = ((-1, -1), (1, 1))  # in pixels, as Jordan 2024 has them
+WIDTH = 100  # of the table where the output is no terminal
+ROWS = 20  # classes, at most, that the terminal lists; the page has all
+
+
+def _shifted(images: jax.Array, *, by: tuple[int, int]) -> jax.Array:
+    """The images moved by so many pixels, their edges repeated as a mirror would."""
+    rows, columns = by
+    padded = jnp.pad(images, ((0, 0), (1, 1), (1, 1), (0, 0)), "reflect")
+    height, width = images.shape[1:3]
+    return padded[:, 1 - rows : 1 - rows + height, 1 - columns : 1 - columns + width]
+
+
+MIRRORED = (augment.mirror,)
+MOVED = tuple(partial(_shifted, by=by) for by in SHIFTS)
+VIEWS: dict[str, tuple[Callable[[jax.Array], jax.Array], ...]] = {
+    "one": (),
+    "mirror": MIRRORED,
+    "shift": MOVED,
+    "mirror-shift": (*MIRRORED, *MOVED, *(lambda images, move=move: augment.mirror(move(images)) for move in MOVED)),
+}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Options:
+    """Which run, on what, and where to."""
+
+    run: str = flag("", "folder of the run", positional=True, path=True)
+    split: str = flag("test", "part of the run's data", choices=SPLITS)
+    pictures: str | None = flag(
+        None, "folder of pictures in <class>/ to evaluate on instead", unset="the split", path=True
+    )
+    views: str = flag("run", "versions of each image whose logits are averaged", choices=("run", *VIEWS))
+    data_dir: str | None = flag(None, "where the run's data lies now", unset="where it lay", path=True)
+    offline: bool = flag(False, "never use the network", on_only=True)
+    out: str | None = flag(None, "folder to write", unset="<run>/evaluations/<split>-<time>", path=True)
+
+    def __post_init__(self) -> None:
+        check(self)
+
+
+def main(argv: list[str] | None = None) -> int:
+    """The command line; returns the exit status."""
+    return flags.exit_status(lambda: _evaluate(sys.argv[1:] if argv is None else argv))
+
+
+def _evaluate(argv: list[str]) -> None:
+    options, given = flags.parse(argv, Options(), COMMAND, ABOUT)
+    if options.pictures and "split" in given:
+        raise UserError("--split and --pictures are two things to evaluate on; give one.")
+    name = Path(options.pictures).name if options.pictures else options.split
+    out = Path(options.out or Path(options.run, "evaluations", f"{name}-{time.strftime('%Y%m%d-%H%M%S')}"))
+    if out.exists():
+        raise UserError(f"{out} exists; nothing is overwritten. Name another folder with --out.")
+    run = finished_run.load(options.run)
+    findings = review.findings_of(run)
+    views = None if options.views == "run" else VIEWS[options.views]
+    if options.pictures:
+        split, files = _pictures(Path(options.pictures), run)
+        seen, pixels = None, f"pictures in {Path(options.pictures).resolve()}"
+    else:
+        split, train, pixels = _split(options, run)
+        files, seen = None, review.seen_batch(run, train)
+    predictions = Predictions(
+        Classifier(run, views=views).logits(split.images, doing="evaluating"), split.labels, run.classes
+    )
+    with run_folder.written(out):
+        out.mkdir(parents=True)
+    about = {"evaluated on": pixels, "views": options.views}
+    evaluation = review.write(
+        out,
+        run=run,
+        split=name,
+        findings=findings,
+        predictions=predictions,
+        images=split.images,
+        files=files,
+        seen=seen,
+        about=about,
+    )
+    _print(run, name, evaluation, out)
+    print(*as_text(findings), sep="\n")
+
+
+def _split(options: Options, run: FinishedRun) -> tuple[Split, Split, str]:
+    """What is to be evaluated, the images that the run was trained on, and where both come from."""
+    changes = {"data_dir": options.data_dir} if options.data_dir else {}
+    dataset = loading.load(dataclasses.replace(run.config, offline=options.offline or run.config.offline, **changes))
+    run_folder.check_same_data(run.record, dataset)
+    train, val = train_val_split(
+        dataset.train, val_size=run.config.val_size, seed=run.config.seed, classes=dataset.classes
+    )
+    chosen = {"test": dataset.test, "val": val, "train": train}[options.split]
+    if chosen is None:
+        raise UserError("the run held no images out for validation; choose --split test or train.")
+    return chosen, train, dataset.source
+
+
+def _pictures(root: Path, run: FinishedRun) -> tuple[Split, list[str]]:
+    """The pictures in ``root/<class>/``, whose classes are among the run's, and their names."""
+    names, labels, remarks = folder.labelled(root, run.classes)
+    for remark in remarks:
+        print(f"note  {remark}", flush=True)
+    return Split(Pictures(root, names, run.image[0]), labels), [printable(os.fsdecode(name)) for name in names]
+
+
+def _print(run: FinishedRun, name: str, evaluation: Evaluation, out: Path) -> None:
+    console = Console(width=None if sys.stdout.isatty() else WIDTH, highlight=False, markup=False)
+    top5 = "" if evaluation.top5 is None else f", top-5 {evaluation.top5:.2%}"
+    console.print(
+        f"{run.config.model} after {run.step:,} updates on {counted(evaluation.examples, 'image')} of {name}:\n"
+        f"accuracy {evaluation.top1:.2%}{top5}, loss {evaluation.loss:.4f}, "
+        f"calibration error {evaluation.calibration_error:.2%}"
+    )
+    worst = sorted(evaluation.classes, key=lambda each: evaluation.per_class[each]["f1"])
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
+    table.add_column("class, the worst first", overflow="fold")
+    for title in ("precision", "recall", "f1", "images"):
+        table.add_column(title, justify="right")
+    rows = [(each, evaluation.per_class[each]) for each in worst[:ROWS]]
+    for title, figures in [*rows, ("macro average", evaluation.macro), ("weighted average", evaluation.weighted)]:
+        numbers = (f"{figures[figure]:.2%}" for figure in ("precision", "recall", "f1"))
+        table.add_row(Text(title), *numbers, f"{figures['support']:,}")
+    console.print(table)
+    for true, predicted, count in evaluation.confused_pairs(3):
+        names = evaluation.classes
+        console.print(f"{count:,} of {names[true]} taken for {names[predicted]}")
+    console.print(*(f"{title:<12} {out / file}" for title, file in review.LISTED), sep="\n", soft_wrap=True)
+    if run.record["notice"]:
+        console.print(run.record["notice"])

@@ -1,0 +1,72 @@
+"""A run's network to take away: ``python -m jaxdl export runs/NAME``."""
+
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+from jaxdl import disk, serving
+from jaxdl.errors import UserError
+from jaxdl.report.heartbeat import Heartbeat
+from jaxdl.run import finished_run, flags, run_folder
+from jaxdl.run.flags import check, flag
+from jaxdl.saved_model import DESCRIPTION, WEIGHTS, save_model
+from jaxdl.wording import counted
+
+COMMAND = "jaxdl export"
+ABOUT = (
+    "Write a run's network as a folder: weights under PyTorch's names, what rebuilds it here, and a function from "
+    "pixels to probabilities that needs nothing but jax."
+)
+SERVED = "model.jaxexport"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Options:
+    """Which run, and where to."""
+
+    run: str = flag("", "folder of the run", positional=True, path=True)
+    out: str | None = flag(None, "folder to write", unset="<run>/export", path=True)
+    platforms: str = flag(",".join(serving.PLATFORMS), "what the function is compiled for, by comma")
+
+    def __post_init__(self) -> None:
+        check(self)
+
+
+def main(argv: list[str] | None = None) -> int:
+    """The command line; returns the exit status."""
+    return flags.exit_status(lambda: _export(sys.argv[1:] if argv is None else argv))
+
+
+def _export(argv: list[str]) -> None:
+    options, _ = flags.parse(argv, Options(), COMMAND, ABOUT)
+    out = Path(options.out or Path(options.run, "export"))
+    if out.exists():
+        raise UserError(f"{out} exists; nothing is overwritten. Name another folder with --out.")
+    with Heartbeat("loading the run", on_terminal=True) as heartbeat:
+        run = finished_run.load(options.run)
+        heartbeat.begin(f"compiling for {options.platforms}")
+        platforms = options.platforms.split(",")
+        function = serving.exported(
+            run.model, run.variables, image=run.image, mean=run.mean, std=run.std, platforms=platforms
+        )
+    about = {
+        "classes": run.classes,
+        "mean": run.mean,
+        "std": run.std,
+        "step": run.step,
+        **{
+            name: run.record[name] for name in ("command", "dataset", "dataset_source", "dataset_fingerprint", "notice")
+        },
+    }
+    save_model(out, run.model, run.variables, image=run.image, about=about)
+    with run_folder.written(out):
+        disk.write(out / SERVED, function)
+    size = " x ".join(map(str, run.image))
+    print(
+        f"{run.config.model} after {counted(run.step, 'update')}, {counted(len(run.classes), 'class', 'classes')}\n"
+        f"{out / WEIGHTS}  PyTorch's names and layouts; load_state_dict(safetensors.torch.load_file(...))\n"
+        f"{out / DESCRIPTION}  rebuilds it: jaxdl.saved_model.load_model({str(out)!r})\n"
+        f"{out / SERVED}  pixels to probabilities without this library, on {options.platforms}:\n"
+        f"    served = jax.export.deserialize(open({str(out / SERVED)!r}, 'rb').read())\n"
+        f"    probabilities = served.call(images)  # uint8[B, {size.replace(' x ', ', ')}]"
+    )

@@ -1,0 +1,110 @@
+"""What a network is made of, layer by layer: ``python -m jaxdl summary resnet50``."""
+
+import sys
+from dataclasses import dataclass
+
+import jax.numpy as jnp
+from rich import box
+from rich.console import Console
+from rich.table import Table
+
+from jaxdl import models
+from jaxdl.report.layers import Layer, grouped, layers, total
+from jaxdl.run import flags
+from jaxdl.run.flags import check, flag
+from jaxdl.wording import counted
+
+COMMAND = "jaxdl summary"
+ABOUT = "Print a network's layers: output shape of one image, parameters, multiply-adds, memory."
+WIDTH = 110  # of the table where the output is no terminal
+PRECISIONS = {"f32": jnp.float32, "bf16": jnp.bfloat16}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Options:
+    """Which network, for which images, and how much of it."""
+
+    model: str = flag("", "network", choices=tuple(models.names()), positional=True)
+    num_classes: int | None = flag(
+        None, "classes", least=1, unset="1000, or 10 for the stem cifar and the networks made for CIFAR-10"
+    )
+    image_size: int | None = flag(
+        None,
+        "pixels a side",
+        least=1,
+        unset="224, or 32 for the stem cifar and the networks made for CIFAR-10; 299 inception_v3",
+    )
+    stem: str | None = flag(None, "first layers, where there is a choice", choices=models.STEMS, unset="the network's")
+    precision: str = flag("f32", "of the computation", choices=tuple(PRECISIONS))
+    depth: int | None = flag(
+        None, "parts of a layer's name that are told apart; the rest is summed", least=1, unset="all"
+    )
+
+    def __post_init__(self) -> None:
+        check(self)
+
+
+def main(argv: list[str] | None = None) -> int:
+    """The command line; returns the exit status."""
+    return flags.exit_status(lambda: _print(sys.argv[1:] if argv is None else argv))
+
+
+def _print(argv: list[str]) -> None:
+    options, _ = flags.parse(argv, Options(model=models.names()[0]), COMMAND, ABOUT)
+    num_classes = options.num_classes or (10 if _for_cifar(options) else 1000)
+    model = models.create(
+        options.model, num_classes=num_classes, stem=options.stem, dtype=PRECISIONS[options.precision]
+    )
+    size = options.image_size or _usual_size(options)
+    found = layers(model, (size, size, 3))
+    whole = total(found)
+    shown = found if options.depth is None else grouped(found, options.depth)
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, show_footer=True)
+    table.add_column("layer", "total", overflow="fold")
+    table.add_column("kind")
+    for title, footer in (
+        ("output", ""),
+        ("parameters", f"{whole.parameters:,}"),
+        ("multiply-adds", f"{whole.multiply_adds:,}"),
+        ("weights", _bytes(whole.weight_bytes)),
+        ("outputs", _bytes(whole.output_bytes)),
+    ):
+        table.add_column(title, footer, justify="right", no_wrap=True)
+    for layer in shown:
+        table.add_row(*_cells(layer))
+    console = Console(width=None if sys.stdout.isatty() else WIDTH, highlight=False)
+    console.print(f"{options.model}, {counted(num_classes, 'class', 'classes')}, one image of {size} x {size} pixels")
+    console.print(table)
+    console.print(
+        f"{whole.parameters:,} parameters; {whole.multiply_adds / 1e9:.3f} billion multiply-adds an image, evaluated.\n"
+        f"Training keeps about {_bytes(whole.output_bytes)} an image for the backward pass, beside "
+        f"{_bytes(whole.weight_bytes)} of weights,\nas much for gradients, and for each average of the optimizer's."
+    )
+
+
+def _usual_size(options: Options) -> int:
+    """The pixels that the network is meant for."""
+    if _for_cifar(options):
+        return 32
+    return 299 if options.model == "inception_v3" else 224
+
+
+def _for_cifar(options: Options) -> bool:
+    """Whether the network is meant for CIFAR-10."""
+    return options.stem == "cifar" or options.model in ("cifar_cnn", "quick_cnn", "speed_cnn", "speed_cnn_muon")
+
+
+def _cells(layer: Layer) -> tuple[str, ...]:
+    return (
+        layer.name or "(itself)",
+        layer.kind,
+        " x ".join(map(str, layer.output)),
+        f"{layer.parameters:,}",
+        f"{layer.multiply_adds:,}",
+        _bytes(layer.weight_bytes),
+        _bytes(layer.output_bytes),
+    )
+
+
+def _bytes(count: int) -> str:
+    return f"{count / 2**20:.1f} MiB" if count >= 2**20 else f"{count / 2**10:.1f} KiB"

@@ -1,0 +1,82 @@
+"""A run's network as it was left: what evaluating, exporting or using it begins with."""
+
+import dataclasses
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import flax.linen as nn
+import jax
+import jax.numpy as jnp
+
+from jaxdl import optim
+from jaxdl.checkpoint import Checkpoints
+from jaxdl.errors import UserError
+from jaxdl.run import run_folder
+from jaxdl.run.config import Config
+from jaxdl.run.network import frozen_patterns, model_of
+from jaxdl.run.optimization import optimizer_of, schedule_of
+from jaxdl.train.state import TrainState, create_state
+
+
+class FinishedRun(NamedTuple):
+    """A network, what it saw, and how it came about.
+
+    state: without the optimizer's; parameters are averages if the run averaged them. record: ``config.json``.
+    """
+
+    model: nn.Module
+    state: TrainState
+    config: Config
+    record: dict[str, Any]
+
+    @property
+    def variables(self) -> dict[str, Any]:
+        """What ``model.apply`` takes."""
+        return self.state.variables
+
+    @property
+    def step(self) -> int:
+        """The updates made."""
+        return int(self.state.step)
+
+    @property
+    def classes(self) -> tuple[str, ...]:
+        """Their names, in the order of the logits."""
+        return tuple(self.record["classes"])
+
+    @property
+    def image(self) -> tuple[int, int, int]:
+        """(H, W, C) of one image."""
+        return tuple(self.record["image"])
+
+    @property
+    def mean(self) -> tuple[float, ...]:
+        """Of the channels in [0, 1], as the network saw them."""
+        return tuple(self.record["mean"])
+
+    @property
+    def std(self) -> tuple[float, ...]:
+        """As ``mean``."""
+        return tuple(self.record["std"])
+
+
+def load(folder: str) -> FinishedRun:
+    """The run in ``folder`` as its newest checkpoint has it.
+
+    Raises UserError if there is no run, or none that has saved anything yet.
+    """
+    record = run_folder.read_single(folder)
+    config = run_folder.config_of(record, folder)
+    if not Path(folder, "checkpoints").is_dir():
+        raise UserError(f"the run in {folder} has saved no checkpoint yet.")
+    model = model_of(config, num_classes=len(record["classes"]))
+    optimizer = optimizer_of(config, schedule_of(config, 1))
+    images = jnp.zeros((1, *record["image"]))
+    freeze = frozen_patterns(config.freeze, model, images)
+    like = create_state(model, optimizer, jax.random.key(config.seed), images, freeze=freeze)
+    with Checkpoints(Path(folder, "checkpoints")) as checkpoints:
+        state, _ = checkpoints.restore(like)
+    if config.ema is not None:
+        state = state.replace(params=optim.ema_params(state.opt_state))
+    config = dataclasses.replace(config, out=folder)  # it may have been moved
+    return FinishedRun(model=model, state=state.replace(opt_state=()), config=config, record=record)

@@ -1,0 +1,179 @@
+"""Flags of a command from a dataclass: each field's metadata says its help and its limits.
+
+``@dataclass(frozen=True, kw_only=True)`` with fields made by ``flag`` and ``check(self)`` in ``__post_init__``.
+"""
+
+import argparse
+import dataclasses
+import math
+import os
+import re
+import sys
+import types
+import typing
+from collections.abc import Callable
+from typing import Any
+
+from jaxdl.errors import UserError, unknown
+from jaxdl.run import terminal
+
+Options = typing.TypeVar("Options")
+
+
+def flag(
+    default: Any,
+    text: str,
+    *,
+    least: float | None = None,
+    above: float | None = None,
+    below: float | None = None,
+    choices: tuple[str, ...] | None = None,
+    unset: str = "none",
+    value: str | None = None,
+    path: bool = False,
+    on_only: bool = False,
+    positional: bool = False,
+    optional: bool = False,
+) -> Any:
+    """A field that is a flag of the command.
+
+    text: the help. least, above, below: limits, of which only ``least`` is itself allowed. unset: what the help calls
+    None. value: what it calls the value. path: of a file or folder, in which ``~`` is the home. on_only: of a bool, no
+    ``--no-`` form. positional: given without its name; a field of type ``tuple[str, ...]`` takes one or more, or with
+    optional also none.
+    """
+    about = {"help": text, "least": least, "above": above, "below": below, "choices": choices, "unset": unset,
+             "value": value, "path": path, "on_only": on_only, "positional": positional,
+             "optional": optional}  # fmt: skip
+    return dataclasses.field(default=default, metadata=about)
+
+
+def parse(argv: list[str], base: Options, command: str, description: str) -> tuple[Options, frozenset[str]]:
+    """``base`` with what the flags say, and the names of the fields that were given.
+
+    Raises UserError for what is not understood. ``--help`` prints and exits.
+    """
+    parser = _Parser(
+        prog=f"python -m {command}",
+        description=description,
+        argument_default=argparse.SUPPRESS,
+        allow_abbrev=False,
+        formatter_class=lambda prog: argparse.HelpFormatter(prog, max_help_position=32, width=110),
+    )
+    for field in dataclasses.fields(base):
+        _add(parser, field, getattr(base, field.name))
+    values, rest = parser.parse_known_intermixed_args(argv)
+    for word in rest:
+        if word.startswith("-"):
+            known = [option for action in parser._actions for option in action.option_strings]
+            raise unknown("flag", word.split("=")[0], known, listed=False)
+        raise UserError(f"unexpected argument {word!r}; see --help.")
+    given = {field.name: _read(field, getattr(values, field.name)) for field in dataclasses.fields(base)
+             if hasattr(values, field.name)}  # fmt: skip
+    return dataclasses.replace(base, **given), frozenset(given)
+
+
+def value_of(argv: list[str], option: str, default: str) -> str:
+    """What ``argv`` gives one option, whatever else it holds."""
+    parser = _Parser(add_help=False, allow_abbrev=False)
+    parser.add_argument(option, dest="value", default=default)
+    return parser.parse_known_args([word for word in argv if word != "--"])[0].value
+
+
+def check(options: Any) -> None:
+    """Raises UserError for the first field of ``options`` that is beyond its limits."""
+    for field in dataclasses.fields(options):
+        _check(field, getattr(options, field.name))
+
+
+def flag_name(field_name: str) -> str:
+    """``batch_size`` -> ``--batch-size``."""
+    return "--" + field_name.replace("_", "-")
+
+
+def in_flags(message: str, options: type) -> str:
+    """The message of a library's error with the arguments that it names as the flags of ``options``."""
+    names = "|".join(field.name for field in dataclasses.fields(options) if "_" in field.name)
+    return re.sub(rf"(?<![\w/.'\"-])({names})(?![\w/'\"-]|\.\w)", lambda found: flag_name(found[0]), message)
+
+
+def exit_status(body: Callable[[], None]) -> int:
+    """Runs a command that only reads and prints: 0, or 2 and a line for the user's mistakes, 130 after Ctrl-C.
+
+    2 also where what it printed is lost, but not where its reader, ``head`` say, had enough.
+    """
+    with terminal.steady() as output:
+        try:
+            body()
+            sys.stdout.flush()
+        except UserError as error:
+            print(f"error: {error}", file=sys.stderr)
+            return 2
+        except KeyboardInterrupt:
+            print("\nStopped.", file=sys.stderr)
+            return 130
+        lost = output and output.broken
+        if lost and not isinstance(lost, BrokenPipeError):
+            print(f"error: standard output cannot be written ({lost.strerror}).", file=sys.stderr)
+            return 2
+    return 0
+
+
+class _Parser(argparse.ArgumentParser):
+    def error(self, message: str) -> typing.NoReturn:
+        raise UserError(message.replace("argument --", "--", 1) + ".")
+
+
+def _read(field: dataclasses.Field, value: Any) -> Any:
+    """The value of a flag from the parser's; ``--out=~/x`` is the user's to write, and no shell expands it."""
+    if isinstance(value, list):
+        return tuple(_read(field, each) for each in value)
+    if not field.metadata["path"] or value is None:
+        return value
+    path = os.path.expanduser(value)
+    if path == value and value.startswith("~") and not os.path.lexists(value):
+        flag = flag_name(field.name)
+        raise UserError(f"{flag} {value}: no such home folder is known. Write the path out, or ./{value}.")
+    return path
+
+
+def _type(field: dataclasses.Field) -> type:
+    if isinstance(field.type, types.UnionType):
+        return next(kind for kind in typing.get_args(field.type) if kind is not types.NoneType)
+    return field.type
+
+
+def _add(parser: argparse.ArgumentParser, field: dataclasses.Field, default: Any) -> None:
+    about = field.metadata
+    shown = about["unset"] if default is None else default
+    choices = f"; one of {', '.join(about['choices'])}" if about["choices"] else ""
+    if about["positional"]:
+        name, several = about["value"] or field.name.upper(), typing.get_origin(_type(field)) is tuple
+        text, count = f"{about['help']}{choices}", "*" if about["optional"] else "+"
+        parser.add_argument(field.name, nargs=count if several else None, metavar=name, help=text)
+    elif _type(field) is bool:
+        action = "store_true" if about["on_only"] else argparse.BooleanOptionalAction
+        shown = {True: "yes", False: "no"}.get(default, shown)
+        parser.add_argument(flag_name(field.name), action=action, help=f"{about['help']} (default: {shown})")
+    else:
+        name = about["value"] or {int: "N", float: "X", str: "PATH" if about["path"] else "NAME"}[_type(field)]
+        text = f"{about['help']}{choices} (default: {shown})"
+        parser.add_argument(flag_name(field.name), type=_type(field), metavar=name, help=text)
+
+
+def _check(field: dataclasses.Field, value: Any) -> None:
+    if value is None:
+        return
+    about, flag = field.metadata, flag_name(field.name)
+    if about["choices"] and value not in about["choices"]:
+        raise unknown(flag.removeprefix("--"), value, about["choices"])
+    limits = [
+        (about["least"], lambda limit: value >= limit, "at least"),
+        (about["above"], lambda limit: value > limit, "greater than"),
+        (about["below"], lambda limit: value < limit, "less than"),
+    ]
+    if _type(field) is float and not math.isfinite(value):
+        raise UserError(f"{flag} must be a finite number, got {value}.")
+    for limit, holds, words in limits:
+        if limit is not None and not holds(limit):
+            raise UserError(f"{flag} must be {words} {limit}, got {value}.")

@@ -1,0 +1,72 @@
+"""How the training images come to the steps: batch by batch from the host, or from the device where they all lie."""
+
+import contextlib
+from collections.abc import Callable, Iterator
+from functools import partial
+from typing import Any, NamedTuple
+
+from jaxdl.data import pipeline, streaming
+from jaxdl.data.dataset import Split
+from jaxdl.data.prefetch import Prefetch
+from jaxdl.errors import UserError
+from jaxdl.run.augmentation import alternates
+from jaxdl.run.config import Config
+from jaxdl.run.loading import train_batches
+from jaxdl.train import parallel
+from jaxdl.train.resident import make_resident_steps
+from jaxdl.train.step import TrainStep
+
+STEPS_PER_CALL = 50  # updates in one program, and between two looks at whether the run is to stop
+SHARE = 0.25  # of the device's memory that the images may take
+WITHOUT_WORD = 2**30  # bytes that they may take where the device does not say how much it has
+
+
+class Feeding(NamedTuple):
+    """What ``fit`` takes by these names, and the batch of a step, from 0, as other steps take it, made of what
+    ``batch_at`` returned for it."""
+
+    train_step: Callable[..., Any]
+    batch_at: Callable[[int], Any]
+    steps_per_call: int | None
+    batch_of: Callable[[int, Any], parallel.PlacedBatch]
+
+
+def stays(config: Config, devices: parallel.Devices, train: Split) -> bool:
+    """Whether the training images lie on the device: as the flag says, else on an accelerator alone, where they fit.
+
+    On a CPU nothing is won: the images are there already, and XLA's loops are no faster than the host's. Raises
+    UserError where the flag asks for what cannot be.
+    """
+    if config.resident is False:
+        return False
+    streamed, alone = isinstance(train.images, streaming.Pictures), devices.kind == "single"
+    if config.resident and streamed:
+        raise UserError("--resident needs the pictures in memory: add --no-stream, or leave out --resident.")
+    if config.resident and not alone:
+        raise UserError(f"--resident is for one device, not for {devices}: add --parallel single, or leave it out.")
+    if config.resident:
+        return True
+    if streamed or not alone or devices.devices[0].platform == "cpu":
+        return False
+    memory = (devices.devices[0].memory_stats() or {}).get("bytes_limit")
+    return train.images.nbytes <= (SHARE * memory if memory else WITHOUT_WORD)
+
+
+@contextlib.contextmanager
+def feeding(
+    train_step: TrainStep, train: Split, *, config: Config, devices: parallel.Devices, start: int, stop: int, **batches
+) -> Iterator[Feeding]:
+    """A context with what trains from step ``start`` to ``stop``; batches: as ``pipeline.train_batch`` takes them."""
+    with train_batches(train, start=start, config=config, **batches) as batch_at:
+        put = partial(devices.place, examples=config.batch_size)
+        if stays(config, devices, train):
+            feed = {"batch_size": config.batch_size, "seed": config.seed, "alternate": alternates(config)}
+            yield Feeding(
+                make_resident_steps(train_step, devices.put({"images": train.images, "labels": train.labels})),
+                partial(pipeline.train_feed, train, steps=STEPS_PER_CALL, **feed),
+                STEPS_PER_CALL,
+                lambda step, feed: put(batch_at(step)),
+            )
+        else:
+            with Prefetch(batch_at, start=start, stop=stop, put=put) as placed:
+                yield Feeding(devices.compile(train_step), placed, None, lambda step, batch: batch)

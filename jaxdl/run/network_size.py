@@ -1,0 +1,26 @@
+"""How large a run's network is, as far as its folder can tell."""
+
+from collections.abc import Mapping
+from functools import partial
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+
+from jaxdl.errors import UserError
+from jaxdl.run import run_folder
+from jaxdl.run.network import model_of
+from jaxdl.train.state import parameter_count
+
+
+def parameters_of(record: Mapping[str, Any], summary: Mapping[str, Any] | None, folder: str) -> int | None:
+    """All parameters of the network of the run in ``folder``: as its ``summary.json`` says, or where it has not ended,
+    as the shapes do of the network that ``record``, its ``config.json``, names; None for one of another version."""
+    if summary and "parameters" in summary:
+        return summary["parameters"]
+    try:
+        model = model_of(run_folder.config_of(dict(record), folder), num_classes=len(record["classes"]))
+        images = jnp.zeros((1, *record["image"]))
+        return parameter_count(jax.eval_shape(partial(model.init, train=False), jax.random.key(0), images)["params"])
+    except (UserError, KeyError):
+        return None

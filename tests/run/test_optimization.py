@@ -1,0 +1,86 @@
+"""What the flags of optimization do to a run."""
+
+import dataclasses
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from jaxdl import optim
+from jaxdl.commands.train import main
+from jaxdl.run.config import SCHEDULES
+from jaxdl.run.optimization import optimizer_of, schedule_of
+from jaxdl.run.recipes import QUICK
+from tests.commands.short_run import SHORT, final_state, records
+
+EVERYTHING = [
+    *SHORT, "--optimizer", "nadam", "--lr", "0.003", "--schedule", "one_cycle", "--l2", "1e-4", "--clip-value", "0.5",
+    "--clip-norm", "1", "--accumulate", "2", "--ema", "0.9", "--mixup", "0.2", "--cutmix", "1", "--patience", "3",
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("name", SCHEDULES)
+def test_schedules_count_in_epochs(name):
+    config = dataclasses.replace(
+        QUICK, schedule=name, lr=0.4, epochs=10, warmup_epochs=2.0, decay_epochs=3.0, gamma=0.5
+    )
+    rate = schedule_of(config, 100)
+    assert rate(200) == pytest.approx(0.4, rel=1e-3)  # the warm-up is over, or the one cycle at its top
+    assert rate(0) < 0.04
+    expected = {"constant": 0.4, "exponential": 0.4 * 0.5**6, "step": 0.4 * 0.5**2, "linear": 0.1}
+    if name in expected:
+        assert rate(800) == pytest.approx(expected[name], rel=1e-3)
+    else:
+        assert rate(800) < 0.1
+
+
+@pytest.mark.parametrize("name", optim.OPTIMIZERS)
+def test_every_optimizer_is_made_from_the_flags(name):
+    config = dataclasses.replace(QUICK, optimizer=name, weight_decay=0.0)
+    optimizer = optimizer_of(config, schedule_of(config, 100))
+    params = {"kernel": jnp.ones((2, 2))}
+    value_fn = lambda params: jnp.square(params["kernel"]).sum()  # noqa: E731
+    extra = {"value": 4.0, "value_fn": value_fn}
+    updates, _ = optimizer.update({"kernel": 2 * jnp.ones((2, 2))}, optimizer.init(params), params, **extra)
+    assert np.isfinite(updates["kernel"]).all()
+
+
+def test_momentum_of_zero_needs_no_second_flag():
+    config = dataclasses.replace(QUICK, momentum=0.0)
+    assert config.nesterov
+    optimizer_of(config, schedule_of(config, 100))
+
+
+@pytest.mark.slow
+def test_a_run_with_everything_on_resumes_bit_for_bit(tmp_path):
+    assert main([*EVERYTHING, "--out", str(tmp_path / "whole")]) == 0
+    assert main([*EVERYTHING, "--steps", "17", "--out", str(tmp_path / "parted")]) == 0
+    assert main(["--resume", "--steps", "36", "--out", str(tmp_path / "parted")]) == 0
+    whole, parted = final_state(tmp_path / "whole"), final_state(tmp_path / "parted")
+    jax.tree.map(np.testing.assert_array_equal, parted.params, whole.params)
+    jax.tree.map(np.testing.assert_array_equal, parted.opt_state, whole.opt_state)
+    average = optim.ema_params(whole.opt_state)
+    assert not np.array_equal(average["Conv_0"]["kernel"], whole.params["Conv_0"]["kernel"])
+
+
+@pytest.mark.slow
+def test_patience_ends_a_run_that_gets_no_better(tmp_path, capsys):
+    flags = [*SHORT, "--lr", "1e-9", "--epochs", "8", "--patience", "2", "--out", str(tmp_path / "run")]
+    assert main(flags) == 0
+    assert "no better validation accuracy in 2 epochs: stopped at step 36" in capsys.readouterr().out
+    assert [each["epoch"] for each in records(tmp_path / "run") if each["kind"] == "epoch"] == [1.0, 2.0, 3.0]
+    assert main(["--resume", "--out", str(tmp_path / "run")]) == 0  # it stays stopped
+
+
+@pytest.mark.slow
+def test_ema_is_what_is_evaluated(finished, tmp_path):
+    reference, _ = finished
+    assert main([*SHORT, "--ema", "0", "--out", str(tmp_path / "last")]) == 0
+    assert main([*SHORT, "--ema", "0.9999", "--out", str(tmp_path / "first")]) == 0
+    plain, last, first = (
+        [each["val_loss"] for each in records(out) if each["kind"] == "epoch"]
+        for out in (reference, tmp_path / "last", tmp_path / "first")
+    )
+    np.testing.assert_allclose(last, plain, rtol=1e-5)
+    assert first[-1] > 2.2  # still at its first update, guessing
