@@ -100,7 +100,7 @@ def _evaluate(argv: list[str]) -> None:
     predictions = Predictions(
         Classifier(run, views=views).logits(split.images, doing="evaluating"), split.labels, run.classes
     )
-    with run_folder.written(out):
+    with run_folder.writing(out):
         out.mkdir(parents=True)
     about = {"evaluated on": pixels, "views": options.views}
     evaluation = review.write(

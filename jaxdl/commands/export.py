@@ -59,7 +59,7 @@ def _export(argv: list[str]) -> None:
         },
     }
     save_model(out, run.model, run.variables, image=run.image, about=about)
-    with run_folder.written(out):
+    with run_folder.writing(out):
         disk.write(out / SERVED, function)
     size = " x ".join(map(str, run.image))
     print(

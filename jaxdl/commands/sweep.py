@@ -18,9 +18,11 @@ from jaxdl.report.heartbeat import Heartbeat
 from jaxdl.report.runlog import RunLog
 from jaxdl.run import compilation_cache, flags, host_memory, run_folder, stored, terminal
 from jaxdl.run.accelerators import described
+from jaxdl.run.build import EVAL_BATCH
+from jaxdl.run.classification import CLASSIFICATION
 from jaxdl.run.config import Config
-from jaxdl.run.loading import load, streams
-from jaxdl.run.network import fitted_to_weights, model_of
+from jaxdl.run.loading import streams
+from jaxdl.run.network import fitted_to_weights
 from jaxdl.run.optimization import steps_of
 from jaxdl.run.recipes import RECIPES, adapt
 from jaxdl.run.sweep import result
@@ -33,6 +35,7 @@ from jaxdl.run.sweep.member_steps import first_states, restored, saved, steps_of
 from jaxdl.run.sweep.numbers import check_sweepable, optimizer_of_member
 from jaxdl.run.sweep.progress import Progress, print_header, print_result
 from jaxdl.run.sweep.training import most_steps, train
+from jaxdl.run.task import Task
 from jaxdl.train import parallel
 from jaxdl.train.interrupt import Interrupted, Interruptible
 from jaxdl.train.members import runs_one_by_one
@@ -40,10 +43,9 @@ from jaxdl.train.state import TrainState, parameter_count
 from jaxdl.wording import counted
 
 COMMAND = "jaxdl sweep"
-EVAL_BATCH = 500
 
 
-def run(asked: Asked, interrupt: Interruptible, heartbeat: Heartbeat) -> int:
+def run(asked: Asked, interrupt: Interruptible, heartbeat: Heartbeat, task: Task) -> int:
     """One sweep from data to table; returns the exit status."""
     # ---- data ------------------------------------------------------------------------------------------------------
     config, grid, ensemble, given = asked
@@ -52,29 +54,31 @@ def run(asked: Asked, interrupt: Interruptible, heartbeat: Heartbeat) -> int:
         grid, ensemble = _resumed(record, config.out, asked)
         config = run_folder.resumed(record, config, given)
         saved_one = bool(Checkpoints(f"{config.out}/checkpoints").steps)  # else it was stopped before that
-        dataset = load(config)
+        dataset = task.load(config)
         run_folder.check_same_data(record, dataset)
     else:
         run_folder.refuse_existing(config)
         if streams(config):
             raise UserError("a sweep holds all pictures in memory, and these would take half of it or more.")
         saved_one, config = False, dataclasses.replace(config, stream=False)
-        dataset = load(config)
+        dataset = task.load(config)
         config = fitted_to_weights(adapt(config, dataset, given), dataset, given)
     check_sweepable(config, frozenset(grid.names))
     steps_per_epoch = pipeline.steps_per_epoch(len(dataset.train) - config.val_size, config.batch_size)
     steps = min(steps_of(config, steps_per_epoch), config.steps or sys.maxsize)
 
     # ---- model, members, steps -------------------------------------------------------------------------------------
-    model = model_of(config, num_classes=len(dataset.classes))
+    model = task.model(config, num_classes=len(dataset.classes))
     one = {name: value for name, value in grid.members[0].items() if name != "seed"}
     optimizer = optimizer_of_member(config, one, steps_per_epoch)  # whose state knows of no numbers
     check_fits(config, model, optimizer, dataset, members=len(grid))
     heartbeat.begin("drawing the first parameters")
     data = SweepData(dataset, grid, config)
-    states = first_states(config, model, optimizer, grid, dataset, data)
+    states = first_states(task, config, model, optimizer, grid, dataset, data)
     numbers = member_numbers(grid, data)
-    compiled = steps_of_members(config, model, classes=len(dataset.classes), steps_per_epoch=steps_per_epoch, data=data)
+    compiled = steps_of_members(
+        task, config, model, classes=len(dataset.classes), steps_per_epoch=steps_per_epoch, data=data
+    )
     most = most_steps(members=len(grid), batch_size=config.batch_size, steps_per_epoch=steps_per_epoch)
     at_once = EVAL_BATCH if runs_one_by_one() else min(EVAL_BATCH, config.batch_size)
 
@@ -101,7 +105,7 @@ def run(asked: Asked, interrupt: Interruptible, heartbeat: Heartbeat) -> int:
     print_header(config, dataset, data, grid, parameters=parameter_count(states.params) // len(grid), steps=steps)
 
     with (
-        run_folder.held(config.out),
+        run_folder.locked(config.out),
         Checkpoints(f"{config.out}/checkpoints", report=_warn) as checkpoints,
     ):
         history, log_position = History.new(len(grid)), None
@@ -207,7 +211,7 @@ def run(asked: Asked, interrupt: Interruptible, heartbeat: Heartbeat) -> int:
     return 0
 
 
-def main(argv: list[str] | None = None) -> int:
+def main(argv: list[str] | None = None, *, task: Task = CLASSIFICATION) -> int:
     """The command line; returns the exit status."""
     host_memory.keep_freed()
     with terminal.steady(terminal.say_lost):
@@ -215,7 +219,7 @@ def main(argv: list[str] | None = None) -> int:
             with Interruptible() as interrupt, Heartbeat("reading the data") as heartbeat:
                 asked = parse(sys.argv[1:] if argv is None else argv, RECIPES, COMMAND)
                 compilation_cache.use()
-                return run(asked, interrupt, heartbeat)
+                return run(asked, interrupt, heartbeat, task)
         except UserError as error:
             print(f"error: {flags.in_flags(str(error), Config)}", file=sys.stderr)
             return 2

@@ -8,13 +8,11 @@ import jax
 import numpy as np
 from tqdm import tqdm
 
-from jaxdl.data import augment, pipeline
+from jaxdl.data import pipeline
 from jaxdl.data.dataset import Split
 from jaxdl.data.prefetch import Prefetch
-from jaxdl.run.augmentation import views_of
-from jaxdl.run.finished_run import FinishedRun
+from jaxdl.run.finished_run import FinishedRun, functions_of
 from jaxdl.train import parallel
-from jaxdl.train.eval_step import make_predict_step
 from jaxdl.train.loop import predict
 
 MOST_PIXELS = 2**19  # of a batch: 512 images of 32 x 32 pixels, 10 of 224 x 224
@@ -28,10 +26,8 @@ class Classifier:
     """
 
     def __init__(self, run: FinishedRun, *, views: Sequence[Callable[[jax.Array], jax.Array]] | None = None):
-        views = views_of(run.config) if views is None else views
         self.run, self._devices = run, parallel.single()
-        prepare = partial(augment.normalize, mean=run.mean, std=run.std)
-        self._step = self._devices.compile(make_predict_step(run.model, prepare=prepare, views=views))
+        self._step = self._devices.compile(functions_of(run, views=views).predict)
 
     def logits(self, images: np.ndarray, *, doing: str = "predicting") -> np.ndarray:
         """float32[N, classes] of ``images``: uint8[N, H, W, C] of the run's size; a bar if it takes a while."""

@@ -1,20 +1,22 @@
 """A run's network as it was left: what evaluating, exporting or using it begins with."""
 
 import dataclasses
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
+import optax
 
-from jaxdl import optim
 from jaxdl.checkpoint import Checkpoints
 from jaxdl.errors import UserError
 from jaxdl.run import run_folder
+from jaxdl.run.build import Steps, evaluated, network_and_optimizer, step_functions
+from jaxdl.run.classification import CLASSIFICATION
 from jaxdl.run.config import Config
-from jaxdl.run.network import frozen_patterns, model_of
-from jaxdl.run.optimization import optimizer_of, schedule_of
+from jaxdl.run.network import frozen_patterns
 from jaxdl.train.state import TrainState, create_state
 
 
@@ -60,6 +62,16 @@ class FinishedRun(NamedTuple):
         return tuple(self.record["std"])
 
 
+def functions_of(run: FinishedRun, *, views: Sequence[Callable[[jax.Array], jax.Array]] | None = None) -> Steps:
+    """The steps of the run, as it made them.
+
+    views: other versions of an image over which evaluation averages, in place of the run's own.
+    """
+    task = CLASSIFICATION if views is None else CLASSIFICATION._replace(views=lambda config: views)
+    about = {"mean": run.mean, "std": run.std, "num_classes": len(run.classes)}
+    return step_functions(task, run.config, run.model, optax.identity(), **about)
+
+
 def load(folder: str) -> FinishedRun:
     """The run in ``folder`` as its newest checkpoint has it.
 
@@ -69,14 +81,12 @@ def load(folder: str) -> FinishedRun:
     config = run_folder.config_of(record, folder)
     if not Path(folder, "checkpoints").is_dir():
         raise UserError(f"the run in {folder} has saved no checkpoint yet.")
-    model = model_of(config, num_classes=len(record["classes"]))
-    optimizer = optimizer_of(config, schedule_of(config, 1))
+    model, _, optimizer = network_and_optimizer(config, num_classes=len(record["classes"]), steps_per_epoch=1)
     images = jnp.zeros((1, *record["image"]))
     freeze = frozen_patterns(config.freeze, model, images)
     like = create_state(model, optimizer, jax.random.key(config.seed), images, freeze=freeze)
     with Checkpoints(Path(folder, "checkpoints")) as checkpoints:
         state, _ = checkpoints.restore(like)
-    if config.ema is not None:
-        state = state.replace(params=optim.ema_params(state.opt_state))
+    state = evaluated(state, config)
     config = dataclasses.replace(config, out=folder)  # it may have been moved
     return FinishedRun(model=model, state=state.replace(opt_state=()), config=config, record=record)

@@ -1,4 +1,4 @@
-"""How the training images come to the steps: batch by batch from the host, or from the device where they all lie."""
+"""Input of the training steps: batch by batch from the host, or from the device where all images lie."""
 
 import contextlib
 from collections.abc import Callable, Iterator
@@ -10,18 +10,17 @@ from jaxdl.data.dataset import Split
 from jaxdl.data.prefetch import Prefetch
 from jaxdl.errors import UserError
 from jaxdl.run.augmentation import alternates
+from jaxdl.run.build import Training
 from jaxdl.run.config import Config
-from jaxdl.run.loading import train_batches
 from jaxdl.train import parallel
 from jaxdl.train.resident import make_resident_steps
-from jaxdl.train.step import TrainStep
 
 STEPS_PER_CALL = 50  # updates in one program, and between two looks at whether the run is to stop
 SHARE = 0.25  # of the device's memory that the images may take
 WITHOUT_WORD = 2**30  # bytes that they may take where the device does not say how much it has
 
 
-class Feeding(NamedTuple):
+class Feed(NamedTuple):
     """What ``fit`` takes by these names, and the batch of a step, from 0, as other steps take it, made of what
     ``batch_at`` returned for it."""
 
@@ -31,7 +30,7 @@ class Feeding(NamedTuple):
     batch_of: Callable[[int, Any], parallel.PlacedBatch]
 
 
-def stays(config: Config, devices: parallel.Devices, train: Split) -> bool:
+def fits_on_device(config: Config, devices: parallel.Devices, train: Split) -> bool:
     """Whether the training images lie on the device: as the flag says, else on an accelerator alone, where they fit.
 
     On a CPU nothing is won: the images are there already, and XLA's loops are no faster than the host's. Raises
@@ -53,20 +52,30 @@ def stays(config: Config, devices: parallel.Devices, train: Split) -> bool:
 
 
 @contextlib.contextmanager
-def feeding(
-    train_step: TrainStep, train: Split, *, config: Config, devices: parallel.Devices, start: int, stop: int, **batches
-) -> Iterator[Feeding]:
-    """A context with what trains from step ``start`` to ``stop``; batches: as ``pipeline.train_batch`` takes them."""
-    with train_batches(train, start=start, config=config, **batches) as batch_at:
+def feed(training: Training, *, start: int, stop: int | None = None) -> Iterator[Feed]:
+    """A context with the batches of ``training`` from step ``start`` to ``stop``, its last if None."""
+    config, devices, train = training.config, training.devices, training.train
+    step, rows = training.step_functions.train, devices.padded(config.batch_size)
+    with train_batches(train, config, start=start, rows=devices.share(rows), padded_size=rows) as batch_at:
         put = partial(devices.place, examples=config.batch_size)
-        if stays(config, devices, train):
-            feed = {"batch_size": config.batch_size, "seed": config.seed, "alternate": alternates(config)}
-            yield Feeding(
-                make_resident_steps(train_step, devices.put({"images": train.images, "labels": train.labels})),
-                partial(pipeline.train_feed, train, steps=STEPS_PER_CALL, **feed),
+        if fits_on_device(config, devices, train):
+            options = {"batch_size": config.batch_size, "seed": config.seed, "alternate": alternates(config)}
+            yield Feed(
+                make_resident_steps(step, devices.put({"images": train.images, "labels": train.labels})),
+                partial(pipeline.train_feed, train, steps=STEPS_PER_CALL, **options),
                 STEPS_PER_CALL,
                 lambda step, feed: put(batch_at(step)),
             )
         else:
-            with Prefetch(batch_at, start=start, stop=stop, put=put) as placed:
-                yield Feeding(devices.compile(train_step), placed, None, lambda step, batch: batch)
+            with Prefetch(batch_at, start=start, stop=training.steps if stop is None else stop, put=put) as placed:
+                yield Feed(devices.compile(step), placed, None, lambda step, batch: batch)
+
+
+def train_batches(split: Split, config: Config, *, start: int, rows: slice, padded_size: int):
+    """A context in which ``batch_at(step)`` reads this process's ``rows`` of a training batch."""
+    options = {"batch_size": config.batch_size, "seed": config.seed, "rows": rows, "padded_size": padded_size}
+    if isinstance(split.images, streaming.Pictures):
+        if alternates(config):
+            raise UserError("--alternate-flips needs pictures in memory: add --no-stream or --no-alternate-flips.")
+        return streaming.TrainBatches(split, start=start, workers=config.workers, **options)
+    return contextlib.nullcontext(partial(pipeline.train_batch, split, alternate=alternates(config), **options))

@@ -1,15 +1,18 @@
-"""What the flags say of the data: which they are, and whether pictures stay in their files."""
+"""The dataset that the flags name, and the configuration settled for it."""
 
-import contextlib
-from functools import partial
+import dataclasses
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
-from jaxdl.data import folder, pipeline, sources, streaming
-from jaxdl.data.dataset import Dataset, Split
-from jaxdl.errors import UserError
-from jaxdl.run import host_memory
-from jaxdl.run.augmentation import alternates
+from jaxdl import cluster
+from jaxdl.data import folder, sources
+from jaxdl.data.dataset import Dataset
+from jaxdl.report.heartbeat import Heartbeat
+from jaxdl.run import host_memory, run_folder
 from jaxdl.run.config import Config
+from jaxdl.run.network import fitted_to_weights
+from jaxdl.run.recipes import adapt
 
 
 def load(config: Config) -> Dataset:
@@ -34,10 +37,21 @@ def streams(config: Config) -> bool:
     return folder.decoded_bytes(Path(config.data_dir), size=config.image_size) > host_memory.total() / 2
 
 
-def train_batches(split: Split, *, start: int, config: Config, **options):
-    """A context in which ``batch_at(step)`` reads this process's share of a training batch."""
-    if isinstance(split.images, streaming.Pictures):
-        if alternates(config):
-            raise UserError("--alternate-flips needs pictures in memory: add --no-stream or --no-alternate-flips.")
-        return streaming.TrainBatches(split, start=start, workers=config.workers, **options)
-    return contextlib.nullcontext(partial(pipeline.train_batch, split, alternate=alternates(config), **options))
+def load_for(
+    config: Config, given: frozenset[str], record: dict[str, Any] | None, *, load: Callable[[Config], Dataset]
+) -> tuple[Config, Dataset]:
+    """The dataset of a new run, or of the one that ``record`` describes, and ``config`` settled for it.
+
+    given: names of the flags that stay as they are; what else depends on the data and the weights is adapted to them.
+    Raises UserError where a new run's folder is there already, or the data is not that which the run began with.
+    """
+    if record is None:
+        cluster.on_first(lambda: run_folder.refuse_existing(config))
+        config = dataclasses.replace(config, stream=streams(config))  # for good, on whatever machine it is resumed
+    with Heartbeat("reading the data"):
+        dataset = load(config)
+    if record is not None:
+        run_folder.check_same_data(record, dataset)
+        return config, dataset
+    config = adapt(config, dataset, given)
+    return fitted_to_weights(config, dataset, given), dataset

@@ -3,7 +3,6 @@
 import json
 import shlex
 from collections.abc import Mapping, Sequence
-from functools import partial
 from pathlib import Path
 from types import MappingProxyType
 from typing import NamedTuple
@@ -26,10 +25,9 @@ from jaxdl.report.layers import layers
 from jaxdl.report.page import RunReport, render
 from jaxdl.report.runlog import RunLog
 from jaxdl.run import run_folder
-from jaxdl.run.augmentation import alternates, augmentation_of, mix_of
-from jaxdl.run.finished_run import FinishedRun
+from jaxdl.run.augmentation import alternates
+from jaxdl.run.finished_run import FinishedRun, functions_of
 from jaxdl.train.state import parameter_count
-from jaxdl.train.step import prepare_batch
 from jaxdl.variables import flat
 from jaxdl.wording import counted
 
@@ -108,7 +106,7 @@ def write(
         filters=first_filters(run),
     )
     content = {"split": split, **about, **_origin(run), **evaluation.to_json()}
-    with run_folder.written(out):
+    with run_folder.writing(out):
         disk.write(out / "evaluation.json", json.dumps(content, indent=2) + "\n")
         predictions.write(out / "predictions.csv", files)
         disk.write(out / "report.html", render(report))
@@ -146,12 +144,7 @@ def seen_batch(run: FinishedRun, train: Split) -> Seen:
     """The first batch of the run as its network saw it: augmented, mixed if it was, and brought back to pixels."""
     config, classes = run.config, run.classes
     batch = pipeline.train_batch(train, 0, batch_size=config.batch_size, seed=config.seed, alternate=alternates(config))
-    prepare = partial(
-        prepare_batch,
-        augment=augmentation_of(config, mean=run.mean, std=run.std),
-        mix=mix_of(config, num_classes=len(classes)),
-    )
-    prepared = jax.jit(prepare)(run.state.key, 0, batch)
+    prepared = jax.jit(functions_of(run).train.prepare)(run.state.key, 0, batch)
     rows = np.asarray(prepared["images"][:SEEN]) * np.array(run.std) + np.array(run.mean)
     pixels = np.rint(np.clip(rows, 0, 1) * 255).astype(np.uint8)
     return Seen(pixels, tuple(_name(label, classes) for label in np.asarray(prepared["labels"][:SEEN])))

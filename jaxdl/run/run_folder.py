@@ -105,7 +105,7 @@ def create(
 
 
 @contextmanager
-def held(out: str) -> Iterator[None]:
+def locked(out: str) -> Iterator[None]:
     """A context in which no other process can hold the folder; however this one ends, it is free again.
 
     Raises UserError if another holds it. Nothing is held where the system or the file system has no locks.
@@ -250,7 +250,7 @@ def check_same_data(record: dict, dataset: Dataset) -> None:
 
 
 @contextmanager
-def written(place: str | Path) -> Iterator[None]:
+def writing(place: str | Path) -> Iterator[None]:
     """A context in which a file of that folder that cannot be written is the user's to mend."""
     try:
         yield

@@ -12,9 +12,11 @@ import jax
 import numpy as np
 import pytest
 
+from jaxdl import losses
 from jaxdl.checkpoint.manifest import NOTES
 from jaxdl.commands import train
 from jaxdl.commands.train import main
+from jaxdl.run import evaluating
 from jaxdl.train.interrupt import Interruptible
 from tests.commands.short_run import ROOT, SHORT, STEPS, assert_same_run, command, final_state, records
 from tests.power_cut import Watch
@@ -84,12 +86,12 @@ def test_a_damaged_checkpoint_is_named_and_the_one_before_used(finished, tmp_pat
 def run_without_room(size, *flags, out):
     """The command in a process that, from the first step on, can write no file beyond so many bytes."""
     program = (
-        "import resource, signal, sys; import jaxdl.commands.train as train; fit = train.fit\n"
+        "import resource, signal, sys; from jaxdl.commands import train; from jaxdl.run import story; fit = story.fit\n"
         "def cramped(*args, **options):\n"
         "    signal.signal(signal.SIGXFSZ, signal.SIG_IGN)\n"
         f"    resource.setrlimit(resource.RLIMIT_FSIZE, ({size}, {size}))\n"
         "    return fit(*args, **options)\n"
-        "train.fit = cramped\n"
+        "story.fit = cramped\n"
         "from jaxdl.train.interrupt import leave; leave(train.main(sys.argv[1:]))\n"
     )
     arguments = [sys.executable, "-c", program, *flags, "--out", str(out)]
@@ -168,14 +170,14 @@ def test_a_second_process_on_the_same_folder_is_refused(tmp_path):
 
 
 def test_a_signal_during_validation_leaves_it_to_the_resumed_run(finished, tmp_path, monkeypatch, capsys):
-    out, real, interrupt = tmp_path / "run", train.evaluate, Interruptible()
+    out, real, interrupt = tmp_path / "run", evaluating.evaluate, Interruptible()
 
     def struck(*args, should_stop, **options):
         interrupt.requested = signal.SIGTERM
         return real(*args, should_stop=should_stop, **options)
 
     with monkeypatch.context() as patch:
-        patch.setattr(train, "evaluate", struck)
+        patch.setattr(evaluating, "evaluate", struck)
         patch.setattr(train, "Interruptible", lambda: interrupt)
         assert main([*SHORT, "--out", str(out)]) == 143
     assert "Stopped at step 12 of 36 and saved" in capsys.readouterr().out
@@ -185,13 +187,13 @@ def test_a_signal_during_validation_leaves_it_to_the_resumed_run(finished, tmp_p
 
 
 def test_updates_that_are_not_finite_are_left_out_and_counted(tmp_path, capsys, monkeypatch):
-    real = train.losses.cross_entropy
+    real = losses.cross_entropy
 
     def sometimes_nan(logits, labels, **options):  # where the first label of a batch is 3
         return real(logits, labels, **options) * jax.numpy.where(labels[0] == 3, jax.numpy.nan, 1.0)
 
     out = tmp_path / "run"
-    monkeypatch.setattr(train.losses, "cross_entropy", sometimes_nan)
+    monkeypatch.setattr(losses, "cross_entropy", sometimes_nan)
     assert main([*SHORT, "--val-size", "0", "--epochs", "1", "--on-nan", "skip", "--out", str(out)]) in (0, 2)
     [epoch] = [record for record in records(out) if record["kind"] == "epoch"]
     assert 0 < epoch["skipped_updates"] < epoch["step"]

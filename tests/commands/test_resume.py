@@ -40,12 +40,12 @@ def test_stopped_by_a_signal_and_resumed_is_never_stopped(finished, tmp_path, nu
     out = tmp_path / "run"
     # a step record appears at every checkpoint of one update; wait for it, then strike
     program = (
-        "import sys, time; import jaxdl.commands.train as train; fit = train.fit\n"
+        "import sys, time; from jaxdl.commands import train; from jaxdl.run import story; fit = story.fit\n"
         "def slow(*args, on_step, **options):\n"
         "    def told(step, history):\n"
         "        on_step(step, history); print('at', step, flush=True); time.sleep(0.05)\n"
         "    return fit(*args, on_step=told, **options)\n"
-        "train.fit = slow\n"
+        "story.fit = slow\n"
         "from jaxdl.train.interrupt import leave; leave(train.main(sys.argv[1:]))\n"
     )
     flags = [*SHORT, "--checkpoint-every", "2", "--out", str(out)]
@@ -67,15 +67,19 @@ def test_stopped_by_a_signal_and_resumed_is_never_stopped(finished, tmp_path, nu
 
 
 @pytest.mark.parametrize(
-    "place",
-    ["create_state", *(pytest.param(place, marks=pytest.mark.slow) for place in ("channel_statistics", "predict"))],
+    ("module", "place"),
+    [
+        ("build", "create_state"),
+        pytest.param("build", "channel_statistics", marks=pytest.mark.slow),
+        pytest.param("evaluating", "predict", marks=pytest.mark.slow),
+    ],
 )
-def test_a_signal_outside_the_steps_ends_cleanly(tmp_path, place):
+def test_a_signal_outside_the_steps_ends_cleanly(tmp_path, module, place):
     program = (
-        f"import sys; import jaxdl.commands.train as train; real = train.{place}\n"
+        f"import sys; from jaxdl.commands import train; from jaxdl.run import {module}; real = {module}.{place}\n"
         "def told(*args, **options):\n"
         "    print('here', flush=True); return real(*args, **options)\n"
-        f"train.{place} = told\n"
+        f"{module}.{place} = told\n"
         "from jaxdl.train.interrupt import leave; leave(train.main(sys.argv[1:]))\n"
     )
     out = tmp_path / "run"

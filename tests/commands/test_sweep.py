@@ -7,6 +7,7 @@ import json
 import signal
 import subprocess
 import sys
+from functools import partial
 
 import jax
 import jax.numpy as jnp
@@ -14,9 +15,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-import jaxdl.commands.sweep as sweep
-import jaxdl.commands.train as cifar
 from jaxdl.checkpoint import Checkpoints
+from jaxdl.commands import sweep, train
 from jaxdl.data import pipeline, sources
 from jaxdl.data.dataset import train_val_split
 from jaxdl.run import host_memory
@@ -36,10 +36,7 @@ SWEPT = ["--epochs", "2", "--lr", "0.05,0.2", "--seed", "3,5"]
 STEPS = 24
 
 
-@pytest.fixture(autouse=True)
-def _tiny(monkeypatch):
-    for program in (cifar, sweep):
-        monkeypatch.setattr(program, "model_of", tiny.model_of)
+train_tiny, sweep_tiny = (partial(command.main, task=tiny.TASK) for command in (train, sweep))
 
 
 def checkpoint(out, *, members=None):
@@ -63,9 +60,7 @@ def members_of(out):
 def swept(tmp_path_factory):
     """A sweep of two learning rates and two seeds that nothing disturbed."""
     out = tmp_path_factory.mktemp("sweep") / "run"
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(sweep, "model_of", tiny.model_of)
-        assert sweep.main([*SHORT, *SWEPT, "--report", "--ensemble", "--out", str(out)]) == 0
+    assert sweep_tiny([*SHORT, *SWEPT, "--report", "--ensemble", "--out", str(out)]) == 0
     return out
 
 
@@ -75,7 +70,7 @@ def test_a_member_is_the_run_of_its_flags(swept, tmp_path):
     for number, row in enumerate(rows):
         out = tmp_path / str(number)
         given = ["--epochs", "2", "--lr", row["lr"], "--seed", row["seed"], "--out", str(out)]
-        assert cifar.main([*SHORT, *given]) == 0
+        assert train_tiny([*SHORT, *given]) == 0
         state, summary = checkpoint(out), json.loads((out / "summary.json").read_text())
         assert int(state.step) == int(states.step) == STEPS
         own = jax.tree.map(lambda leaf, number=number: leaf[number], (states.params, states.batch_stats))
@@ -133,7 +128,7 @@ def test_stopped_by_a_signal_and_resumed_is_never_stopped(swept, tmp_path, capsy
     assert "Traceback" not in errors
     assert f"python -m jaxdl sweep --resume --out {out}" in printed
     assert not (out / "summary.json").exists()
-    assert sweep.main(["--resume", "--out", str(out)]) == 0
+    assert sweep_tiny(["--resume", "--out", str(out)]) == 0
     step = int(printed.split("Stopped at step ")[1].split()[0])
     assert after <= step < STEPS
     assert f"resuming at step {step} of {STEPS}" in capsys.readouterr().out
@@ -160,10 +155,10 @@ def test_a_members_batches_are_those_of_its_seed():
 def test_a_member_that_diverges_is_marked_and_the_others_go_on(swept, tmp_path, capsys):
     out, alone = tmp_path / "run", tmp_path / "alone"
     flags = [*SHORT, "--epochs", "2", "--seed", "3"]
-    assert sweep.main([*flags, "--lr", "0.05,1e12", "--ensemble", "--out", str(out)]) == 0
+    assert sweep_tiny([*flags, "--lr", "0.05,1e12", "--ensemble", "--out", str(out)]) == 0
     shown = capsys.readouterr().out
     good, bad = members_of(out)
-    assert cifar.main([*flags, "--lr", "1e12", "--out", str(alone)]) == 2
+    assert train_tiny([*flags, "--lr", "1e12", "--out", str(alone)]) == 2
     told = capsys.readouterr().err  # "the loss is nan at step N; ..."
     assert f"at step {bad['diverged_at_step']}" in told
     assert f"diverged at step {bad['diverged_at_step']}" in shown
@@ -179,9 +174,9 @@ def test_a_member_that_diverges_is_marked_and_the_others_go_on(swept, tmp_path, 
 def test_without_validation_and_resumed_for_more(tmp_path, capsys):
     out = tmp_path / "run"
     flags = ["--val-size", "0", "--ema", "0.9", "--clip-norm", "1,5", "--label-smoothing", "0,0.1", "--steps", "4"]
-    assert sweep.main([*SHORT, *flags, "--on-nan", "skip", "--out", str(out)]) == 0
+    assert sweep_tiny([*SHORT, *flags, "--on-nan", "skip", "--out", str(out)]) == 0
     assert "together" not in capsys.readouterr().out
-    assert sweep.main(["--resume", "--ensemble", "--steps", "8", "--out", str(out)]) == 0
+    assert sweep_tiny(["--resume", "--ensemble", "--steps", "8", "--out", str(out)]) == 0
     assert "no validation: in the order given; 4 members" in capsys.readouterr().out
     summary = json.loads((out / "summary.json").read_text())
     assert summary["steps"] == 8
@@ -272,7 +267,7 @@ def test_lists_and_ranges_are_read(flags, swept):
 )
 def test_mistakes_end_with_a_line(tmp_path, monkeypatch, capsys, flags, said):
     monkeypatch.chdir(tmp_path)
-    assert sweep.main(["--dataset", "digits", *flags]) == 2
+    assert sweep_tiny(["--dataset", "digits", *flags]) == 2
     errors = capsys.readouterr().err
     assert errors.startswith("error: ")
     assert said in errors
@@ -283,7 +278,7 @@ def test_mistakes_end_with_a_line(tmp_path, monkeypatch, capsys, flags, said):
 def test_too_many_members_for_memory_are_counted(tmp_path, monkeypatch, capsys):
     monkeypatch.setattr(host_memory, "total", lambda: 40e6)
     out = tmp_path / "run"
-    assert sweep.main([*SHORT, "--lr", "0.1,0.2", "--seed", "0:1000", "--out", str(out)]) == 2
+    assert sweep_tiny([*SHORT, "--lr", "0.1,0.2", "--seed", "0:1000", "--out", str(out)]) == 2
     said = capsys.readouterr().err
     assert "2,000 members would take" in said
     fit = int(said.split("used: ")[1].split(" fit")[0].replace(",", ""))
@@ -298,6 +293,6 @@ def test_nothing_is_overwritten_and_another_sweep_is_not_resumed(swept, capsys):
         (["--resume", "--lr", "0.05,0.3"], "has other values (lr 0.05,0.2, seed 3,5)"),
         (["--resume", "--batch-size", "50"], "--batch-size 100, not 50"),
     ):
-        assert sweep.main([*flags, "--out", str(swept)]) == 2
+        assert sweep_tiny([*flags, "--out", str(swept)]) == 2
         assert said in capsys.readouterr().err
     assert {path: path.read_bytes() for path in swept.iterdir() if path.is_file()} == before

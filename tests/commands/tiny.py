@@ -9,7 +9,7 @@ import time
 import flax.linen as nn
 
 import jaxdl.commands.sweep as sweep
-import jaxdl.commands.train as train
+from jaxdl.run.classification import CLASSIFICATION
 from jaxdl.train.interrupt import leave
 
 
@@ -28,6 +28,9 @@ def model_of(config, *, num_classes):
     return Tiny(num_classes)
 
 
+TASK = CLASSIFICATION._replace(model=model_of)
+
+
 def told(members_train):
     def slow(*args, on_steps, **options):
         def tell(step, history):
@@ -41,7 +44,6 @@ def told(members_train):
 
 
 if __name__ == "__main__":
-    sweep.model_of = train.model_of = model_of
     if sys.argv[1] == "slow":
         sweep.train, sweep.most_steps = told(sweep.train), lambda **_: 1
-    leave(sweep.main(sys.argv[2:]))
+    leave(sweep.main(sys.argv[2:], task=TASK))

@@ -11,7 +11,7 @@ from jaxdl.data import sources
 from jaxdl.data.dataset import Split
 from jaxdl.errors import UserError
 from jaxdl.run.config import Config
-from jaxdl.run.input import stays
+from jaxdl.run.input import fits_on_device
 from jaxdl.train import parallel
 from tests.commands.short_run import SHORT, final_state, records
 
@@ -66,19 +66,19 @@ class Accelerator:
     ("memory", "expected"), [(SPLIT.images.nbytes * 4, True), (SPLIT.images.nbytes * 4 - 4, False), (None, True)]
 )
 def test_images_stay_on_an_accelerator_that_they_fit(memory, expected):
-    assert stays(Config(), parallel.Single(Accelerator(memory)), SPLIT) is expected
-    assert not stays(Config(resident=False), parallel.Single(Accelerator(memory)), SPLIT)
+    assert fits_on_device(Config(), parallel.Single(Accelerator(memory)), SPLIT) is expected
+    assert not fits_on_device(Config(resident=False), parallel.Single(Accelerator(memory)), SPLIT)
 
 
 def test_images_do_not_stay_on_a_cpu_unless_asked():
-    assert not stays(Config(), parallel.single(), SPLIT)
-    assert stays(Config(resident=True), parallel.single(), SPLIT)
-    assert not stays(Config(), parallel.mesh(), SPLIT)
+    assert not fits_on_device(Config(), parallel.single(), SPLIT)
+    assert fits_on_device(Config(resident=True), parallel.single(), SPLIT)
+    assert not fits_on_device(Config(), parallel.mesh(), SPLIT)
 
 
 def test_what_cannot_stay_is_an_error(picture_folder):
     with pytest.raises(UserError, match="add --parallel single"):
-        stays(Config(resident=True), parallel.pmap(), SPLIT)
+        fits_on_device(Config(resident=True), parallel.pmap(), SPLIT)
     streamed = sources.load("folder", picture_folder, stream=True).train
     with pytest.raises(UserError, match="add --no-stream"):
-        stays(Config(resident=True), parallel.single(), streamed)
+        fits_on_device(Config(resident=True), parallel.single(), streamed)

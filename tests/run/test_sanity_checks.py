@@ -1,15 +1,14 @@
 """``--check`` asks of loaded and frozen weights what can be asked of them."""
 
-from functools import partial
-
 import flax.linen as nn
-import jax
 import pytest
 
-from jaxdl import optim
-from jaxdl.data import augment, sources
+from jaxdl.data import sources
+from jaxdl.run.build import build
+from jaxdl.run.classification import CLASSIFICATION
+from jaxdl.run.config import Config
 from jaxdl.run.sanity_checks import before_training
-from jaxdl.train.state import create_state
+from jaxdl.train import parallel
 
 
 class Linear(nn.Module):
@@ -22,26 +21,19 @@ class Linear(nn.Module):
 
 
 @pytest.mark.parametrize(
-    ("scale", "loaded", "freeze", "odd"),
+    ("scale", "pretrained", "freeze", "odd"),
     [
-        (0.1, False, (), set()),
-        (1.5, False, (), {"first loss"}),
-        (1.5, True, ("*", "!head"), set()),  # another task's weights, of which the last layer learns slowly
+        (0.1, None, None, set()),
+        (1.5, None, None, {"first loss"}),
+        (1.5, "a.pth", "*,!head", set()),  # another task's weights, of which the last layer learns slowly
     ],
 )
-def test_checks_tell_new_parameters_from_loaded_ones(scale, loaded, freeze, odd):
+def test_checks_tell_new_parameters_from_loaded_ones(scale, pretrained, freeze, odd):
     digits = sources.load("digits")
-    prepare = partial(augment.normalize, mean=(0.3,), std=(0.38,))
-    model = Linear(scale)
-    state = create_state(
-        model,
-        optim.create("sgd", learning_rate=0.1),
-        jax.random.key(0),
-        prepare(digits.train.images[:2]),
-        freeze=freeze,
-    )
-    about = {"prepare": prepare, "freeze": freeze, "loaded": loaded}
-    found = list(before_training(model, state, digits, digits.train, None, **about))
+    task = CLASSIFICATION._replace(model=lambda config, *, num_classes: Linear(scale))
+    config = Config(val_size=0, pretrained=pretrained, freeze=freeze)
+    training = build(config, digits, parallel.single(), task=task, weights=False)
+    found = list(before_training(training, digits))
     assert {check.name for check in found if not check.fine} == odd
     frozen = next(check for check in found if check.name == "one batch")
     assert ("layers frozen" in frozen.said) == bool(freeze)

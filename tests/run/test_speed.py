@@ -15,7 +15,7 @@ from jaxdl.data import sources
 from jaxdl.errors import UserError
 from jaxdl.run.augmentation import alternates, augmentation_of, views_of
 from jaxdl.run.config import parse
-from jaxdl.run.loading import train_batches
+from jaxdl.run.input import train_batches
 from jaxdl.run.optimization import optimizer_of, schedule_of, steps_of
 from jaxdl.run.recipes import RECIPES, adapt
 from jaxdl.train.eval_step import make_predict_step
@@ -154,13 +154,13 @@ def test_alternating_takes_the_place_of_mirroring_at_random(rng):
 
 
 def test_the_command_asks_for_alternating_batches(picture_folder):
-    split = sources.load("digits").train
+    split, share = sources.load("digits").train, {"rows": slice(0, 1024), "padded_size": 1024}
     for config, asked in ((SPEED, True), (dataclasses.replace(SPEED, flip=False), False)):
-        with train_batches(split, start=0, config=config, batch_size=64, seed=0) as batch_at:
+        with train_batches(split, config, start=0, **share) as batch_at:
             assert ("mirrored" in batch_at(0)) == asked
     streamed = sources.load("folder", picture_folder, stream=True).train
     with pytest.raises(UserError, match="--alternate-flips needs pictures in memory"):
-        train_batches(streamed, start=0, config=SPEED, batch_size=2, seed=0)
+        train_batches(streamed, SPEED, start=0, **share)
 
 
 def test_lbfgs_does_not_take_groups():

@@ -1,30 +1,19 @@
-"""This project's training, put together as ``experiments.cifar`` does."""
+"""This project's training, as a run builds it."""
 
 import sys
-from functools import partial
 
 import jax
-import optax
 
 from experiments.benchmark import synthetic
 from experiments.benchmark.contestants import jax_device
 from experiments.benchmark.task import Task
-from jaxdl import losses, metrics
-from jaxdl.data import augment, pipeline
-from jaxdl.data.prefetch import Prefetch
 from jaxdl.run import host_memory
-from jaxdl.run.augmentation import augmentation_of
+from jaxdl.run.build import build
 from jaxdl.run.config import Config
-from jaxdl.run.network import model_of
-from jaxdl.run.optimization import optimizer_of
+from jaxdl.run.input import feed
 from jaxdl.train import parallel
 from jaxdl.train.loop import History, NotFiniteError, fit
-from jaxdl.train.state import create_state, parameter_count
-from jaxdl.train.step import make_train_step
-from jaxdl.variables import depth_of
-
-GROUPS = 24  # layer groups whose gradients are measured, as in a run
-SAMPLE = 2000  # images that the first layer of quick_cnn is computed from, as in a run
+from jaxdl.train.state import parameter_count
 
 
 class Training:
@@ -36,50 +25,34 @@ class Training:
         self.batch_size = task.batch_size
         config = Config(
             model=task.model,
+            val_size=0,
             batch_size=task.batch_size,
             optimizer="sgd",
+            lr=synthetic.LEARNING_RATE,
+            schedule="constant",
             momentum=synthetic.MOMENTUM,
             nesterov=False,
             precision=task.precision,
             flip=task.augment,
             crop_padding=4 if task.augment else 0,
+            resident=False,
         )
-        split = synthetic.training_split(task.batch_size)
-        self._batch_at = partial(pipeline.train_batch, split, batch_size=task.batch_size, seed=config.seed)
-        self._devices = parallel.single()
-        self._rate = optax.constant_schedule(synthetic.LEARNING_RATE)
-        model, optimizer = model_of(config, num_classes=10), optimizer_of(config, self._rate)
-        normalization = {"mean": synthetic.MEAN, "std": synthetic.STD}
-        sample = augment.normalize(split.images[:SAMPLE], **normalization)
-        key = jax.random.key(config.seed)
-        self._state = self._devices.make(partial(create_state, model, optimizer, key, sample))
-        self._history = History()
-        step = make_train_step(
-            model,
-            optimizer,
-            losses.cross_entropy,
-            augment=augmentation_of(config, **normalization),
-            metrics={"accuracy": metrics.correct},
-            gradient_metrics=partial(
-                metrics.gradient_health, depth=depth_of({"params": self._state.params}, most=GROUPS)
-            ),
-        )
-        self._step = self._devices.compile(step)
+        self._training = build(config, synthetic.dataset(task.batch_size), parallel.single())
+        self._state, self._history = self._training.state, History()
         self.device, self.threads = jax_device.words(), jax_device.threads()
         self.parameters = parameter_count(self._state.params)
 
     def run(self, steps: int) -> None:
         first = int(self._state.step)
-        put = partial(self._devices.place, examples=self.batch_size)
-        with Prefetch(self._batch_at, start=first, stop=first + steps, put=put) as placed:
+        with feed(self._training, start=first, stop=first + steps) as fed:
             try:
                 self._state = fit(
                     self._state,
-                    self._step,
-                    placed,
+                    fed.train_step,
+                    fed.batch_at,
                     steps=first + steps,
                     steps_per_epoch=sys.maxsize,
-                    learning_rate=self._rate,
+                    learning_rate=self._training.learning_rate,
                     history=self._history,
                 )
             except NotFiniteError as error:

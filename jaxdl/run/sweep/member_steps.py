@@ -9,22 +9,17 @@ import jax
 import jax.numpy as jnp
 import optax
 
-from jaxdl import losses, metrics, optim
-from jaxdl.data import augment
 from jaxdl.data.dataset import Dataset
-from jaxdl.run.augmentation import augmentation_of, mix_of, views_of
+from jaxdl.run.build import SAMPLE, Steps, evaluated, loaded, step_functions
 from jaxdl.run.config import Config
-from jaxdl.run.network import frozen_patterns, start_from, weights_file
+from jaxdl.run.network import frozen_patterns
 from jaxdl.run.sweep.grid import Grid
 from jaxdl.run.sweep.member_data import SweepData
 from jaxdl.run.sweep.numbers import Numbers, loss_of_member, optimizer_of_member
-from jaxdl.train.eval_step import make_eval_step, make_predict_step
+from jaxdl.run.task import Task
 from jaxdl.train.members import make_members_evaluation, make_members_step
 from jaxdl.train.state import TrainState, create_state
-from jaxdl.train.step import Batch, make_train_step
-
-ACCURACY = {"accuracy": metrics.correct}
-SAMPLE = 2000  # training images that a layer initialised from data sees
+from jaxdl.train.step import Batch
 
 
 class MemberSteps(NamedTuple):
@@ -36,43 +31,36 @@ class MemberSteps(NamedTuple):
 
 
 def steps_of_members(
-    config: Config, model: nn.Module, *, classes: int, steps_per_epoch: int, data: SweepData
+    task: Task, config: Config, model: nn.Module, *, classes: int, steps_per_epoch: int, data: SweepData
 ) -> MemberSteps:
     """The functions of the run that the flags ask for; what is swept they take as ``numbers``."""
     shared = dict(zip(("mean", "std"), data.statistics or (None, None), strict=True))
 
-    def scale(numbers: Numbers) -> dict[str, Any]:
-        return {name: numbers.get(name, value) for name, value in shared.items()}
-
-    def update(state: TrainState, numbers: Numbers, batch: Batch) -> tuple[TrainState, dict[str, Any]]:
-        step = make_train_step(
+    def functions(numbers: Numbers) -> Steps:
+        return step_functions(
+            task,
+            config,
             model,
             optimizer_of_member(config, numbers, steps_per_epoch),
-            loss_of_member(config, numbers),
-            augment=augmentation_of(config, **scale(numbers)),
-            mix=mix_of(config, num_classes=classes),
-            accumulate=config.accumulate,
-            skip_not_finite=config.on_nan == "skip",
-            metrics=ACCURACY,
+            loss=loss_of_member(config, numbers),
+            num_classes=classes,
+            **{name: numbers.get(name, value) for name, value in shared.items()},
         )
-        return step.__wrapped__(state, batch)
+
+    def update(state: TrainState, numbers: Numbers, batch: Batch) -> tuple[TrainState, dict[str, Any]]:
+        return functions(numbers).train.__wrapped__(state, batch)
 
     def validate(state: TrainState, numbers: Numbers, batch: Batch) -> dict[str, Any]:
-        prepare = partial(augment.normalize, **scale(numbers))
-        step = make_eval_step(
-            model, losses.cross_entropy, prepare=prepare, views=views_of(config), metrics=ACCURACY
-        ).__wrapped__
-        return step(_evaluated(state, config), batch)
+        return functions(numbers).eval.__wrapped__(evaluated(state, config), batch)
 
     def predict(state: TrainState, numbers: Numbers, batch: Batch) -> jax.Array:
-        prepare = partial(augment.normalize, **scale(numbers))
-        step = make_predict_step(model, prepare=prepare, views=views_of(config)).__wrapped__
-        return step(_evaluated(state, config), batch)
+        return functions(numbers).predict.__wrapped__(evaluated(state, config), batch)
 
     return MemberSteps(make_members_step(update), make_members_evaluation(validate), make_members_evaluation(predict))
 
 
 def first_states(
+    task: Task,
     config: Config,
     model: nn.Module,
     optimizer: optax.GradientTransformation,
@@ -84,16 +72,12 @@ def first_states(
 
     optimizer: of any member; its state begins the same for all.
     """
-    path = weights_file(config.pretrained, config.model, offline=config.offline) if config.pretrained else None
     create: Callable[..., TrainState] | None = None
-    by_seed = {}
+    by_seed: dict[int, TrainState] = {}
     for seed, own in data.by_seed.items():
-        sample = augment.normalize(dataset.train.images[own.train.images[:SAMPLE]], own.mean, own.std)
-        key, variables = jax.random.key(seed), None
-        if path:
-            variables, anew = start_from(path, model, jax.random.fold_in(key, 1), sample[:1])
-            if not by_seed:
-                print(f"weights  {path}" + (f"; {', '.join(anew)} for other classes: starts anew" if anew else ""))
+        sample = task.prepare(dataset.train.images[own.train.images[:SAMPLE]], mean=own.mean, std=own.std)
+        key = jax.random.key(seed)
+        variables = loaded(config, model, key, sample[:1], told=not by_seed)
         if create is None:  # compiled once for all seeds
             freeze = frozen_patterns(config.freeze, model, sample[:1])
             create = jax.jit(partial(create_state, model, optimizer, freeze=freeze))
@@ -110,7 +94,3 @@ def saved(states: TrainState) -> TrainState:
 def restored(states: TrainState, *, members: int) -> TrainState:
     """The inverse of ``saved``."""
     return states.replace(step=jnp.full(members, states.step, jnp.int32))
-
-
-def _evaluated(state: TrainState, config: Config) -> TrainState:
-    return state if config.ema is None else state.replace(params=optim.ema_params(state.opt_state))

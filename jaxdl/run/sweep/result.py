@@ -168,7 +168,7 @@ def write_members(out: str, grid: Grid, history: History, tested: Measured) -> N
                 *("" if series[number] is None else series[number] for series in measured),
             ]
         )
-    with run_folder.written(out):
+    with run_folder.writing(out):
         disk.write(Path(out, "members.csv"), text.getvalue())
 
 
@@ -196,7 +196,7 @@ def write_curves(out: str, grid: Grid, rows: Sequence[Row], records: Sequence[di
     if not bands:
         return False
     several = ", mean and standard deviation over seeds" if len(grid.seeds) > 1 else ""
-    with run_folder.written(out):
+    with run_folder.writing(out):
         disk.write(Path(out, "curves.png"), bands_picture(f"Validation accuracy{several}", bands))
     return True
 

@@ -1,0 +1,75 @@
+"""First and last lines of a run on its terminal."""
+
+import shlex
+import time
+from typing import Any
+
+from jaxdl.data.dataset import Dataset
+from jaxdl.report.evaluation import Predictions
+from jaxdl.run import run_folder
+from jaxdl.run.accelerators import described
+from jaxdl.run.build import Training
+from jaxdl.train.loop import History
+from jaxdl.train.state import parameter_count
+from jaxdl.wording import counted
+
+
+def print_header(training: Training, dataset: Dataset, out: str) -> None:
+    """Device, data, network and recipe, before the first update."""
+    config, state = training.config, training.state
+    if dataset.notice:
+        print("!" * 100, dataset.notice, "!" * 100, sep="\n")
+    total, left = parameter_count(state.variables["params"]), parameter_count(state.params)
+    trained = f", {left:,} of them trained" if left < total else ""
+    print(
+        f"device   {described(training.devices)}\n"
+        f"dataset  {dataset.name}: {counted(len(training.train), 'image')} to train, "
+        f"{len(training.val or ()):,} to validate, {len(dataset.test):,} to test\n"
+        f"pixels   {dataset.source}\n"
+        f"model    {config.model}, {total:,} parameters{trained}, {config.precision}\n"
+        f"recipe   {config.recipe}: {config.optimizer}, learning rate {config.lr:g} ({config.schedule}), "
+        f"batch {config.batch_size}, {counted(config.epochs, 'epoch')}, seed {config.seed}; "
+        f"{counted(training.steps, 'step')}\n"
+        f"out      {out}",
+        flush=True,
+    )
+
+
+def summary_of(
+    training: Training, dataset: Dataset, predictions: Predictions, history: History, *, step: int
+) -> dict[str, Any]:
+    """``summary.json``: what the finished run reached, and at what cost."""
+    config, state = training.config, training.state
+    return {
+        **run_folder.about(dataset),
+        "model": config.model,
+        "recipe": config.recipe,
+        "parameters": parameter_count(state.variables["params"]),
+        "trained_parameters": parameter_count(state.params),
+        "epochs": step / training.steps_per_epoch,
+        "steps": step,
+        "skipped_updates": history.skipped_updates,
+        "test_examples": len(predictions),
+        "test_loss": predictions.loss,
+        "test_accuracy": predictions.accuracy,
+        "best_val_accuracy": history.best_val_accuracy,
+        "train_seconds": history.seconds,
+        "images_per_second": history.images_per_second,
+        "waiting_for_data": history.waiting_for_data,
+        "device": described(training.devices),
+        "seed": config.seed,
+        "finished": time.strftime("%Y-%m-%dT%H:%M:%S%z"),
+    }
+
+
+def print_result(summary: dict[str, Any], out: str) -> None:
+    """Test accuracy, and where to look."""
+    print(
+        f"test accuracy {summary['test_accuracy']:.2%} on {counted(summary['test_examples'], 'image')} of "
+        f"{summary['dataset']}, loss {summary['test_loss']:.4f}, after {summary['train_seconds']:.0f} s of training\n"
+        f"figures  {out}/summary.json\n"
+        f"curves   tensorboard --logdir {shlex.quote(out)}",
+        flush=True,
+    )
+    if summary["notice"]:
+        print(summary["notice"], flush=True)

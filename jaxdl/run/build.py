@@ -1,0 +1,192 @@
+"""A training from its configuration, its data and its devices: the one place where a run is wired."""
+
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
+from typing import Any, NamedTuple
+
+import flax.linen as nn
+import jax
+import optax
+
+from jaxdl import metrics, optim
+from jaxdl.data import pipeline
+from jaxdl.data.dataset import Dataset, Split, channel_statistics, train_val_split
+from jaxdl.report.heartbeat import Heartbeat
+from jaxdl.report.layers import grouped, layers
+from jaxdl.run.classification import CLASSIFICATION
+from jaxdl.run.config import Config
+from jaxdl.run.network import frozen_patterns, start_from, weights_file
+from jaxdl.run.optimization import LearningRate, optimizer_of, schedule_of, steps_of
+from jaxdl.run.task import Task
+from jaxdl.train import parallel
+from jaxdl.train.eval_step import EvalStep, PredictStep, make_eval_step, make_predict_step
+from jaxdl.train.state import TrainState, create_state
+from jaxdl.train.step import Loss, TrainStep, make_gradient_step, make_train_step
+from jaxdl.variables import depth_of
+
+SAMPLE = 2000  # training images that a layer initialised from data sees
+GROUPS = 24  # layer groups, at most, whose gradients are logged
+EVAL_BATCH = 500  # images evaluated at once
+
+
+class Steps(NamedTuple):
+    """The pure functions of a training, jitted, for one device; ``jaxdl.train`` makes and describes them."""
+
+    train: TrainStep
+    gradient: Callable[..., Any]
+    eval: EvalStep
+    predict: PredictStep
+
+
+class Training(NamedTuple):
+    """All that ``fit`` and an evaluation need.
+
+    train, val: the two parts of the training split; val is None where there is none. mean, std: of its channels, as the
+    network sees them. state: before the first update, on the devices. steps: updates to make in all. steps_of: jitted
+    functions, not yet compiled for the devices. depth: of the layer names whose gradients are measured together;
+    groups: these names, from the input to the output. freeze: patterns of what is not trained.
+    """
+
+    task: Task
+    config: Config
+    devices: parallel.Devices
+    train: Split
+    val: Split | None
+    mean: Sequence[float]
+    std: Sequence[float]
+    model: nn.Module
+    learning_rate: LearningRate
+    optimizer: optax.GradientTransformation
+    state: TrainState
+    step_functions: Steps
+    steps: int
+    steps_per_epoch: int
+    depth: int
+    groups: list[str]
+    freeze: list[str]
+
+    def prepare(self, images: jax.Array) -> jax.Array:
+        """uint8[B, H, W, C] as the network sees it."""
+        return self.task.prepare(images, mean=self.mean, std=self.std)
+
+
+def build(
+    config: Config,
+    dataset: Dataset,
+    devices: parallel.Devices,
+    *,
+    task: Task = CLASSIFICATION,
+    weights: bool = True,
+) -> Training:
+    """The training that ``config`` describes, on ``dataset``; nothing is compiled for the devices yet.
+
+    weights: whether to read the file of ``--pretrained``; False where a checkpoint will replace them.
+    """
+    train, val = train_val_split(dataset.train, val_size=config.val_size, seed=config.seed, classes=dataset.classes)
+    mean, std = channel_statistics(train.images, progress=True) if config.normalize else ((0.0,), (1.0,))
+    steps_per_epoch = pipeline.steps_per_epoch(len(train), config.batch_size)
+    model, learning_rate, optimizer = network_and_optimizer(
+        config, num_classes=len(dataset.classes), steps_per_epoch=steps_per_epoch, task=task
+    )
+    key, sample = jax.random.key(config.seed), task.prepare(train.images[:SAMPLE], mean=mean, std=std)
+    variables = loaded(config, model, key, sample[:1]) if weights else None
+    freeze = frozen_patterns(config.freeze, model, sample[:1])
+    with Heartbeat("making the network"):
+        state = devices.make(partial(create_state, model, optimizer, key, sample, variables=variables, freeze=freeze))
+    depth = depth_of({"params": state.params}, most=GROUPS)
+    functions = step_functions(
+        task, config, model, optimizer, mean=mean, std=std, num_classes=len(dataset.classes), depth=depth
+    )
+    return Training(
+        task=task,
+        config=config,
+        devices=devices,
+        train=train,
+        val=val,
+        mean=mean,
+        std=std,
+        model=model,
+        learning_rate=learning_rate,
+        optimizer=optimizer,
+        state=state,
+        step_functions=functions,
+        steps=min(steps_of(config, steps_per_epoch), config.steps or sys.maxsize),
+        steps_per_epoch=steps_per_epoch,
+        depth=depth,
+        groups=[group.name for group in grouped(layers(model, sample.shape[1:]), depth) if group.name],
+        freeze=freeze,
+    )
+
+
+def network_and_optimizer(
+    config: Config, *, num_classes: int, steps_per_epoch: int, task: Task = CLASSIFICATION
+) -> tuple[nn.Module, LearningRate, optax.GradientTransformation]:
+    """The network, the learning rate by update and the optimizer, whose state ``create_state`` makes."""
+    learning_rate = schedule_of(config, steps_per_epoch)
+    return task.model(config, num_classes=num_classes), learning_rate, optimizer_of(config, learning_rate)
+
+
+def loaded(
+    config: Config, model: nn.Module, key: jax.Array, images: jax.Array, *, told: bool = True
+) -> dict[str, Any] | None:
+    """The variables of ``--pretrained``; prints what starts anew if ``told``. None without the flag.
+
+    key: the run's. images: float32[1, H, W, C] as the network sees them.
+    """
+    if not config.pretrained:
+        return None
+    file = weights_file(config.pretrained, config.model, offline=config.offline)
+    variables, anew = start_from(file, model, jax.random.fold_in(key, 1), images)
+    if told:
+        print(f"weights  {file}" + (f"; {', '.join(anew)} for other classes: starts anew" if anew else ""))
+    return variables
+
+
+def step_functions(
+    task: Task,
+    config: Config,
+    model: nn.Module,
+    optimizer: optax.GradientTransformation,
+    *,
+    mean: Sequence[float],
+    std: Sequence[float],
+    num_classes: int,
+    depth: int | None = None,
+    loss: Loss | None = None,
+) -> Steps:
+    """The functions of training, evaluation and prediction.
+
+    optimizer, mean, std, loss: of values that may be traced, as a sweep has them; loss: the task's if None. depth: of
+    the layer names whose gradients are measured together; not measured if None.
+    """
+    training: Mapping[str, Any] = {
+        "augment": task.augment(config, mean=mean, std=std),
+        "mix": task.mix(config, num_classes=num_classes),
+        "accumulate": config.accumulate,
+    }
+    evaluation: Mapping[str, Any] = {
+        "prepare": partial(task.prepare, mean=mean, std=std),
+        "views": task.views(config),
+    }
+    loss = task.loss(config) if loss is None else loss
+    train = make_train_step(
+        model,
+        optimizer,
+        loss,
+        **training,
+        skip_not_finite=config.on_nan == "skip",
+        metrics=task.metrics,
+        gradient_metrics=None if depth is None else partial(metrics.gradient_health, depth=depth),
+    )
+    return Steps(
+        train=train,
+        gradient=make_gradient_step(model, loss, **training),
+        eval=make_eval_step(model, task.eval_loss, **evaluation, metrics=task.metrics),
+        predict=make_predict_step(model, **evaluation),
+    )
+
+
+def evaluated(state: TrainState, config: Config) -> TrainState:
+    """``state`` with the parameters that are evaluated: with ``--ema`` their average."""
+    return state if config.ema is None else state.replace(params=optim.ema_params(state.opt_state))

@@ -1,0 +1,31 @@
+"""Image classification: one label an image."""
+
+from functools import partial
+
+from jaxdl import losses, metrics
+from jaxdl.data import augment
+from jaxdl.report.evaluation import Predictions
+from jaxdl.run.augmentation import augmentation_of, mix_of, views_of
+from jaxdl.run.config import Config
+from jaxdl.run.loading import load
+from jaxdl.run.network import model_of
+from jaxdl.run.task import Task
+from jaxdl.train.step import Loss
+
+
+def _loss(config: Config) -> Loss:
+    return partial(losses.cross_entropy, label_smoothing=config.label_smoothing)
+
+
+CLASSIFICATION = Task(
+    load=load,
+    model=model_of,
+    loss=_loss,
+    eval_loss=losses.cross_entropy,
+    metrics={"accuracy": metrics.correct},
+    augment=augmentation_of,
+    mix=mix_of,
+    prepare=augment.normalize,
+    views=views_of,
+    predictions=Predictions,
+)

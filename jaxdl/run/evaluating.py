@@ -1,0 +1,57 @@
+"""A split through the steps of evaluation: batches on the devices, with a bar on a terminal."""
+
+import contextlib
+import sys
+from collections.abc import Callable, Iterator
+from functools import partial
+
+import jax
+import numpy as np
+from tqdm import tqdm
+
+from jaxdl.data import pipeline
+from jaxdl.data.dataset import Split
+from jaxdl.data.prefetch import Prefetch
+from jaxdl.run.build import EVAL_BATCH, Training, evaluated
+from jaxdl.train import parallel
+from jaxdl.train.loop import evaluate, predict
+from jaxdl.train.state import TrainState
+
+
+@contextlib.contextmanager
+def batches_of(
+    split: Split, devices: parallel.Devices, doing: str, *, size: int = EVAL_BATCH
+) -> Iterator[Iterator[parallel.PlacedBatch]]:
+    """A context with all of ``split`` in batches of at most ``size`` images, the last one padded and masked."""
+    size = devices.padded(min(size, len(split)))
+    count = pipeline.eval_steps(len(split), size)
+    batch_at = partial(pipeline.eval_batch, split, batch_size=size, rows=devices.share(size))
+    with Prefetch(batch_at, start=0, stop=count, put=partial(devices.place, examples=size)) as placed:
+        yield map(placed, tqdm(range(count), doing, leave=False, disable=None, file=sys.stdout))
+
+
+def validation(
+    training: Training, *, should_stop: Callable[[], bool]
+) -> Callable[[TrainState], dict[str, float] | None] | None:
+    """``validate(state) -> means of the metrics``, as ``fit`` takes it; None where nothing is held out.
+
+    should_stop: asked before each batch; of several processes none is asked, as all must come to the same answer.
+    """
+    if training.val is None:
+        return None
+    step = training.devices.compile(training.step_functions.eval)
+    asked = should_stop if jax.process_count() == 1 else lambda: False
+
+    def validate(state: TrainState) -> dict[str, float] | None:
+        with batches_of(training.val, training.devices, "validating") as batches:
+            totals = evaluate(step, evaluated(state, training.config), batches, should_stop=asked)
+        return None if totals is None else totals.means()
+
+    return validate
+
+
+def outputs_of(training: Training, state: TrainState, split: Split) -> np.ndarray:
+    """The network's outputs for all of ``split``: float32[N, classes]."""
+    step = training.devices.compile(training.step_functions.predict)
+    with batches_of(split, training.devices, "testing") as batches:
+        return predict(step, evaluated(state, training.config), batches, examples=len(split))

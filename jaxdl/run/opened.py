@@ -1,0 +1,112 @@
+"""The folder of a run that is going on: its lock, its checkpoints, its log, and where it stood."""
+
+import contextlib
+import dataclasses
+import shlex
+import sys
+from collections.abc import Iterator
+from typing import Any, NamedTuple
+
+import jax
+from tqdm import tqdm
+
+from jaxdl import cluster
+from jaxdl.checkpoint import Checkpoints
+from jaxdl.data.dataset import Dataset
+from jaxdl.errors import UserError
+from jaxdl.processes import from_first
+from jaxdl.report.runlog import NoLog, RunLog
+from jaxdl.run import announcements, run_folder
+from jaxdl.run.build import Training
+from jaxdl.run.config import Config
+from jaxdl.train.loop import History, NotFiniteError
+from jaxdl.train.state import TrainState
+
+
+class OpenRun(NamedTuple):
+    """state, history: where it stands. resume_command: what continues it, as one types it.
+
+    Only the first of several processes writes; ``log`` is a ``NoLog`` in the others.
+    """
+
+    config: Config
+    state: TrainState
+    history: History
+    log: RunLog | NoLog
+    checkpoints: Checkpoints
+    resume_command: str
+    about: dict[str, Any]
+
+    def save(self, state: TrainState, history: History, val_accuracy: float | None) -> None:
+        """A checkpoint, as ``fit`` calls it."""
+        self.log.flush()  # before the checkpoint that counts its bytes
+        notes = {"history": history.to_json(), "log_size": self.log.size, "config": dataclasses.asdict(self.config)}
+        self.checkpoints.save(state, notes | self.about, val_accuracy=val_accuracy)
+
+    def check_saved(self, step: int) -> None:
+        """Waits for the checkpoint of ``step``; raises UserError if there is none."""
+        self.checkpoints.wait()
+        steps = self.checkpoints.steps
+        if not from_first(step in steps):
+            last = f"the last is of step {steps[-1]:,}" if steps else "there is none"
+            raise UserError(
+                f"the checkpoint of step {step:,} could not be saved; {last}. Make room, then: {self.resume_command}"
+            )
+
+    @contextlib.contextmanager
+    def blow_up_told(self) -> Iterator[None]:
+        """A context in which a loss that is not finite is noted in the log, and the error names the last checkpoint."""
+        try:
+            yield
+        except NotFiniteError as error:
+            self.log.write({"kind": "stopped", "reason": str(error)})
+            self.checkpoints.wait()
+            steps = self.checkpoints.steps
+            last = f"last good one: step {steps[-1]}" if steps else "none yet"
+            raise UserError(f"{error} Checkpoints in {self.config.out}: {last}.") from error
+
+
+def has_checkpoint(folder: str) -> bool:
+    """Whether the run there has saved anything; the same in every process."""
+    return from_first(bool(Checkpoints(f"{folder}/checkpoints").steps))
+
+
+@contextlib.contextmanager
+def open_run(
+    training: Training, dataset: Dataset, *, command: str, record: dict[str, Any] | None, saved: bool
+) -> Iterator[OpenRun]:
+    """A new run in a folder of its own, or the one that ``record`` describes, at its last checkpoint if ``saved``.
+
+    Raises UserError where another process has it, or it cannot be written.
+    """
+    config, is_first = training.config, cluster.is_first()
+    if record is None:
+        new = lambda: str(run_folder.create(config, dataset, command, mean=training.mean, std=training.std))  # noqa: E731
+        config = dataclasses.replace(config, out=cluster.on_first(new))
+    announcements.print_header(training, dataset, config.out)
+    with (
+        run_folder.locked(config.out) if is_first else contextlib.nullcontext(),
+        Checkpoints(f"{config.out}/checkpoints", report=warn) as checkpoints,
+    ):
+        state, history, log_position = training.state, History(), None
+        if saved:
+            state, notes = checkpoints.restore(training.state)
+            jax.tree.map(lambda leaf: leaf.delete(), training.state)  # which would lie beside it to the end
+            history = History.from_json(notes["history"])
+            log_position = (notes["log_size"], int(state.step))
+        if record is not None:
+            if is_first:
+                run_folder.note_resumption(record, config, command)
+            print(f"resuming at step {int(state.step):,} of {training.steps:,}", flush=True)
+        with RunLog(config.out, resume_at=log_position, report=warn) if is_first else NoLog() as log:
+            about = run_folder.about(dataset)
+            if not log.size:
+                log.write({"kind": "run", **about, "groups": training.groups})
+                log.text("dataset", dataset.notice or dataset.source)
+            resume_command = f"python -m {command} --resume --out {shlex.quote(config.out)}"
+            yield OpenRun(config, state, history, log, checkpoints, resume_command, about)
+
+
+def warn(message: str) -> None:
+    """Says it on standard error, above a bar that may be there."""
+    tqdm.write(f"warning: {message}", file=sys.stderr)

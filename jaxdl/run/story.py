@@ -1,0 +1,142 @@
+"""A run from its configuration to its report, top to bottom."""
+
+import signal
+from collections.abc import Callable
+from typing import Any
+
+from jaxdl import cluster
+from jaxdl.report.console import Console
+from jaxdl.report.heartbeat import Heartbeat
+from jaxdl.run import announcements, review, run_folder
+from jaxdl.run.accelerators import devices_of
+from jaxdl.run.build import Training, build, evaluated
+from jaxdl.run.classification import CLASSIFICATION
+from jaxdl.run.config import Config
+from jaxdl.run.evaluating import outputs_of, validation
+from jaxdl.run.finished_run import FinishedRun
+from jaxdl.run.input import Feed, feed
+from jaxdl.run.loading import load_for
+from jaxdl.run.opened import OpenRun, has_checkpoint, open_run
+from jaxdl.run.sanity_checks import before_training, print_checks
+from jaxdl.run.task import Task
+from jaxdl.train.early_stopping import stops_early
+from jaxdl.train.interrupt import Interrupted, Interruptible
+from jaxdl.train.loop import fit
+from jaxdl.train.state import TrainState
+from jaxdl.wording import counted
+
+
+def run(
+    config: Config, given: frozenset[str], interrupt: Interruptible, *, command: str, task: Task = CLASSIFICATION
+) -> int:
+    """One run; returns the exit status.
+
+    given: names of the flags that were given; all others may be adapted to the data. command: as it is typed behind
+    ``python -m``. Raises UserError for what the user can mend, Interrupted where a signal cannot wait.
+    """
+    # ---- load ------------------------------------------------------------------------------------------------------
+    record = run_folder.read_single(config.out) if config.resume else None
+    if record is not None:
+        config = run_folder.resumed(record, config, given)
+    devices = devices_of(config)
+    saved = record is not None and has_checkpoint(config.out)
+    config, dataset = load_for(config, given, record, load=task.load)
+
+    # ---- build -----------------------------------------------------------------------------------------------------
+    training = build(config, dataset, devices, task=task, weights=not saved)
+    if config.check:
+        return print_checks(before_training(training, dataset))
+
+    with open_run(training, dataset, command=command, record=record, saved=saved) as opened:
+        # ---- fit ---------------------------------------------------------------------------------------------------
+        stopped = cluster.Agreement(lambda: interrupt.requested is not None)
+        with interrupt.deferred(), opened.blow_up_told():
+            state = _fit(training, opened, should_stop=stopped)
+        step = int(state.step)
+        opened.check_saved(step)
+        if stopped.settle():
+            print(
+                f"Stopped at step {step:,} of {training.steps:,} and saved. Continue with:\n  {opened.resume_command}"
+            )
+            return Interrupted(interrupt.requested or signal.SIGTERM).status
+        if step < training.steps:
+            patience = counted(config.patience, "epoch")
+            print(f"no better validation accuracy in {patience}: stopped at step {step:,}")
+
+        # ---- test, once --------------------------------------------------------------------------------------------
+        print(f"testing on {counted(len(dataset.test), 'image')}", flush=True)
+        try:
+            with Heartbeat("testing"):
+                outputs = outputs_of(training, state, dataset.test)
+        except Interrupted as interrupted:
+            print(f"Stopped during the test; all training is saved. Finish with:\n  {opened.resume_command}")
+            return interrupted.status
+        predictions = task.predictions(outputs, dataset.test.labels, dataset.classes)
+        summary = announcements.summary_of(training, dataset, predictions, opened.history, step=step)
+        tested = {name: value for name, value in summary.items() if name.startswith("test_")}
+        opened.log.write({"kind": "test", "step": step, **tested})
+        out = opened.config.out
+        if cluster.is_first():
+            run_folder.write_summary(out, summary)
+            announcements.print_result(summary, out)
+
+        # ---- review ------------------------------------------------------------------------------------------------
+        kept = devices.fetch(evaluated(state, config).replace(opt_state=()))
+        if not cluster.is_first():
+            return 0
+        finished = FinishedRun(training.model, kept, opened.config, run_folder.read(out))
+        try:
+            review.leave(finished, dataset, training.train, predictions, opened.log)
+        except Interrupted as interrupted:
+            print(f"Stopped while the report was written; write it with:\n  {review.command(out)}")
+            return interrupted.status
+    return 0
+
+
+def _fit(training: Training, opened: OpenRun, *, should_stop: Callable[[], bool]) -> TrainState:
+    """The state after the last update, saved; earlier if asked to stop or out of patience."""
+    config, history, start = opened.config, opened.history, int(opened.state.step)
+
+    def patience_ended() -> bool:
+        patience = config.patience
+        return patience is not None and stops_early(history.val_accuracies, patience=patience, mode="max")
+
+    def on_record(record: dict[str, Any]) -> None:
+        opened.log.write(record)
+        console.record(record)
+
+    with (
+        Console(step=start, steps=training.steps, steps_per_epoch=training.steps_per_epoch) as console,
+        feed(training, start=start) as fed,
+    ):
+        return fit(
+            opened.state,
+            fed.train_step,
+            fed.batch_at,
+            steps_per_call=fed.steps_per_call,
+            steps=training.steps,
+            steps_per_epoch=training.steps_per_epoch,
+            learning_rate=training.learning_rate,
+            validate=validation(training, should_stop=should_stop),
+            save=opened.save,
+            save_every=config.checkpoint_every,
+            on_step=console.step,
+            on_record=on_record,
+            on_epoch=_histograms(training, opened, fed) if config.histograms else lambda state, batch: None,
+            should_stop=lambda: should_stop() or patience_ended(),
+            history=history,
+        )
+
+
+def _histograms(training: Training, opened: OpenRun, fed: Feed) -> Callable[[TrainState, Any | None], None]:
+    """``on_epoch`` that shows how parameters, and their gradients on the last batch, are distributed."""
+    gradients_of = training.devices.compile(training.step_functions.gradient)
+
+    def on_epoch(state: TrainState, batch: Any | None) -> None:
+        shown, step = {"parameters": state.params}, int(state.step)
+        if batch:
+            shown["gradients"] = gradients_of(state, fed.batch_of(step - 1, batch))
+        for name, tree in shown.items():
+            opened.log.histograms(name, training.devices.fetch(tree), step)
+
+    return on_epoch
