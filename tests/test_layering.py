@@ -50,7 +50,8 @@ DOORS = {
     "PIL": {"data/pictures.py", "report/images.py"},
     "jinja2": {"report/document.py", "commands/demo.py"},
     "matplotlib": {
-        *("report/axes.py", "report/bands.py", "report/confusion_picture.py", "report/figures.py", "report/svg.py")
+        *("report/axes.py", "report/bands.py", "report/confusion_picture.py", "report/figures.py", "report/svg.py"),
+        "commands/demo.py",
     },
     "grain": {"data/streaming.py"},
     "torch": set(),
