@@ -1,4 +1,4 @@
-"""What the README and the page on networks tell people to type works as typed."""
+"""What the README and the pages of docs/ tell people to type works as typed."""
 
 import os
 import re
@@ -6,16 +6,50 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
+from experiments.benchmark import options as benchmark
+from experiments.course import __main__ as course
 from jaxdl import models
-from jaxdl.commands import export, summary
+from jaxdl.commands import compare, demo, diagnose, evaluate, export, predict, summary
+from jaxdl.commands.train import COMMAND
 from jaxdl.run import flags
+from jaxdl.run.config import Config, parse
+from jaxdl.run.recipes import RECIPES
+from jaxdl.run.sweep import asked as sweep
 
 ROOT = Path(__file__).resolve().parents[1]
-README, NETWORKS = ((ROOT / name).read_text() for name in ("README.md", "docs/networks.md"))
+DOCS = ROOT / "docs"
+README, NETWORKS, COMMANDS = (
+    path.read_text() for path in (ROOT / "README.md", DOCS / "networks.md", DOCS / "commands.md")
+)
+PAGES = {
+    path.relative_to(ROOT).as_posix(): path.read_text() for path in (ROOT / "README.md", *sorted(DOCS.glob("*.md")))
+}
+OF_A_RUN = {
+    "evaluate": evaluate, "predict": predict, "demo": demo, "compare": compare, "diagnose": diagnose, "export": export,
+    "summary": summary,
+}  # fmt: skip
 
 
 def blocks(language, page=README):
     return re.findall(rf"```{language}\n(.*?)```", page, re.DOTALL)
+
+
+def commands(page):
+    """What follows ``python -m`` in the page's bash blocks and in its text, as words, without ``--help``."""
+    typed = "".join(blocks("bash", page)).replace("\\\n", " ").splitlines()
+    typed += [
+        span.replace("\n", " ")
+        for span in re.findall(r"(?<!`)`([^`]+)`(?!`)", re.sub(r"```.*?```", "", page, flags=re.DOTALL))
+    ]
+    words = [line.split("#")[0].split() for line in typed]
+    found = [
+        line[line.index("-m") + 1 :] for line in words if any(word.endswith("python") for word in line) and "-m" in line
+    ]
+    return [
+        [word for word in line if word != "--help"] for line in found if line[0].startswith(("experiments.", "jaxdl"))
+    ]
 
 
 def test_the_research_blocks_run_and_learn():
@@ -38,22 +72,51 @@ def test_two_commands_come_first_and_ci_calls_the_second():
     prefix = "python3 -m venv .venv && .venv/bin/pip install -r requirements.txt && .venv/bin/python -m "
     assert run == prefix + "experiments.cifar"
     assert test == prefix + "pytest"
+    assert [block.strip() for block in blocks("bash", PAGES["docs/README.zh-CN.md"])[:2]] == [run, test]
+    assert len(re.findall("-m pytest$", README, re.MULTILINE)) == 1
     assert "grep -- '-m pytest$' README.md" in (ROOT / ".ci" / "run").read_text()
 
 
-def test_the_flags_it_names_exist(capsys):
-    from jaxdl.commands.train import COMMAND
-    from jaxdl.run.config import parse
-    from jaxdl.run.recipes import RECIPES
+@pytest.mark.parametrize("page", PAGES)
+def test_the_commands_and_flags_it_names_exist(page):
+    for program, *words in commands(PAGES[page]):
+        if program == "jaxdl":
+            program, *words = words
+        match program:
+            case "NAME":  # of the sentence that says how a command is called
+                pass
+            case "experiments.cifar" | "train":
+                parse(words, RECIPES, COMMAND)
+            case "sweep":
+                sweep.parse(words, RECIPES, "sweep")
+            case "experiments.benchmark":
+                flags.parse(words, benchmark.Options(), program, "")
+            case "experiments.course":
+                flags.parse(words, course.Options(), program, "")
+            case "summary":
+                flags.parse(
+                    ["alexnet" if word == "MODEL" else word for word in words],
+                    summary.Options(model="alexnet"),
+                    program,
+                    "",
+                )
+            case _:
+                flags.parse(words, OF_A_RUN[program].Options(), program, "")
 
-    for line in "".join(blocks("bash") + blocks("bash", NETWORKS)).splitlines():
-        words = line.split("#")[0].split()
-        if "experiments.cifar" in words and "--help" not in words:
-            parse(words[words.index("experiments.cifar") + 1 :], RECIPES, COMMAND)
-        for command, options in (("summary", summary.Options), ("export", export.Options)):
-            if f"jaxdl {command}" in line:
-                start = options(model="alexnet") if command == "summary" else options()
-                flags.parse(words[words.index(command) + 1 :], start, command, "")
+
+def test_the_page_on_commands_names_every_command_and_every_flag_of_a_run():
+    named = {words[1] for words in commands(COMMANDS) if words[0] == "jaxdl"}
+    assert named == {"train", "sweep", "NAME", *OF_A_RUN}
+    known = re.findall(r"--(?:no-)?([a-z0-9-]+)", COMMANDS + (DOCS / "devices.md").read_text())
+    assert [name for name in Config.__dataclass_fields__ if name.replace("_", "-") not in known] == []
+
+
+def test_links_and_pictures_of_the_pages_exist():
+    for page, text in PAGES.items():
+        for target in re.findall(
+            r"\]\(([^)#]+?)(?:#[^)]*)?\)", re.sub(r"```.*?```|`[^`\n]*`", "", text, flags=re.DOTALL)
+        ):
+            assert "://" in target or ((ROOT / page).parent / target).exists(), f"{page}: {target}"
 
 
 def test_the_page_on_networks_holds(tmp_path):
