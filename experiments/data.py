@@ -1,4 +1,4 @@
-"""What the flags say of the data: which they are, and whether pictures stay in their files."""
+"""Dataset named by the flags, and whether its pictures are streamed from their files."""
 
 import contextlib
 from functools import partial

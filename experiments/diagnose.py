@@ -1,4 +1,4 @@
-"""What a run's history says of it: ``python -m experiments.diagnose runs/NAME``."""
+"""Diagnosis of a run from its history: ``python -m experiments.diagnose runs/NAME``."""
 
 import sys
 from dataclasses import dataclass

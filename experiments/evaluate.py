@@ -1,4 +1,4 @@
-"""What a run's network gets right and wrong: ``python -m experiments.evaluate runs/NAME``."""
+"""Evaluation of a run's network: ``python -m experiments.evaluate runs/NAME``."""
 
 import dataclasses
 import os
@@ -119,7 +119,7 @@ def _evaluate(argv: list[str]) -> None:
 
 
 def _split(options: Options, run: FinishedRun) -> tuple[Split, Split, str]:
-    """What is to be evaluated, the images that the run was trained on, and where both come from."""
+    """Split to evaluate, split that the run was trained on, and the source of both, in words."""
     changes = {"data_dir": options.data_dir} if options.data_dir else {}
     dataset = data.load(dataclasses.replace(run.config, offline=options.offline or run.config.offline, **changes))
     run_folder.check_same_data(run.record, dataset)

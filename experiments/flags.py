@@ -74,7 +74,7 @@ def parse(argv: list[str], base: Options, command: str, description: str) -> tup
 
 
 def value_of(argv: list[str], option: str, default: str) -> str:
-    """What ``argv`` gives one option, whatever else it holds."""
+    """Value of one option in ``argv``, ignoring everything else."""
     parser = _Parser(add_help=False, allow_abbrev=False)
     parser.add_argument(option, dest="value", default=default)
     return parser.parse_known_args([word for word in argv if word != "--"])[0].value

@@ -1,4 +1,4 @@
-"""What a network is made of, layer by layer: ``python -m experiments.summary resnet50``."""
+"""Summary of a network, layer by layer: ``python -m experiments.summary resnet50``."""
 
 import sys
 from dataclasses import dataclass

@@ -108,7 +108,7 @@ def sealed(contents: Any) -> str:
 
 
 def unsealed(text: str | bytes) -> Any:
-    """What ``sealed`` was given; raises ValueError if the text is not as it was written."""
+    """Inverse of ``sealed``; raises ValueError if the text has changed since."""
     try:
         read = json.loads(text)
         intact = zlib.crc32(json.dumps(read["contents"]).encode()) == read["crc32"]

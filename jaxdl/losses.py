@@ -72,7 +72,7 @@ def cross_entropy(
 
 
 def target_weights(labels: jax.Array, *, weight: ArrayLike | None = None, ignore_index: int | None = None) -> jax.Array:
-    """What each target counts for in PyTorch's mean of ``cross_entropy``: its class's weight, 0 if it is ignored.
+    """Weight of each target in PyTorch's mean of ``cross_entropy``: that of its class, 0 if it is ignored.
 
     labels: int[B, ...]; weight: float[classes], 1 each if None. Returns float32[B, ...].
     """

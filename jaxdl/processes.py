@@ -1,4 +1,4 @@
-"""What the processes of one run tell each other. In a run of one process nothing is sent."""
+"""Communication between the processes of one run. In a run of one process nothing is sent."""
 
 import json
 from typing import Any

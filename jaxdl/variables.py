@@ -59,7 +59,7 @@ def select(variables: Variables, patterns: Sequence[str]) -> set[Path]:
 
 
 def split(variables: Variables, patterns: Sequence[str]) -> tuple[dict[str, Any], dict[str, Any]]:
-    """What ``patterns`` do not pick, and what they do: two trees that ``merge`` puts together again."""
+    """Splits ``variables`` into the leaves that ``patterns`` do not pick and those they do; inverse of ``merge``."""
     picked = select(variables, patterns)
     leaves = flat(variables)
     kept = {path: leaf for path, leaf in leaves.items() if path not in picked}

@@ -1,4 +1,4 @@
-"""What the README and the page on networks tell people to type works as typed."""
+"""Commands in the README and the page on networks work as typed."""
 
 import os
 import re

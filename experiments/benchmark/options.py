@@ -1,4 +1,4 @@
-"""What the flags of the benchmark say."""
+"""Flags of the benchmark."""
 
 import os
 import time
@@ -27,7 +27,7 @@ NOT_FOR = {
 
 @dataclass(frozen=True, kw_only=True)
 class Options:
-    """What is measured, for how long, and where the figures go."""
+    """Flags: the quantity to measure, for how long, and the file for the figures."""
 
     subject: str = flag(
         "train",

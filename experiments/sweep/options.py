@@ -30,7 +30,7 @@ class Options(Config):
 
 
 class Asked(NamedTuple):
-    """What the command line asks for.
+    """Parsed command line of a sweep.
 
     config: the first member's. grid: the members. given: the names of the configuration's flags that were given.
     """

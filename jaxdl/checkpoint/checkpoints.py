@@ -258,5 +258,5 @@ def _state(folder: Path) -> epath.Path:
 
 
 def _others(steps: list[int]) -> str:
-    """What else there is, as the end of a sentence."""
+    """List of the other steps, as the end of a sentence."""
     return f"; there are those of steps {', '.join(map(str, steps))}" if steps else ""

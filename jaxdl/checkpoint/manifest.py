@@ -1,4 +1,4 @@
-"""What a checkpoint says of itself: the arrays it holds, their checksums and its files', the notes, how well it did."""
+"""Manifest of a checkpoint: its arrays, their checksums and those of its files, the notes, the validation accuracy."""
 
 import os
 import re
@@ -70,7 +70,7 @@ def read(folder: Path) -> Manifest:
 
 
 def val_accuracy(folder: Path) -> float | None:
-    """What the manifest in ``folder`` says, None where it cannot be read; asks no other process."""
+    """Validation accuracy in the manifest in ``folder``, None where it cannot be read; asks no other process."""
     try:
         return _contents(folder)["val_accuracy"]
     except (OSError, ValueError):

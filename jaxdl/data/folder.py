@@ -25,11 +25,11 @@ AT_ONCE = 16  # pictures that a thread takes at a time
 
 
 class Listing(NamedTuple):
-    """What is in a dataset's folders.
+    """Contents of a dataset's folders.
 
-    classes: as they are shown; what has no encoding in a folder's name is escaped. splits: for ``train`` and ``test``,
-    the pictures' names, bytes relative to the root as ``os.fsencode`` gives them, in one array, and their labels,
-    int32[N]. remarks: what of the folders is not read, and what stands in for what, in sentences.
+    classes: names to show, with bytes that are not UTF-8 escaped. splits: for ``train`` and ``test``, one array of the
+    pictures' names, relative to the root and in bytes as by ``os.fsencode``, and one of their labels, int32[N].
+    remarks: sentences about what is not read, and what was substituted (``val/`` for a missing ``test/``).
     """
 
     classes: list[str]
@@ -247,7 +247,7 @@ def _folder(root: Path, name: str) -> Path | None:
 
 
 def _entries(folder: Path) -> list[os.DirEntry]:
-    """What is in it and not hidden."""
+    """Entries of the folder, without hidden ones."""
     with os.scandir(folder) as entries:
         return [entry for entry in entries if not entry.name.startswith(".")]
 

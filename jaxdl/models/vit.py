@@ -163,7 +163,7 @@ def resize_position_embedding(embedding: jax.Array, size: tuple[int, int], new_s
 
 
 def _bicubic(size: int, new_size: int) -> np.ndarray:
-    """What each of ``size`` points gives each of ``new_size`` over the same span: [new_size, size]."""
+    """Bicubic weight of each of ``size`` points in each of ``new_size`` over the same span: [new_size, size]."""
     steps = max(new_size - 1, 1)
     below, rest = np.divmod(np.arange(new_size) * (size - 1) if new_size > 1 else np.zeros(1, int), steps)
     weights = np.zeros((new_size, size))

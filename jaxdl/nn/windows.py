@@ -66,10 +66,10 @@ def output_sizes(
 def slide(
     x: jax.Array, axis: int, window: int, stride: int, padding: int, dilation: int, places: int, *, fill: float
 ) -> list[jax.Array]:
-    """What stands at the first, second, ... position of the window, at each of its ``places`` along ``axis``.
+    """Values at each position inside a sliding window: one array per position, of size ``places`` along ``axis``.
 
-    ``x`` is padded with ``fill``, on the right as far as the last window reaches. Each of the arrays has ``places`` on
-    ``axis``; a sum or maximum of them pools along it.
+    ``x`` is padded with ``fill``, on the right as far as the last window reaches. ``places`` is the number of windows;
+    the sum or maximum of the arrays pools along ``axis``.
     """
     reach = (places - 1) * stride + (window - 1) * dilation + 1
     edges = [(0, 0)] * x.ndim

@@ -17,13 +17,13 @@ CURVED = 1e-10  # the least product of step and change of gradient that is worth
 
 
 class LBFGSState(NamedTuple):
-    """What one update leaves to the next; n parameters, the last h steps.
+    """State of L-BFGS for n parameters and a history of h steps.
 
     updates, iterations: int32[], made so far.
     direction, gradient: float[n], of the last iteration; step_size: float[].
-    steps, changes: float[h, n], a ring of steps and of what they changed in the gradient; inverses: float[h], of the
-    products of the two; remembered: int32[], how many were ever put into the ring.
-    scale: float[], of the first guess of the inverse Hessian.
+    steps, changes: float[h, n], ring buffers of the steps s and the gradient's changes y; inverses: float[h],
+    1 / (y . s); remembered: int32[], how many were ever put into the buffers.
+    scale: float[], of the initial inverse Hessian.
     """
 
     updates: jax.Array

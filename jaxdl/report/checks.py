@@ -1,4 +1,4 @@
-"""What is worth a look before any training: labels, inputs, the first loss, and whether one batch can be learned."""
+"""Checks before any training: labels, inputs, the first loss, and whether one batch can be learned."""
 
 import hashlib
 import math

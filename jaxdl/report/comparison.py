@@ -15,10 +15,10 @@ WHOLE_MATRIX, MOST_CONFUSED = 20, 15  # smaller than of one run: there are sever
 
 @dataclass(frozen=True, kw_only=True)
 class ComparedRun:
-    """What is known of one run.
+    """Settings and results of one run.
 
-    settings: its configuration. summary: what it reached, None while it goes on. evaluation: None where there is none.
-    data: tells the data of two runs apart.
+    settings: its configuration. summary: its final results, None while it is running. evaluation: None where there is
+    none. data: an identifier of the dataset.
     """
 
     title: str
@@ -75,14 +75,14 @@ def label(number: int) -> str:
 
 
 def caution(runs: Sequence[ComparedRun]) -> str | None:
-    """What to say where the runs were not made on the same data."""
+    """Warning if the runs were not made on the same data, else None."""
     if len({run.data for run in runs}) == 1:
         return None
     return "These runs were made on different data: their accuracies and losses cannot be compared."
 
 
 def key_figures(runs: Sequence[ComparedRun]) -> list[Row]:
-    """What each run reached, and at what cost; the best is marked only among runs on the same data."""
+    """Results and cost of each run; the best is marked only among runs on the same data."""
     comparable = caution(runs) is None
 
     def of(key: str) -> Callable[[ComparedRun], float | None]:

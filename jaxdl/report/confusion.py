@@ -1,4 +1,4 @@
-"""What of a confusion matrix a page shows: all of it, or of many classes those that are mistaken most."""
+"""Confusion matrix as a page shows it: all of it, or of many classes those that are mistaken most."""
 
 import math
 from collections.abc import Sequence

@@ -1,4 +1,4 @@
-"""What a network gets right and wrong on a split: figures by scikit-learn, and each prediction."""
+"""Evaluation of a network on a split: figures by scikit-learn, and each prediction."""
 
 import csv
 import dataclasses

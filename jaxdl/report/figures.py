@@ -43,10 +43,10 @@ class Line:
 
 @dataclass(frozen=True, kw_only=True)
 class Chart:
-    """What a page shows of some numbers.
+    """Numbers as a picture and as a table.
 
-    columns, rows: all of them as text, or evenly many. scale: of the vertical axis, where it is another than usual.
-    note: what to know besides.
+    columns, rows: the table, as text; evenly spaced rows where there are too many. scale: of the vertical axis, where
+    it is not the usual one. note: a remark.
     """
 
     title: str

@@ -1,4 +1,4 @@
-"""What a network is made of: each layer's output, parameters, multiply-adds and memory. Nothing is computed for it.
+"""Layers of a network: output shape, parameters, multiply-adds and memory of each. Nothing is computed for it.
 
 A convolution with a window of ``k_h x k_w`` over ``C`` channels in ``g`` groups that puts out ``F`` features on
 ``H x W`` places has ``k_h k_w (C / g) F`` weights, ``F`` biases, and makes ``H W k_h k_w (C / g) F`` multiply-adds an

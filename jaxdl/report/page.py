@@ -23,11 +23,11 @@ FILTER_COLUMNS = 16
 
 @dataclass(frozen=True, kw_only=True)
 class RunReport:
-    """What a run's page tells.
+    """Contents of a run's page.
 
-    title: the run's name. notice: said loudly on top. facts: what was run, in order. records: of ``metrics.jsonl``.
+    title: the run's name. notice: a warning on top. facts: about the run, in order. records: of ``metrics.jsonl``.
     groups: layer groups from the input to the output. split: what was evaluated.
-    images: uint8[N, H, W, 3], a row a prediction, or what can be indexed by an array of rows like it.
+    images: uint8[N, H, W, 3], a row per prediction, or anything that can be indexed by an array of rows like it.
     seen: uint8[B, H, W, 3], a batch as the network saw it, with seen_names its classes.
     filters: float32[h, w, C, F], the kernel of the first convolution.
     """

@@ -1,4 +1,4 @@
-"""What to try in each case of a diagnosis, as flags of ``python -m experiments.cifar``."""
+"""Remedies for each case of a diagnosis, as flags of ``python -m experiments.cifar``."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -69,7 +69,7 @@ FEWEST_BATCHES = 4  # of an epoch, for a batch of twice the size
 
 
 def remedies(case: str, run: Treated) -> tuple[Remedy, ...]:
-    """What to try for ``case``, the likeliest to help first; what ``run`` does already or cannot do is left out."""
+    """Remedies for ``case``, the likeliest to help first, without those that ``run`` uses already or cannot use."""
     found = [remedy(run) for remedy in BY_CASE[case]]
     return tuple(dict.fromkeys(remedy for remedy in found if remedy))
 

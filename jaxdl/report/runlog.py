@@ -1,4 +1,4 @@
-"""What a run writes as it goes: a line of JSON a record, and the same numbers for TensorBoard."""
+"""Log of a run: a line of JSON per record, and the same numbers for TensorBoard."""
 
 import contextlib
 import json

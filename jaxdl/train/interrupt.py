@@ -53,7 +53,7 @@ class Interruptible:
         self.requested = number
 
     def _swallowed(self, unraisable: Any) -> None:
-        """What was raised where Python has to go on, as in a call-back of its garbage collector, is raised again."""
+        """Sends the signal again if its exception was ignored by Python, as in a callback of the garbage collector."""
         if isinstance(unraisable.exc_value, Interrupted):
             threading.Timer(AGAIN, os.kill, (os.getpid(), unraisable.exc_value.number)).start()
         else:

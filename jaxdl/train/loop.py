@@ -28,13 +28,13 @@ class NotFiniteError(UserError):
 
 @dataclass
 class History:
-    """What a run must remember beside its state to go on as if it had never stopped; plain JSON.
+    """History of a run, saved beside its state so that a resumed run is the same as an uninterrupted one; plain JSON.
 
     window, epoch: training metrics since the last step record and since the last epoch record.
     val_accuracies: at the end of each epoch so far.
     seconds: spent in ``fit``, compilation, validation and checkpoints included.
-    timed_images, timed_seconds: training alone, for images per second; waited_seconds: of them, those for data.
-    skipped_updates: left out because they were not finite.
+    timed_images, timed_seconds: training alone, for images per second; waited_seconds: the part spent waiting for data.
+    skipped_updates: updates skipped because they were not finite.
     validation_due: the epoch that has just ended is not validated yet, because the run was asked to stop.
     """
 

@@ -41,7 +41,7 @@ def several(
     feed: Mapping[str, jax.Array],
     count: jax.Array,
 ) -> tuple[TrainState, dict[str, Mean]]:
-    """What ``make_resident_steps`` compiles, for any ``update``: a pure function to be traced inside jit."""
+    """The function that ``make_resident_steps`` compiles, for any ``update``; pure, to be traced inside jit."""
 
     def taken(state: TrainState, index: jax.Array | int) -> tuple[TrainState, dict[str, Mean]]:
         batch = {name: values[index] for name, values in feed.items()}

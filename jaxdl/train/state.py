@@ -36,7 +36,7 @@ class TrainState:
 
     @property
     def variables(self) -> dict[str, Any]:
-        """What ``model.apply`` takes: trained and frozen together."""
+        """Variables for ``model.apply``: trained and frozen together."""
         return merge({"params": self.params, "batch_stats": self.batch_stats}, self.frozen)
 
 

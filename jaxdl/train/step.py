@@ -89,9 +89,9 @@ def prepare_batch(
     augment: Callable[[jax.Array, jax.Array], jax.Array] | None = None,
     mix: Callable[[jax.Array, jax.Array, jax.Array], tuple[jax.Array, jax.Array]] | None = None,
 ) -> Batch:
-    """What the network sees of ``batch`` in training step ``step`` (from 0), ``key`` being the state's.
+    """Batch as the network sees it in training step ``step`` (from 0); ``key`` is the state's.
 
-    augment, mix: as ``make_train_step`` takes them; images that ``mirrored: bool[B]`` marks are mirrored before.
+    augment, mix: as in ``make_train_step``; images marked by ``mirrored: bool[B]`` are mirrored before.
     """
     augment_key = _keys(key, step)[0]
     images, labels = batch["images"], batch["labels"]

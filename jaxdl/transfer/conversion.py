@@ -91,9 +91,9 @@ def to_pytorch(
 
 
 def layout(model: nn.Module) -> dict[str, Mapping]:
-    """What a model says of its layers that their names do not: ``flattened`` and ``names`` of the two functions above.
+    """Arguments ``flattened`` and ``names`` of the two functions above for this model.
 
-    They are its attributes ``flattened`` and ``pytorch_names``; most models have neither.
+    Taken from its attributes ``flattened`` and ``pytorch_names``; most models have neither.
     """
     return {"flattened": getattr(model, "flattened", {}), "names": getattr(model, "pytorch_names", {})}
 

@@ -114,7 +114,7 @@ def _folder() -> Path:
 
 
 def _torch_folder() -> Path:
-    """What ``torch.hub`` downloads into."""
+    """Folder that ``torch.hub`` downloads into."""
     return places.cache("torch", variable="TORCH_HOME") / "hub" / "checkpoints"
 
 

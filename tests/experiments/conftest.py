@@ -1,4 +1,4 @@
-"""What tests of the commands share: a finished run that none of them changes, and a dataset of a moment."""
+"""Fixtures for the commands' tests: a finished run that none of them changes, and a small dataset."""
 
 import fcntl
 import subprocess

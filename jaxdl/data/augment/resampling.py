@@ -157,7 +157,7 @@ def _nearest(start: jax.Array, length: jax.Array, count: int) -> jax.Array:
 def _weights(
     start: jax.Array, length: jax.Array, available: int, count: int, *, cubic: bool, antialias: bool
 ) -> jax.Array:
-    """What each of ``available`` pixels gives each of the ``count`` that a window becomes: float32[count, available].
+    """Weight of each of ``available`` input pixels in each of ``count`` output pixels: float32[count, available].
 
     Positions are fractions over 2 * count; their numerators are kept whole, so that nothing is lost where a position
     is large and a distance small.

@@ -89,7 +89,7 @@ def _convolution(
     looped: bool,
     divided: bool,
 ) -> jax.Array:
-    """What linen calls in place of ``jax.lax.conv_general_dilated``."""
+    """Replacement for ``jax.lax.conv_general_dilated`` in linen's convolutions."""
     window, strides = kernel.shape[:-2], tuple(strides)
     spread = tuple(rhs_dilation or (1,) * len(window))
     if isinstance(padding, str):

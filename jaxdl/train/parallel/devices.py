@@ -50,7 +50,7 @@ class Single:
         return jax.device_put(jax.tree.map(jnp.copy, tree), self.devices[0])
 
     def make(self, function: Callable[[], Any]) -> Any:
-        """What ``function()`` returns, where the step wants it."""
+        """Result of ``function()``, placed as by ``put``."""
         return self.put(function())
 
     def fetch(self, tree: Any) -> Any:
@@ -98,7 +98,7 @@ class Several:
         return typed(jax.tree.map(self._put, bare(tree)))
 
     def make(self, function: Callable[[], Any]) -> Any:
-        """What ``function()`` returns, where the step wants it."""
+        """Result of ``function()``, placed as by ``put``."""
         return self.put(function())
 
     def fetch(self, tree: Any) -> Any:
@@ -144,7 +144,7 @@ class Several:
         return jax.make_array_from_callback(host.shape, sharding, host.__getitem__)
 
     def _prepare(self, step: TrainStep, key: jax.Array, number: jax.Array, batch: Batch, examples: int) -> Batch:
-        """What ``step.prepare`` makes of the batch without padding, padded so that every part of it divides."""
+        """Batch prepared by ``step.prepare`` without its padding, then padded so that every part of it divides."""
         if rows_of(batch) != examples:
             batch = {name: array[:examples] for name, array in batch.items()}
         batch = step.prepare(key, number, batch)

@@ -37,7 +37,7 @@ class MeshOfDevices(Several):
         return NamedSharding(self.mesh, PartitionSpec(*[None] * longest, "fsdp"))
 
     def make(self, function: Callable[[], Any]) -> Any:
-        """What ``function()`` returns, where the step wants it; what ``fsdp`` divides is whole on no device."""
+        """Result of ``function()``, placed as by ``put``; no device holds a leaf divided over ``fsdp`` as a whole."""
         if self.mesh.shape["fsdp"] == 1:
             return super().make(function)
         laid_out = jax.tree.map(self.sharding, jax.eval_shape(function))
