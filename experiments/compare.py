@@ -22,7 +22,7 @@ from jaxdl.report.diagnosis import diagnose
 from jaxdl.report.evaluation import Evaluation
 
 COMMAND = "experiments.compare"
-ABOUT = "Write one HTML page on several runs: what they reached, where they differ, their curves over each other."
+ABOUT = "Write one HTML page that compares runs: their results, the settings in which they differ, and their curves."
 WIDTH = 110  # of the table where the output is no terminal
 NO_SETTINGS = ("out", "resume", "check", "report", "histograms", *HERE_AND_NOW)  # of a start, not of what it computes
 

@@ -11,8 +11,8 @@ from jaxdl.report.diagnosis import as_text, diagnose
 
 COMMAND = "experiments.diagnose"
 ABOUT = (
-    "Say in words whether a run underfits, overfits, oscillates, does not converge or is healthy, what shows it, and "
-    "which flags to try. A run that is going on is judged by the epochs that have ended."
+    "Diagnose whether a run underfits, overfits, oscillates, does not converge or is healthy, with the evidence, and "
+    "suggest flags to try. A run still in progress is judged by its finished epochs."
 )
 
 

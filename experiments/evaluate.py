@@ -30,8 +30,8 @@ from jaxdl.wording import counted, printable
 
 COMMAND = "experiments.evaluate"
 ABOUT = (
-    "Evaluate a run's network on a split of its data or on a folder of pictures, and write the figures, every "
-    "prediction and a page to look at."
+    "Evaluate a run's network on a split of its data or on a folder of pictures, and write metrics, every prediction "
+    "and an HTML page."
 )
 SPLITS = ("test", "val", "train")
 SHIFTS = ((-1, -1), (1, 1))  # in pixels, as Jordan 2024 has them
@@ -59,16 +59,18 @@ VIEWS: dict[str, tuple[Callable[[jax.Array], jax.Array], ...]] = {
 
 @dataclass(frozen=True, kw_only=True)
 class Options:
-    """Which run, on what, and where to."""
+    """Flags: the run, the data to evaluate on, and the folder for the results."""
 
     run: str = flag("", "folder of the run", positional=True, path=True)
-    split: str = flag("test", "part of the run's data", choices=SPLITS)
+    split: str = flag("test", "split of the run's data", choices=SPLITS)
     pictures: str | None = flag(
-        None, "folder of pictures in <class>/ to evaluate on instead", unset="the split", path=True
+        None, "evaluate on the pictures in this folder's <class>/ folders instead", unset="the split", path=True
     )
-    views: str = flag("run", "versions of each image whose logits are averaged", choices=("run", *VIEWS))
-    data_dir: str | None = flag(None, "where the run's data lies now", unset="where it lay", path=True)
-    offline: bool = flag(False, "never use the network", on_only=True)
+    views: str = flag(
+        "run", "test-time augmentation: views of each image to average the logits of", choices=("run", *VIEWS)
+    )
+    data_dir: str | None = flag(None, "folder of the run's dataset", unset="the run's", path=True)
+    offline: bool = flag(False, "download nothing", on_only=True)
     out: str | None = flag(None, "folder to write", unset="<run>/evaluations/<split>-<time>", path=True)
 
     def __post_init__(self) -> None:
