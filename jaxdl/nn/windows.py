@@ -1,4 +1,4 @@
-"""The sliding window that convolution and pooling share: its arguments checked, and how many places it takes."""
+"""The sliding window that convolution and pooling share: checks of its arguments, and the number of windows."""
 
 from collections.abc import Sequence
 
@@ -30,7 +30,7 @@ def check_batch(x: jax.Array, axes: int) -> None:
 def output_size(
     size: int, window: int, *, stride: int = 1, padding: int = 0, dilation: int = 1, ceil_mode: bool = False
 ) -> int:
-    """The places a window takes along an axis of ``size``, as PyTorch's convolution and pooling count them.
+    """Number of windows along an axis of ``size``, as in PyTorch's convolution and pooling.
 
     floor((size + 2 padding - dilation (window - 1) - 1) / stride) + 1. ``ceil_mode`` rounds up instead, but leaves out
     a window that would start beyond the input and its left padding. Below 1 where the window does not fit.
