@@ -35,7 +35,7 @@ class ComparedRun:
 
 @dataclass(frozen=True)
 class Row:
-    """A figure of each run as text, "" where a run has none; best: whether a run's is the best of several."""
+    """A figure of each run as text, "" if it has none; best: for each run, whether it is the best of several."""
 
     name: str
     values: tuple[str, ...]
@@ -44,7 +44,7 @@ class Row:
 
 
 def render_comparison(runs: Sequence[ComparedRun]) -> str:
-    """One HTML document that needs nothing beside itself; the same runs give the same text."""
+    """A self-contained HTML document; the same runs give the same text."""
     names = [label(number) for number in range(len(runs))]
     titles = [f"{name}: {run.title}" for name, run in zip(names, runs, strict=True)]
     evaluations = [run.evaluation for run in runs]
@@ -115,7 +115,7 @@ def key_figures(runs: Sequence[ComparedRun]) -> list[Row]:
 
 
 def differing_settings(settings: Sequence[Mapping[str, object]]) -> list[Row]:
-    """The settings that are not the same in all, as text."""
+    """The settings that differ between runs, as text."""
     rows = []
     for name in dict.fromkeys(name for each in settings for name in each):
         values = tuple(_said(each[name]) if name in each else "not known" for each in settings)

@@ -56,7 +56,7 @@ def diagnose(
     settings: Mapping[str, object] | None = None,
     parameters: int | None = None,
 ) -> list[Finding]:
-    """The findings of a run, what is most likely the cause of the others first; at least one, [] before any epoch ends.
+    """The findings of a run, the most likely cause of the others first; at least one, [] before any epoch ends.
 
     records: those of ``metrics.jsonl``. classes: how many there are. groups: names of the layer groups whose gradients
     the records hold, from the input to the output. settings: the run's, so that remedies name values next to its own

@@ -70,7 +70,7 @@ class Pair:
 
 
 def render(report: RunReport) -> str:
-    """One HTML document that needs nothing beside itself; the same report gives the same text."""
+    """A self-contained HTML document; the same report gives the same text."""
     evaluation, predictions = report.evaluation, report.predictions
     pairs = evaluation.confused_pairs(PAIRS)
     rows = [predictions.confused(true, predicted, PICTURES_A_PAIR) for true, predicted, _ in pairs]
@@ -104,7 +104,7 @@ def render(report: RunReport) -> str:
 
 
 def accuracy_interval(evaluation: Evaluation) -> tuple[float, float]:
-    """Where the accuracy on all such examples lies, 95 % sure: Wilson's interval of a binomial share."""
+    """95 % confidence interval of the accuracy: Wilson's interval of a binomial proportion."""
     from scipy.stats import binomtest
 
     right = round(evaluation.top1 * evaluation.examples)

@@ -9,7 +9,7 @@ Settings = Mapping[str, object]
 
 @dataclass(frozen=True)
 class Remedy:
-    """flags: as one would add them to the command; why: what they change."""
+    """flags: to add to the command; why: their effect."""
 
     flags: str
     why: str
@@ -17,7 +17,7 @@ class Remedy:
 
 @dataclass(frozen=True, kw_only=True)
 class Treated:
-    """A run, as far as what helps it depends on it.
+    """Facts about a run on which its remedies depend.
 
     settings: its flags' values, by field. classes: how many there are. parameters: of its network, all of them.
     epochs, steps: that it made. still_falling: whether its training loss was, at the end. still_improving: the same of
