@@ -1,4 +1,4 @@
-"""A whole network in one folder, rebuilt from it without knowing what it is: its name, arguments, changes and weights.
+"""A whole network saved in one folder, from which it is rebuilt: its name, arguments, edits and weights.
 
 ``model.json`` says how to build it; ``weights.safetensors`` holds its variables under PyTorch's names and in PyTorch's
 layouts, so that the same file loads into the same network there. Neither can hold code.

@@ -49,6 +49,7 @@ class Pictures:
 
     @property
     def shape(self) -> tuple[int, int, int, int]:
+        """Shape of the array that the pictures decode to."""
         return (len(self.names), self.size, self.size, 3)
 
     def __len__(self) -> int:

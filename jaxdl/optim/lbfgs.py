@@ -62,7 +62,7 @@ def lbfgs(
 ) -> optax.GradientTransformationExtraArgs:
     """``torch.optim.LBFGS`` (Liu and Nocedal 1989): one update is one ``optimizer.step(closure)``.
 
-    ``update(gradient, opt_state, params, value_fn=...)`` runs up to ``max_iter`` iterations, which evaluate the loss and
+    ``update(gradient, opt_state, params, value_fn=...)`` runs up to ``max_iter`` iterations and evaluates the loss and
     its gradient up to ``max_eval`` times. The state holds 2 * history_size + 2 copies of the parameters.
 
     value_fn: params -> float[], the loss over all data; the same function every time, without randomness.
@@ -71,7 +71,7 @@ def lbfgs(
     learning_rate: the first step tried in each iteration; a schedule counts updates, not iterations.
     max_iter, max_eval: iterations and evaluations of the loss in one update; max_eval is max_iter * 5 // 4 if None.
     tolerance_grad: the update ends once no component of the gradient is larger in magnitude.
-    tolerance_change: or once the loss or every parameter changes by less, or the slope along the line is smaller.
+    tolerance_change: or once the loss, or every parameter, changes less, or the slope along the line is less.
     line_search: None takes steps of ``learning_rate``; "strong_wolfe" searches.
 
     Raises UserError for values out of range and, from update, without ``value_fn`` or ``params``.

@@ -40,6 +40,7 @@ class Network(NamedTuple):
     each_class: int
 
     def parameters(self, classes: int) -> int:
+        """Number of parameters with that many classes."""
         return self.body + classes * self.each_class
 
 

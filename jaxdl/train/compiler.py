@@ -1,4 +1,4 @@
-"""The compiler settings that training steps want."""
+"""Compiler options for training steps."""
 
 from functools import cache
 

@@ -19,7 +19,7 @@ def find(module: str, name: str) -> Global:
 
 
 def key(value: Any) -> Any:
-    """``value`` as a key; what is no text stands for itself alone, since no tensor is found by it.
+    """``value`` as a dict key; anything but a string equals only itself, as no tensor is found by it.
 
     A file could choose tuples that hash slowly, or numbers that a dict takes long to tell apart.
     """
