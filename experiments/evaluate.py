@@ -67,7 +67,7 @@ class Options:
         None, "evaluate on the pictures in this folder's <class>/ folders instead", unset="the split", path=True
     )
     views: str = flag(
-        "run", "test-time augmentation: views of each image to average the logits of", choices=("run", *VIEWS)
+        "run", "test-time augmentation: views whose logits are averaged; run: as the run does", choices=("run", *VIEWS)
     )
     data_dir: str | None = flag(None, "folder of the run's dataset", unset="the run's", path=True)
     offline: bool = flag(False, "download nothing", on_only=True)
