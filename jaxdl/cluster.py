@@ -39,10 +39,10 @@ class LostProcessError(UserError):
 
 
 def join(coordinator: str, *, process_id: int | None = None, num_processes: int | None = None) -> None:
-    """Makes this process one of the run's; returns when all are there. Call it before any other use of JAX.
+    """Joins this process to the run; returns when all have joined. Call it before any other use of JAX.
 
-    coordinator: HOST:PORT of process 0, which serves there, with ``process_id`` and ``num_processes``; or "auto", and
-    neither. Raises UserError where that is not so, or not all come within five minutes.
+    coordinator: HOST:PORT of process 0, with ``process_id`` and ``num_processes``; or "auto", without them.
+    Raises UserError if they do not fit together, or if not all processes join within five minutes.
     """
     numbered = process_id is not None and num_processes is not None
     if coordinator != AUTO and not numbered:
@@ -64,7 +64,7 @@ def join(coordinator: str, *, process_id: int | None = None, num_processes: int 
 
 
 def part() -> None:
-    """The orderly end of this process's share in the run; waits for the others to come to theirs."""
+    """Leaves the run in order; waits for the other processes to leave it, too."""
     if jax.distributed.is_initialized():
         multihost_utils.sync_global_devices("the end")
         _say(GOODBYE)
@@ -78,12 +78,12 @@ def part() -> None:
 
 
 def is_first() -> bool:
-    """Whether this process is the one that writes logs and talks."""
+    """Whether this process is the first, which alone writes logs and prints."""
     return jax.process_index() == 0
 
 
 def on_first(function: Callable[[], str | None]) -> str | None:
-    """In all processes, what ``function()`` returns in the first, which alone runs it, or the UserError it raises."""
+    """Runs ``function()`` in the first process only; returns its result, or raises its UserError, in all processes."""
     answer, problem = None, None
     if is_first():
         try:
@@ -97,10 +97,10 @@ def on_first(function: Callable[[], str | None]) -> str | None:
 
 
 class Agreement:
-    """Says yes in all processes at the same call, a few calls after ``wants()`` first holds in any of them.
+    """Returns True in all processes at the same call, a few calls after ``wants()`` first holds in any of them.
 
-    Every process has to call it equally often. The answer is computed on the devices and waited for ``ahead`` calls
-    later, so that nothing stands still for it; with one process it is ``wants()``.
+    Every process has to call it equally often. The answer is computed on the devices and read ``ahead`` calls later,
+    so that it blocks nothing; with one process it is ``wants()``.
     """
 
     def __init__(self, wants: Callable[[], bool], *, ahead: int = 4):
@@ -135,7 +135,7 @@ def loss_of_others_told() -> Iterator[None]:
 
 
 def leave_at_once(status: int) -> None:
-    """Ends this process without waiting for the others, as the interpreter's own end would; does nothing if alone."""
+    """Ends this process without waiting for the others, unlike a normal exit; does nothing in a single process."""
     if jax.distributed.is_initialized():  # be it that they have not come
         sys.stdout.flush()
         sys.stderr.flush()

@@ -1,4 +1,4 @@
-"""Files that outlive a power cut: on the disk before they get their name, and sealed so that damage is seen."""
+"""Files that survive a power cut: flushed to disk before they are renamed, and sealed with a checksum."""
 
 import contextlib
 import json
@@ -24,7 +24,7 @@ _BLOCK = 1 << 20  # bytes read at once
 
 
 def flush(path: Path) -> None:
-    """Has the disk hold the file, or the folder and all that is in it."""
+    """Flushes the file, or the folder and everything in it, to disk."""
     for each in (path, *path.rglob("*")) if path.is_dir() else (path,):
         descriptor = os.open(each, os.O_RDONLY)
         try:
@@ -34,9 +34,9 @@ def flush(path: Path) -> None:
 
 
 def put(draft: Path, path: Path) -> None:
-    """Gives the finished ``draft``, a file or a folder, its name: in one rename, once all that is in it is on the disk.
+    """Flushes the finished ``draft``, a file or a folder, to disk, and then renames it to ``path``.
 
-    A file that has that name is replaced; a folder that does must be empty. Raises OSError.
+    An existing file is replaced; an existing folder must be empty. Raises OSError.
     """
     flush(draft)
     os.replace(draft, path)
@@ -45,7 +45,7 @@ def put(draft: Path, path: Path) -> None:
 
 @contextmanager
 def file(path: Path) -> Iterator[Path]:
-    """A file to write to, which becomes ``path`` at the end, whole; after an error nothing is left of it.
+    """A context with a draft to write to, which becomes ``path`` at the end, or is removed after an error.
 
     Raises OSError.
     """
@@ -60,16 +60,16 @@ def file(path: Path) -> Iterator[Path]:
 
 
 def write(path: Path, content: str | bytes) -> None:
-    """Writes the file whole or not at all; text as UTF-8, what has no encoding escaped. Raises OSError."""
+    """Writes the file whole or not at all; text as UTF-8, with lone surrogates escaped. Raises OSError."""
     with file(path) as draft:
         draft.write_bytes(content.encode("utf-8", "backslashreplace") if isinstance(content, str) else content)
 
 
 @contextmanager
 def folder(path: Path) -> Iterator[Path]:
-    """A new folder to write to, which becomes ``path`` at the end, whole; after an error nothing is left of it.
+    """A context with a new folder to write to, which becomes ``path`` at the end, or is removed after an error.
 
-    Raises OSError. What a killed process leaves of one, ``tidy`` removes.
+    Raises OSError. Drafts left by a killed process are removed by ``tidy``.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     draft = path.parent / f"{DRAFT}{secrets.token_hex(6)}"
@@ -84,7 +84,7 @@ def folder(path: Path) -> Iterator[Path]:
 
 
 def tidy(parent: Path) -> None:
-    """Removes the drafts in ``parent`` that no process is writing any more."""
+    """Removes drafts in ``parent`` that no process is still writing."""
     with contextlib.suppress(OSError):
         for draft in parent.glob(f"{DRAFT}*"):
             with contextlib.suppress(OSError):
@@ -108,7 +108,7 @@ def sealed(contents: Any) -> str:
 
 
 def unsealed(text: str | bytes) -> Any:
-    """What ``sealed`` was given; raises ValueError if the text is not as it was written."""
+    """Inverse of ``sealed``; raises ValueError if the text has changed since."""
     try:
         read = json.loads(text)
         intact = zlib.crc32(json.dumps(read["contents"]).encode()) == read["crc32"]

@@ -1,4 +1,4 @@
-"""Names of other libraries' that people type here, and what stands behind them: torchvision's, timm's, PyTorch's."""
+"""Names of torchvision, timm and PyTorch that people may type here, and their counterparts in this library."""
 
 import re
 
@@ -42,7 +42,7 @@ PLACES = re.compile(r"^((torchvision|models|detection|segmentation|video|optical
 
 
 def meaning(kind: str, name: str) -> str | None:
-    """A sentence on what ``name`` is elsewhere, where there is nothing of the kind here; None if nothing is known."""
+    """A sentence about ``name`` of another library that has no counterpart here; None if it is unknown."""
     plain = flat(base(name))
     if kind.endswith("model"):
         for what, pattern in NETWORKS:
@@ -56,7 +56,7 @@ def meaning(kind: str, name: str) -> str | None:
 
 
 def ours(kind: str, name: str) -> str | None:
-    """Our name of what has ``name`` elsewhere, where the two are not written alike; None if unknown."""
+    """Our name for ``name`` of another library, where the two are spelled differently; None if unknown."""
     if kind in SAME:
         return SAME[kind].get(flat(name))
     found = TRANSFORMERS.fullmatch(flat(base(name))) if kind.endswith("model") else None
@@ -64,7 +64,7 @@ def ours(kind: str, name: str) -> str | None:
 
 
 def base(name: str) -> str:
-    """The network in ``timm/resnet50.a1_in1k``: neither where it is found nor how it was trained."""
+    """Name of the network, ``resnet50`` in ``timm/resnet50.a1_in1k``, without the hub and the training's tag."""
     return PLACES.sub("", name.rpartition("/")[2]).partition(".")[0]
 
 

@@ -1,4 +1,4 @@
-"""The one exception for mistakes that the person at the keyboard can mend, and where warnings go."""
+"""The exception for mistakes that a user can correct, and the destination of warnings."""
 
 import difflib
 import re
@@ -15,22 +15,22 @@ MOST_NAME = 100  # letters of an unknown name that are shown
 
 
 class UserError(ValueError):
-    """Says in a line or two what was wrong, what was expected and what to do.
+    """A mistake of the user: says in a line or two what was wrong, what was expected and what to do.
 
     Commands print it without a traceback and exit with status 2.
     """
 
 
 def to_stderr(line: str) -> None:
-    """Prints ``line`` there, at once."""
+    """Prints ``line`` to stderr and flushes it."""
     print(line, file=sys.stderr, flush=True)
 
 
 def unknown(kind: str, name: str, known: Iterable[str], *, listed: bool = True) -> UserError:
-    """The error for a name that is not one of ``known``: suggests what may be meant and, if ``listed``, names them all.
+    """The error for a name that is not one of ``known``: suggests the closest and, if ``listed``, names them all.
 
-    Letters' case and what stands between them do not matter. Where names are listed, one of other numbers is not
-    meant: they are what tells networks apart. Of what is known elsewhere under that name it says so.
+    Case and punctuation are ignored. If names are listed, a name with other numbers is not suggested: numbers tell
+    networks apart. A name known in another library is explained.
     """
     name = name[:MOST_NAME]  # it may be out of a file
     known = sorted(known)

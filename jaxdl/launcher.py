@@ -1,4 +1,4 @@
-"""How srun and mpirun tell each process that they start which one it is, read from its environment."""
+"""Reads from the environment which process srun or mpirun started this as."""
 
 import re
 import zlib
@@ -24,8 +24,8 @@ class Place:
 def place_of(environ: Mapping[str, str]) -> Place | None:
     """The place that Open MPI's mpirun or Slurm's srun gave this process; None if neither started it.
 
-    JAX_COORDINATOR_ADDRESS and JAX_COORDINATOR_PORT go before what they say, as in JAX. Raises UserError where they do
-    not say enough.
+    JAX_COORDINATOR_ADDRESS and JAX_COORDINATOR_PORT take precedence, as in JAX. Raises UserError if the environment is
+    incomplete.
     """
     if "OMPI_COMM_WORLD_RANK" in environ:  # before Slurm, in whose jobs mpirun may be called
         return _of_mpirun(environ)
@@ -61,7 +61,7 @@ def first_node(nodes: str) -> str:
 
 
 def tasks_per_node(counts: str) -> list[int]:
-    """How many tasks each node has: Slurm writes ``4(x2),3`` for 4, 4 and 3."""
+    """Number of tasks on each node: Slurm writes ``4(x2),3`` for 4, 4 and 3."""
     found = re.findall(r"(\d+)(?:\(x(\d+)\))?", counts)
     return [int(tasks) for tasks, nodes in found for _ in range(int(nodes or 1))]
 

@@ -1,7 +1,7 @@
 """Losses by PyTorch's names, unreduced: one value for each target. The training step masks and averages them.
 
-A classification loss gives one value an example; an elementwise one as many as the targets are, which the step averages
-over each example. ``reduce`` is PyTorch's ``reduction``, for use outside the step.
+A classification loss gives one value per example; an elementwise one has the shape of the targets, and the step
+averages it over each example. ``reduce`` is PyTorch's ``reduction``, for use outside the step.
 """
 
 import jax
@@ -28,13 +28,13 @@ def cross_entropy(
     """Softmax cross entropy in float32, as ``torch.nn.functional.cross_entropy(..., reduction="none")``.
 
     logits: float[B, ..., classes], classes last where PyTorch has them second.
-    labels: int[B, ...], or probabilities float[B, ..., classes] as mixup makes them; returns float32[B, ...] in nats.
+    labels: int[B, ...], or probabilities float[B, ..., classes] as from mixup; returns float32[B, ...] in nats.
     label_smoothing: the share of the target spread evenly over all classes (Szegedy et al. 2016).
-    weight: float[classes], what each class counts for; already in the values returned. PyTorch's mean then divides by
-    the sum of ``target_weights``.
-    ignore_index: integer labels that are this one have loss 0; PyTorch's default is -100.
-    A label that is no class, or no probability, raises UserError where its value is known. A class that is none makes a
-    NaN inside jit, at which the loop stops.
+    weight: float[classes], the weight of each class; the values returned are already multiplied by it. PyTorch's mean
+    then divides by the sum of ``target_weights``.
+    ignore_index: integer labels equal to this have loss 0; PyTorch's default is -100.
+    Raises UserError outside jit for a label that is not a class, or not a probability. Inside jit a label that is not
+    a class gives NaN, at which the loop stops.
     """
     classes = logits.shape[-1]
     if not 0 <= label_smoothing <= 1:
@@ -72,7 +72,7 @@ def cross_entropy(
 
 
 def target_weights(labels: jax.Array, *, weight: ArrayLike | None = None, ignore_index: int | None = None) -> jax.Array:
-    """What each target counts for in PyTorch's mean of ``cross_entropy``: its class's weight, 0 if it is ignored.
+    """Weight of each target in PyTorch's mean of ``cross_entropy``: that of its class, 0 if it is ignored.
 
     labels: int[B, ...]; weight: float[classes], 1 each if None. Returns float32[B, ...].
     """
@@ -164,8 +164,8 @@ def kl_div(log_predictions: jax.Array, targets: jax.Array, *, log_target: bool =
 def reduce(values: jax.Array, reduction: str = "mean", *, weights: jax.Array | None = None) -> jax.Array:
     """PyTorch's ``reduction``: "mean", "sum", or "none".
 
-    weights: ``target_weights`` of a weighted cross entropy, by whose sum the mean divides; the number of values if
-    None. As in PyTorch the mean is NaN where all targets are ignored.
+    weights: ``target_weights`` of a weighted cross entropy: the mean divides by their sum, or by the number of values
+    if None. As in PyTorch the mean is NaN if all targets are ignored.
     """
     if reduction not in REDUCTIONS:
         raise unknown("reduction", reduction, REDUCTIONS)

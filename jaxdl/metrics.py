@@ -12,10 +12,10 @@ from jaxdl.variables import flat, layer_of
 
 @flax.struct.dataclass
 class Mean:
-    """An average not yet divided, so that batches of any size add up exactly.
+    """An average kept as total and count, so that batches of any size add up exactly.
 
     total: float32[], the sum over the examples that count.
-    count: float32[], how many they are.
+    count: float32[], the number of those examples.
     """
 
     total: jax.Array
@@ -27,7 +27,7 @@ class Mean:
 
         An example with several values counts once, with their mean. With ``weights``, shaped as ``values``, the count
         is their sum instead: the mean of a weighted loss, whose values already carry their weights.
-        Rows outside the mask are padding and may hold anything, NaN included.
+        Rows outside the mask are padding and may hold any value, even NaN.
         """
         if weights is None and values.ndim > 1:
             values = values.reshape(len(values), -1).mean(-1)
@@ -48,7 +48,7 @@ class Mean:
 def correct(logits: jax.Array, labels: jax.Array) -> jax.Array:
     """1.0 where the largest logit is the label's, else 0.0.
 
-    logits: float[B, classes]; labels: int32[B], or probabilities float32[B, classes], of which the largest is meant.
+    logits: float[B, classes]; labels: int32[B], or probabilities float32[B, classes], whose argmax is used.
     Returns float32[B].
     """
     if labels.ndim == logits.ndim:
@@ -59,9 +59,9 @@ def correct(logits: jax.Array, labels: jax.Array) -> jax.Array:
 def norms_by_layer(tree: Any, *, depth: int | None = None) -> dict[str, jax.Array]:
     """The L2 norm of each layer's leaves together: ``{"stage1.conv": float32[]}``, by name.
 
-    tree: gradients or params. A layer is what holds leaves: a kernel and its bias count as one; with ``depth``, what
-    shares so many parts of its name. Where gradients vanish these fall from layer to layer towards the input, where
-    they explode they rise.
+    tree: gradients or params. A kernel and its bias are one layer; with ``depth``, layers that share the first
+    ``depth`` parts of their names are one. If gradients vanish, the norms fall from layer to layer towards the input;
+    if they explode, they rise.
     """
     squares: dict[str, jax.Array] = {}
     for path, leaf in flat({"params": tree}).items():
@@ -71,10 +71,10 @@ def norms_by_layer(tree: Any, *, depth: int | None = None) -> dict[str, jax.Arra
 
 
 def still_units_by_layer(gradients: Any, *, depth: int | None = None) -> dict[str, jax.Array]:
-    """The share, 0 to 1, of each layer's units whose weights get no gradient at all, by name as ``norms_by_layer``.
+    """The fraction of each layer's units whose weights have zero gradient, by name as ``norms_by_layer``.
 
-    A unit is an output feature of a kernel. Under ReLU it gets none where no example of the batch makes it positive:
-    a unit that stays so is dead, and learns no more (Lu et al. 2019). Layers without a kernel are left out.
+    A unit is an output feature of a kernel. With ReLU its gradient is zero if it is positive for no example of the
+    batch; a unit that stays so is dead (Lu et al. 2019). Layers without a kernel are left out.
     """
     units: dict[str, list[jax.Array]] = {}
     for path, leaf in flat({"params": gradients}).items():
@@ -85,7 +85,7 @@ def still_units_by_layer(gradients: Any, *, depth: int | None = None) -> dict[st
 
 
 def gradient_health(gradients: Any, *, depth: int | None = None) -> dict[str, jax.Array]:
-    """Both of the above: ``grad_norm/<layer>`` and ``no_gradient/<layer>``, float32[] each."""
+    """Both of the above as ``grad_norm/<layer>`` and ``no_gradient/<layer>``, float32[] each."""
     norms, still = norms_by_layer(gradients, depth=depth), still_units_by_layer(gradients, depth=depth)
     return {f"grad_norm/{name}": value for name, value in norms.items()} | {
         f"no_gradient/{name}": value for name, value in still.items()
@@ -107,5 +107,5 @@ class Totals(dict):
         return {name: total / count if count else 0.0 for name, (total, count) in self.items()}
 
     def count(self, name: str) -> int:
-        """How many examples ``name`` has counted."""
+        """Number of examples counted in ``name``."""
         return int(self.get(name, (0.0, 0.0))[1])

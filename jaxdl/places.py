@@ -1,4 +1,4 @@
-"""Folders of the user's own, also where there is no home."""
+"""The user's home and cache folders, also for users without a home."""
 
 import os
 import stat

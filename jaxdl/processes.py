@@ -1,4 +1,4 @@
-"""What the processes of one run tell each other. In a run of one process nothing is sent."""
+"""Communication between the processes of one run. In a run of one process nothing is sent."""
 
 import json
 from typing import Any
@@ -9,7 +9,7 @@ from jax.experimental import multihost_utils
 
 
 def from_all(value: Any) -> list[Any]:
-    """The ``value``, any JSON, of every process, in their order; each of them has to call this at the same place."""
+    """Gathers ``value``, any JSON, from all processes, in their order; all have to call it at the same place."""
     if jax.process_count() == 1:
         return [value]
     text = np.frombuffer(json.dumps(value).encode(), np.uint8)
@@ -19,11 +19,11 @@ def from_all(value: Any) -> list[Any]:
 
 
 def from_first(value: Any) -> Any:
-    """The first process's ``value``: what all go by where each has read the disk for itself. As ``from_all``."""
+    """Broadcasts the first process's ``value``, for where each has read the disk by itself. As ``from_all``."""
     return from_all(value)[0]
 
 
 def on_host(array: jax.Array) -> np.ndarray:
-    """The whole of it, also where each process holds a part; then each of them has to call this at the same place."""
+    """The whole array as numpy's, also if each process holds a part; then all have to call it at the same place."""
     whole = array.is_fully_replicated or array.is_fully_addressable
     return np.asarray(array if whole else multihost_utils.process_allgather(array, tiled=True))

@@ -1,4 +1,4 @@
-"""The meeting of a run's processes: one connects them, and says why where they do not come."""
+"""Connects a run's processes, and reports why if they do not all arrive."""
 
 import os
 import socket

@@ -1,4 +1,4 @@
-"""A whole network in one folder, rebuilt from it without knowing what it is: its name, arguments, changes and weights.
+"""A whole network saved in one folder, from which it is rebuilt: its name, arguments, edits and weights.
 
 ``model.json`` says how to build it; ``weights.safetensors`` holds its variables under PyTorch's names and in PyTorch's
 layouts, so that the same file loads into the same network there. Neither can hold code.
@@ -90,9 +90,9 @@ def save_model(
 
 
 def load_model(folder: str | Path, *, device: jax.Device | None = None) -> SavedModel:
-    """What ``save_model`` wrote, its variables on ``device``, or where jax puts arrays by itself.
+    """Loads what ``save_model`` wrote, with its variables on ``device`` (JAX's default if None).
 
-    Raises UserError for a folder that is not one of those, or is damaged.
+    Raises UserError if the folder is not one that it wrote, or is damaged.
     """
     folder = Path(folder)
     read = description(folder)
@@ -116,9 +116,9 @@ def load_model(folder: str | Path, *, device: jax.Device | None = None) -> Saved
 
 
 def description(folder: str | Path) -> dict[str, Any]:
-    """What ``model.json`` in the folder says: ``model``, ``arguments``, ``edits``, ``image`` and ``about``.
+    """Contents of ``model.json`` in the folder: ``model``, ``arguments``, ``edits``, ``image`` and ``about``.
 
-    Raises UserError where there is none, or one of another version.
+    Raises UserError if there is none, or it is of another version.
     """
     path = Path(folder, DESCRIPTION)
     try:
@@ -135,7 +135,7 @@ def description(folder: str | Path) -> dict[str, Any]:
 
 
 def _shapes(model: nn.Module, image: tuple[int, ...], most: int) -> Any:
-    """What ``init`` would return; UserError once more than ``most`` layers were called, as of a depth of a million."""
+    """Shapes that ``init`` would return; raises UserError if the model calls more than ``most`` layers."""
     calls = 0
 
     def counted(call: Callable, args: tuple, kwargs: dict, context: nn.module.InterceptorContext) -> Any:

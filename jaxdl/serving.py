@@ -3,7 +3,7 @@
     served = jax.export.deserialize(Path("model.jaxexport").read_bytes())
     probabilities = served.call(images)  # images: uint8[B, H, W, 3], any B
 
-That is all a server needs of jax, on any of the platforms named when the file was made.
+That is all a server needs of JAX, on any of the platforms named when the file was made.
 """
 
 from collections.abc import Mapping, Sequence

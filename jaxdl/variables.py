@@ -1,8 +1,8 @@
 """A model's variables by name: the leaves of ``{"params": ..., "batch_stats": ...}`` and the patterns that pick some.
 
 A leaf's name is its path below the collection joined by dots, ``layer1.0.conv1.kernel``. A pattern is a glob over names
-(``*`` crosses dots) and means what lies below it too: ``layer1`` is all of that stage. One that begins with ``!`` takes
-away from what those before it picked: ``("*", "!fc")`` is all but the layer fc.
+(``*`` crosses dots) and includes everything below: ``layer1`` is all of that stage. One that begins with ``!`` removes
+from what the patterns before it picked: ``("*", "!fc")`` is all but the layer fc.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -28,13 +28,13 @@ def unflat(leaves: Mapping[Path, Any]) -> dict[str, Any]:
 
 
 def layer_of(path: Path, *, depth: int | None = None) -> str:
-    """The name of the layer that holds the leaf; with ``depth``, its first so many parts between dots."""
+    """The name of the layer that holds the leaf; with ``depth``, the first ``depth`` parts of it."""
     name = ".".join(path[1:-1])
     return name if depth is None else ".".join(name.split(".")[:depth])
 
 
 def depth_of(variables: Variables, *, most: int) -> int:
-    """The depth at which ``layer_of`` tells as many layers apart as it can, but no more than ``most``; at least 1."""
+    """The depth at which ``layer_of`` distinguishes the most layers, but no more than ``most``; at least 1."""
     paths = list(flat(variables))
     deepest = max(layer_of(path).count(".") + 1 for path in paths)
     fitting = (depth for depth in range(deepest, 1, -1) if len({layer_of(path, depth=depth) for path in paths}) <= most)
@@ -59,7 +59,7 @@ def select(variables: Variables, patterns: Sequence[str]) -> set[Path]:
 
 
 def split(variables: Variables, patterns: Sequence[str]) -> tuple[dict[str, Any], dict[str, Any]]:
-    """What ``patterns`` do not pick, and what they do: two trees that ``merge`` puts together again."""
+    """Splits ``variables`` into the leaves that ``patterns`` do not pick and those they do; inverse of ``merge``."""
     picked = select(variables, patterns)
     leaves = flat(variables)
     kept = {path: leaf for path, leaf in leaves.items() if path not in picked}

@@ -1,4 +1,4 @@
-"""Parts of sentences: numbers with their nouns, names fit for any terminal, and what an error said."""
+"""Parts of sentences: numbers with their nouns, names escaped for any terminal, and errors in brief."""
 
 LONGEST = 300  # letters of another library's error; its end often names the place
 
@@ -10,14 +10,14 @@ def counted(count: float, one: str, several: str | None = None) -> str:
 
 
 def brief(error: BaseException) -> str:
-    """The first line that the error has anything to say in, or its class; cut in the middle where it is very long."""
+    """The first non-empty line of the error's message, or its class; shortened in the middle if very long."""
     said = next((line.strip() for line in str(error).splitlines() if line.strip()), type(error).__name__)
     half = LONGEST // 2
     return said if len(said) <= LONGEST else f"{said[:half]} ... {said[-half:]}"
 
 
 def printable(text: str) -> str:
-    """``text`` as any terminal and any file can take it: what would steer it, or has no encoding, is escaped.
+    """``text`` for any terminal or file: non-printable characters and lone surrogates are escaped.
 
     A byte of a file's name that is no UTF-8, as ``os.fsdecode`` has it, is written as that byte, ``\\xe9``.
     """

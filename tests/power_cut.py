@@ -1,4 +1,4 @@
-"""What a power cut would leave: files as they were when they were last flushed."""
+"""Simulates a power cut: files as they were when they were last flushed."""
 
 import hashlib
 import os

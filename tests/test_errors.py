@@ -13,7 +13,7 @@ FLAGS = ("--lr", "--epochs", "--batch-size", "--resume", "--resident", "--worker
 
 
 def hint(kind, name, known, **options):
-    """What the error says between the name and what is known."""
+    """Text of the error between the name and the list of known ones."""
     said = str(unknown(kind, name, known, **options)).removeprefix(f"unknown {kind} {name!r}.")
     return said.split(" Known: ")[0].removesuffix(".").strip()
 

@@ -79,7 +79,7 @@ ROWS = list(rows())
 
 
 def namespaces(row):
-    """What each column can name: the page's imports and the section's arrays, in each library's layout."""
+    """Namespaces of the two columns: the page's imports and the section's arrays, in each library's layout."""
     torch, _ = pytorch.torch(), pytorch.torchvision()
     plain = {"np": np, "rng": np.random.default_rng(0)}
     exec(row.arrays, plain)
@@ -218,7 +218,7 @@ def run_schedules(scheduler, schedule):
 
 
 def outcome(row):
-    """What both columns come to, as numpy."""
+    """Values of both columns, as numpy arrays."""
     torch = pytorch.torch()
     their_space, our_space = namespaces(row)
     start = our_space.get("weights")

@@ -1,4 +1,4 @@
-"""What the README and the pages of docs/ tell people to type works as typed."""
+"""Commands and code in the README and the pages of docs/ work as typed."""
 
 import os
 import re

@@ -27,9 +27,9 @@ from jaxdl.run import flags
 
 COMMAND = "experiments.benchmark"
 ABOUT = (
-    "Measure how fast this project trains, reads its input, starts, or learns to an accuracy, beside plain Flax and "
-    "PyTorch where they are installed. Every contestant is a process of its own; they take turns, so that ratios hold "
-    "on a busy machine too. The layers of a step take turns in this process."
+    "Measure how fast this project trains, loads data, starts, or reaches an accuracy, compared with plain Flax and "
+    "PyTorch if they are installed. Each contestant runs in its own process; they take turns, so that ratios hold on a "
+    "busy machine too. The layers of a step take turns in this process."
 )
 
 

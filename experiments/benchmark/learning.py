@@ -1,4 +1,4 @@
-"""What those that learn have in common: the data, and when they are evaluated."""
+"""Dataset and evaluation times, the same for all contestants that train to an accuracy."""
 
 import math
 

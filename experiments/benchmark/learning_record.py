@@ -1,4 +1,4 @@
-"""What a contest of those that learn found, for the file that the benchmark writes."""
+"""Results of a contest to an accuracy, for the file that the benchmark writes."""
 
 import dataclasses
 from typing import Any

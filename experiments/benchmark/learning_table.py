@@ -1,4 +1,4 @@
-"""What a contest of those that learn found, to read: a line for each evaluation, and a table."""
+"""Prints a contest to an accuracy: a line for each evaluation, and a table at the end."""
 
 from collections.abc import Mapping
 from typing import Any

@@ -10,7 +10,7 @@ BUSY = 0.25  # processes that want a core, for each there is, from which a measu
 
 
 def cpu_model(cpuinfo: Path = Path("/proc/cpuinfo")) -> str:
-    """What the processor calls itself."""
+    """Model name of the processor."""
     try:
         lines = cpuinfo.read_text().splitlines()
     except OSError:

@@ -1,4 +1,4 @@
-"""What the flags of the benchmark say."""
+"""Flags of the benchmark."""
 
 import os
 import time
@@ -27,32 +27,32 @@ NOT_FOR = {
 
 @dataclass(frozen=True, kw_only=True)
 class Options:
-    """What is measured, for how long, and where the figures go."""
+    """Flags: the quantity to measure, for how long, and the file for the figures."""
 
     subject: str = flag(
         "train",
-        "what is measured: training, its input alone, the start, the time to an accuracy, or each layer of a step",
+        "what to measure: training steps, data loading alone, start-up, time to an accuracy, or each layer of a step",
         choices=SUBJECTS,
     )
-    model: str | None = flag(None, "networks, by comma", unset=f"{','.join(NETWORKS)}; of start, {STARTED}")
+    model: str | None = flag(None, "networks, comma-separated", unset=f"{','.join(NETWORKS)}; for start, {STARTED}")
     contestants: str | None = flag(
         None,
-        "who takes part, by comma; of accuracy, recipes too, and quick:4 is quick in four epochs",
-        unset=f"all of the subject's; of accuracy, {','.join(LEARNERS)}",
+        "implementations to compare, comma-separated; for accuracy also recipes: quick:4 is quick in four epochs",
+        unset=f"all of the subject; for accuracy, {','.join(LEARNERS)}",
     )
-    rounds: int = flag(5, "turns of each contestant", least=1)
-    seconds: float = flag(3.0, "that a turn lasts at least", above=0)
-    batch_size: int | None = flag(None, "images a step", least=1, unset=f"the network's own; of input, {BATCH_SIZE}")
-    precision: str = flag("f32", "of the computation; bf16 is autocast in PyTorch", choices=("f32", "bf16"))
-    augment: bool = flag(False, "flip and crop in jaxdl's step; the others never do", on_only=True)
-    dataset: str = flag("cifar10", "of accuracy: what is learned", choices=("cifar10", "digits", "folder"))
+    rounds: int = flag(5, "measurements of each contestant, taken in turns", least=1)
+    seconds: float = flag(3.0, "minimum seconds per measurement", above=0)
+    batch_size: int | None = flag(None, "images per step", least=1, unset=f"the network's own; for input, {BATCH_SIZE}")
+    precision: str = flag("f32", "dtype of the computation; bf16 is autocast in PyTorch", choices=("f32", "bf16"))
+    augment: bool = flag(False, "flip and crop images in jaxdl's step; the other contestants never do", on_only=True)
+    dataset: str = flag("cifar10", "for accuracy: dataset to train on", choices=("cifar10", "digits", "folder"))
     data_dir: str | None = flag(
-        None, "of accuracy: where CIFAR-10 or the pictures lie", unset="of CIFAR-10, TFDS's own folder", path=True
+        None, "for accuracy: folder of the dataset", unset="for CIFAR-10, TFDS's default folder", path=True
     )
-    target: float = flag(0.612, "of accuracy: the share of test images to be right", above=0, below=1)
-    seeds: int = flag(1, "of accuracy: how many trainings of each contestant", least=1)
-    budget: float = flag(600.0, "of accuracy: seconds of training after which a contestant gives up", above=0)
-    threads: int | None = flag(None, "processor cores that a contestant may use", least=1, unset="all")
+    target: float = flag(0.612, "for accuracy: test accuracy to reach, from 0 to 1", above=0, below=1)
+    seeds: int = flag(1, "for accuracy: trainings of each contestant, one per seed", least=1)
+    budget: float = flag(600.0, "for accuracy: seconds of training after which a contestant is stopped", above=0)
+    threads: int | None = flag(None, "CPU cores per contestant", least=1, unset="all")
     out: str | None = flag(None, "file to write", unset="benchmark-<time>.json", path=True)
 
     def __post_init__(self) -> None:

@@ -46,10 +46,10 @@ class Ready:
 
 @dataclass(frozen=True, kw_only=True)
 class Round:
-    """What a contestant did while the others waited.
+    """Measurements of one contestant's turn, during which the others wait.
 
-    cpu_seconds: of all threads of its process, and of those that it started. peak_bytes, device_peak_bytes: the most
-    memory so far, of its process alone and of an accelerator. waiting_for_data: as ``Contestant`` has it.
+    cpu_seconds: of all threads of its process and of the processes it started. peak_bytes, device_peak_bytes: peak
+    memory so far, of its process alone and of an accelerator. waiting_for_data: as in ``Contestant``.
     """
 
     images: int

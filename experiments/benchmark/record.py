@@ -1,4 +1,4 @@
-"""What a benchmark found, as the file that it writes."""
+"""Results of a benchmark, as the JSON file that it writes."""
 
 import dataclasses
 import json
@@ -20,7 +20,7 @@ from jaxdl.errors import UserError
 
 
 def about(options: Options, argv: Sequence[str], *, data: str) -> dict[str, Any]:
-    """What was asked for, of which machine, before anything is measured; plain JSON. data: in words."""
+    """Command, settings, machine and versions, before anything is measured; plain JSON. data: in words."""
     return {
         "command": shlex.join(["python", "-m", "experiments.benchmark", *argv]),
         "started": time.strftime("%Y-%m-%dT%H:%M:%S%z"),

@@ -1,4 +1,4 @@
-"""What a benchmark found, as tables to read."""
+"""Prints the results of a benchmark as tables."""
 
 import sys
 from collections.abc import Mapping

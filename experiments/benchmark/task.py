@@ -1,4 +1,4 @@
-"""What one contestant has to do, as its process is told."""
+"""Task of one contestant, as it is sent to its process."""
 
 import dataclasses
 import json
@@ -42,5 +42,5 @@ class Task:
 
     @classmethod
     def from_json(cls, text: str) -> "Task":
-        """What ``to_json`` wrote."""
+        """Inverse of ``to_json``."""
         return cls(**json.loads(text))

@@ -1,4 +1,4 @@
-"""What a contestant's process takes of the machine."""
+"""CPU time and memory used by a contestant's process."""
 
 import os
 import time

@@ -15,8 +15,8 @@ from jaxdl.run.flags import check, flag
 
 COMMAND = "experiments.course"
 ABOUT = (
-    "The course in JAX. Without a name: the lessons and the rows of the material that each covers. A lesson prints its "
-    "results and leaves its pictures in a folder; it can be read as a text, run as a program, and opened as a notebook."
+    "The course in JAX. Without a name, lists the lessons and the rows of the material that each covers. A lesson "
+    "prints its results and saves its pictures to a folder; it can be read as text, run, or opened as a notebook."
 )
 RUN = (sys.executable, "-m", COMMAND)
 TAIL = 25  # lines shown of a lesson that failed
@@ -28,8 +28,8 @@ class Options:
 
     lesson: tuple[str, ...] = flag((), "lessons to run, by name", positional=True, optional=True, value="NAME")
     all: bool = flag(False, "run every lesson, each in a process of its own", on_only=True)
-    quick: bool = flag(False, "the short form, in which results are rougher", on_only=True)
-    read: bool = flag(False, "print a lesson's text and code, too", on_only=True)
+    quick: bool = flag(False, "run a shorter version, with rougher results", on_only=True)
+    read: bool = flag(False, "also print the lesson's text and code", on_only=True)
     out: str | None = flag(None, "folder for pictures and files", unset="runs/course-<time>", path=True)
 
     def __post_init__(self) -> None:

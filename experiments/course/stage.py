@@ -1,4 +1,4 @@
-"""What a lesson asks of the place where it runs: how long it may take, and where its pictures and files go.
+"""Settings of a lesson's environment: how long it may take, and where its pictures and files go.
 
 In a notebook a lesson runs in full, its pictures appear below the cell, and files go to a temporary folder.
 """

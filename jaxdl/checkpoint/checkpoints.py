@@ -31,12 +31,12 @@ LONGEST_WRITE = 3_600_000  # ms that a process waits for the others to write the
 class Checkpoints:
     """The checkpoints of one run: the last two, and the best by validation accuracy.
 
-    Saving is asynchronous: ``save`` returns once the state is copied, and the files appear in one rename. Beside the
-    state lie the caller's own notes, any JSON, and a checksum of every array. Use it as a context, or call ``close``,
-    which waits for what is being written. Nothing in the folder changes before the first ``save``.
+    Saving is asynchronous: ``save`` returns once the state is copied, and the files appear in one rename. The caller's
+    notes, any JSON, and a checksum of every array are saved with the state. Use it as a context manager, or call
+    ``close``, which waits for pending writes. Nothing in the folder changes before the first ``save``.
 
-    keep_last: at least 1. report: is told, in a line each, of checkpoints that could not be written, or are damaged and
-    passed over.
+    keep_last: at least 1. report: called with a line for each checkpoint that could not be written, or that is damaged
+    and skipped.
 
     In a run of several processes each calls ``save``, ``restore``, ``wait`` and ``close``, in the same order. They
     write a checkpoint together, to a folder that all of them see, and the first of them reports.
@@ -54,21 +54,21 @@ class Checkpoints:
 
     @property
     def steps(self) -> list[int]:
-        """The complete checkpoints there are, oldest first, without those that ``restore`` found damaged."""
+        """Steps of the complete checkpoints, oldest first, without those that ``restore`` found damaged."""
         return [step for step in self._on_disk() if step not in self._damaged]
 
     @property
     def best_step(self) -> int | None:
-        """The checkpoint of the highest validation accuracy, of equals the newest; None where none was measured."""
+        """Step of the checkpoint of highest validation accuracy, the newest of equals; None if none was measured."""
         measured = ((manifest.val_accuracy(self._folder(step)), step) for step in self.steps)
         return max(((accuracy, step) for accuracy, step in measured if accuracy is not None), default=(None, None))[1]
 
     def save(self, state: TrainState, notes: dict, *, val_accuracy: float | None = None) -> None:
         """Saves under ``state.step``; does nothing if that step is there already, unless ``restore`` found it damaged.
 
-        val_accuracy: what to rank it by; None where it was not measured. A disk that is full, or refuses for another
-        reason, is reported at once or by the next call, and raises nothing; ``steps`` after ``wait`` says what is
-        there. Older checkpoints stay until a newer one is complete.
+        val_accuracy: ranks the checkpoint; None if it was not measured. A failed write (a full disk, say) raises
+        nothing: it is reported at once or by the next call, and ``steps`` after ``wait`` lists what was saved. Older
+        checkpoints stay until a newer one is complete.
         """
         self.wait()
         step = int(state.step)
@@ -87,11 +87,11 @@ class Checkpoints:
         self._writing = step, self._writer.submit(self._write, Path(folder), step, arrays, written)
 
     def restore(self, like: TrainState, *, step: int | None = None) -> tuple[TrainState, dict]:
-        """The state and notes of ``step``, by default of the newest checkpoint that is whole.
+        """The state and notes of ``step``, by default of the newest undamaged checkpoint.
 
-        like: a state of the same structure; its arrays say shape, dtype and sharding, whatever devices it was saved
-        from. A damaged checkpoint is reported, and the one before it taken. Raises UserError if there is nothing to
-        restore, if ``step``, or every checkpoint there is, is damaged, and if it is of another model or optimizer.
+        like: a state of the same structure, whose arrays give shape, dtype and sharding; the devices that it was saved
+        from do not matter. A damaged checkpoint is reported, and the one before it restored. Raises UserError if
+        there is no checkpoint, if ``step`` or every checkpoint is damaged, or if the model or optimizer differs.
         """
         self.wait()
         there = from_first(self._on_disk())
@@ -118,7 +118,7 @@ class Checkpoints:
         raise UserError(f"every checkpoint in {self._directory} is damaged ({each}).")
 
     def wait(self) -> None:
-        """Returns when everything saved is on disk, or its failure reported."""
+        """Waits until every ``save`` is on disk, or its failure reported."""
         if self._writing is None:
             return
         step, job = self._writing
@@ -134,7 +134,7 @@ class Checkpoints:
             self._damaged.discard(step)
 
     def close(self) -> None:
-        """Waits, and gives up the writer's thread."""
+        """Waits for pending writes and ends the writer's thread."""
         try:
             self.wait()
         finally:
@@ -258,5 +258,5 @@ def _state(folder: Path) -> epath.Path:
 
 
 def _others(steps: list[int]) -> str:
-    """What else there is, as the end of a sentence."""
+    """List of the other steps, as the end of a sentence."""
     return f"; there are those of steps {', '.join(map(str, steps))}" if steps else ""

@@ -9,11 +9,11 @@ UNSIGNED = {1: jnp.uint8, 2: jnp.uint16, 4: jnp.uint32, 8: jnp.uint32}
 
 
 def checksums(arrays: Sequence[jax.Array]) -> list[jax.Array]:
-    """uint32[] for each array, a function of its values and their order only.
+    """Checksum of each array, uint32[], a function of its values and their order only.
 
-    arrays: of any shape, dtype (not complex; random keys as their data) and sharding. However many devices or processes
-    an array is spread over, its sum is the same, in exact integers; a change to one 32-bit word always changes it, and
-    any other goes unnoticed once in 2**32. Sums come from the devices of their arrays, replicated.
+    arrays: of any shape, dtype (not complex; random keys as their data) and sharding. The checksum does not depend on
+    how many devices or processes an array is divided over. A change to one 32-bit word always changes it; any other
+    change is missed with probability 2**-32. Returned on the devices of the array, replicated.
     """
     # One program takes arrays of the same devices only.
     by_devices: dict[frozenset[jax.Device], list[int]] = {}

@@ -18,20 +18,20 @@ def named(state: Any) -> dict[str, jax.Array]:
 
 
 def described(leaves: Mapping[str, jax.Array]) -> dict[str, str]:
-    """Dtype and shape of each, ``float32[64, 10]``."""
+    """Dtype and shape of each leaf, such as ``float32[64, 10]``."""
     return {name: f"{leaf.dtype}[{', '.join(map(str, leaf.shape))}]" for name, leaf in leaves.items()}
 
 
 def data_of(leaf: jax.Array) -> jax.Array:
-    """The leaf itself; of random keys the numbers that they are made of, uint32[..., n], in the same sharding."""
+    """The leaf itself; for random keys, their key data, uint32[..., n], in the same sharding."""
     return jax.random.key_data(leaf) if _is_key(leaf) else leaf
 
 
 def with_data(leaf: jax.Array, data: jax.Array | None) -> jax.Array:
-    """An array of the kind that ``leaf`` is, in shape, dtype and sharding, and committed to its devices if that is.
+    """An array with ``data`` and the shape, dtype and sharding of ``leaf``, committed to its devices if ``leaf`` is.
 
-    data: as ``data_of`` gives it, in that sharding; None if it is empty. The values of ``leaf``, which may be donated,
-    are not used.
+    data: as from ``data_of``, in that sharding; None if it is empty. The values of ``leaf``, which may be donated, are
+    not used.
     """
     if data is None:
         return jnp.zeros(leaf.shape, leaf.dtype, device=leaf.sharding if leaf.committed else None)

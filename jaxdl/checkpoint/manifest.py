@@ -1,4 +1,4 @@
-"""What a checkpoint says of itself: the arrays it holds, their checksums and its files', the notes, how well it did."""
+"""Manifest of a checkpoint: its arrays, their checksums and those of its files, the notes, the validation accuracy."""
 
 import os
 import re
@@ -18,12 +18,12 @@ MANIFEST, NOTES = "manifest/metadata", "notes/metadata"  # JSON where Orbax look
 
 
 class DamagedError(Exception):
-    """Says what of a checkpoint is not as it was saved."""
+    """A checkpoint is not as it was saved; the message says which part."""
 
 
 @dataclass(frozen=True)
 class Manifest:
-    """One checkpoint's.
+    """Manifest of one checkpoint.
 
     leaves: by name, such as ``float32[64, 10]``. sums: ``checksums`` of those that are not empty. notes: the caller's,
     as JSON text. val_accuracy: None where it was not measured.
@@ -35,7 +35,7 @@ class Manifest:
     val_accuracy: float | None
 
     def write(self, folder: Path) -> None:
-        """Adds the notes and itself to a checkpoint's folder, in which all else is written."""
+        """Writes the notes and the manifest to a checkpoint's folder, after all other files."""
         (folder / NOTES).parent.mkdir()
         (folder / NOTES).write_text(self.notes)
         contents = {
@@ -59,9 +59,9 @@ class Manifest:
 
 
 def read(folder: Path) -> Manifest:
-    """The manifest in ``folder``, as the first process finds it; raises DamagedError in all alike.
+    """The manifest in ``folder``, as read by the first process; raises DamagedError in all processes alike.
 
-    Every file is read and compared: what reads the arrays after this never sees one that is damaged.
+    Verifies the checksum of every file, so that arrays read afterwards are never damaged.
     """
     found, damage = from_first(_read(folder) if jax.process_index() == 0 else None)
     if damage:
@@ -70,7 +70,7 @@ def read(folder: Path) -> Manifest:
 
 
 def val_accuracy(folder: Path) -> float | None:
-    """What the manifest in ``folder`` says, None where it cannot be read; asks no other process."""
+    """Validation accuracy in the manifest in ``folder``, None where it cannot be read; asks no other process."""
     try:
         return _contents(folder)["val_accuracy"]
     except (OSError, ValueError):

@@ -1,4 +1,4 @@
-"""What is shown beside the exceptions that Orbax raises where a file cannot be written, and tells nothing new."""
+"""Redundant log messages and warnings beside the exceptions that Orbax raises when a file cannot be written."""
 
 import functools
 import logging
@@ -9,9 +9,9 @@ import warnings
 
 @functools.cache
 def hush(written: str) -> None:
-    """Drops it from here on in this process.
+    """Silences them from here on in this process.
 
-    written: is in the name of every file that Orbax is told to write.
+    written: part of the name of every file that Orbax is told to write.
     """
     logging.getLogger("absl").addFilter(lambda record: "_SignalingThread.run() raised" not in str(record.msg))
     logging.getLogger("asyncio").addFilter(lambda record: not _unclaimed(record, written))

@@ -1,0 +1,1 @@
+"""Commands, one a file: each has ``main(argv) -> exit status``."""

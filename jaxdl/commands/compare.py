@@ -22,7 +22,7 @@ from jaxdl.run.flags import check, flag
 from jaxdl.run.network_size import parameters_of
 
 COMMAND = "jaxdl compare"
-ABOUT = "Write one HTML page on several runs: what they reached, where they differ, their curves over each other."
+ABOUT = "Write one HTML page that compares runs: their results, the settings in which they differ, and their curves."
 WIDTH = 110  # of the table where the output is no terminal
 NO_SETTINGS = ("out", "resume", "check", "report", "histograms", *HERE_AND_NOW)  # of a start, not of what it computes
 
@@ -60,7 +60,7 @@ def _compare(argv: list[str]) -> None:
 
 
 def read_run(folder: str) -> ComparedRun:
-    """What the files in a run's folder say of it; raises UserError for one that is no run or cannot be read."""
+    """Reads a run from the files in its folder; raises UserError if it is not a run or cannot be read."""
     record = run_folder.read_single(folder)
     settings = {name: value for name, value in record["config"].items() if name not in NO_SETTINGS}
     config = run_folder.config_of(record, folder)
@@ -111,7 +111,7 @@ def _facts(folder: str, record: Mapping, model: str, summary: Mapping | None) ->
 
 
 def _evaluation(path: Path) -> Evaluation | None:
-    """What the file holds; None if there is none."""
+    """Reads the evaluation from the file; None if there is no file."""
     try:
         found = stored.read(path, typing.get_type_hints(Evaluation))
     except FileNotFoundError:

@@ -35,8 +35,8 @@ from jaxdl.wording import printable
 
 COMMAND = "jaxdl demo"
 ABOUT = (
-    "Serve a page, to this computer alone, on which a picture is dropped, pasted or chosen: what the network takes it "
-    "for, how it reads it, and which of its pixels matter."
+    "Serve a web page, to this computer only, on which to drop, paste or choose a picture: it shows the network's "
+    "prediction, the picture as the network sees it, and which pixels matter."
 )
 HOST = "127.0.0.1"
 MOST_BYTES = 10_000_000  # of an upload
@@ -48,11 +48,11 @@ PAGE = Path(__file__).with_name("demo_page")
 
 @dataclass(frozen=True, kw_only=True)
 class Options:
-    """Which run, and where its page is."""
+    """Flags: the run, and the port of its page."""
 
     run: str = flag("", "folder of the run", positional=True, path=True)
-    port: int = flag(8765, "of the page's address; 0 for any that is free", least=0, below=2**16)
-    top: int = flag(5, "most probable classes shown", least=1)
+    port: int = flag(8765, "port of the page on this machine; 0: any free one", least=0, below=2**16)
+    top: int = flag(5, "number of most probable classes to show", least=1)
 
     def __post_init__(self) -> None:
         check(self)

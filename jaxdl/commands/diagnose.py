@@ -1,4 +1,4 @@
-"""What a run's history says of it: ``python -m jaxdl diagnose runs/NAME``."""
+"""Diagnosis of a run from its history: ``python -m jaxdl diagnose runs/NAME``."""
 
 import sys
 from dataclasses import dataclass
@@ -11,8 +11,8 @@ from jaxdl.run.network_size import parameters_of
 
 COMMAND = "jaxdl diagnose"
 ABOUT = (
-    "Say in words whether a run underfits, overfits, oscillates, does not converge or is healthy, what shows it, and "
-    "which flags to try. A run that is going on is judged by the epochs that have ended."
+    "Diagnose whether a run underfits, overfits, oscillates, does not converge or is healthy, with the evidence, and "
+    "suggest flags to try. A run still in progress is judged by its finished epochs."
 )
 
 

@@ -1,4 +1,4 @@
-"""What a run's network gets right and wrong: ``python -m jaxdl evaluate runs/NAME``."""
+"""Evaluation of a run's network: ``python -m jaxdl evaluate runs/NAME``."""
 
 import dataclasses
 import os
@@ -30,8 +30,8 @@ from jaxdl.wording import counted, printable
 
 COMMAND = "jaxdl evaluate"
 ABOUT = (
-    "Evaluate a run's network on a split of its data or on a folder of pictures, and write the figures, every "
-    "prediction and a page to look at."
+    "Evaluate a run's network on a split of its data or on a folder of pictures, and write metrics, every prediction "
+    "and an HTML page."
 )
 SPLITS = ("test", "val", "train")
 SHIFTS = ((-1, -1), (1, 1))  # in pixels, as Jordan 2024 has them
@@ -59,16 +59,18 @@ VIEWS: dict[str, tuple[Callable[[jax.Array], jax.Array], ...]] = {
 
 @dataclass(frozen=True, kw_only=True)
 class Options:
-    """Which run, on what, and where to."""
+    """Flags: the run, the data to evaluate on, and the folder for the results."""
 
     run: str = flag("", "folder of the run", positional=True, path=True)
-    split: str = flag("test", "part of the run's data", choices=SPLITS)
+    split: str = flag("test", "split of the run's data", choices=SPLITS)
     pictures: str | None = flag(
-        None, "folder of pictures in <class>/ to evaluate on instead", unset="the split", path=True
+        None, "evaluate on the pictures in this folder's <class>/ folders instead", unset="the split", path=True
     )
-    views: str = flag("run", "versions of each image whose logits are averaged", choices=("run", *VIEWS))
-    data_dir: str | None = flag(None, "where the run's data lies now", unset="where it lay", path=True)
-    offline: bool = flag(False, "never use the network", on_only=True)
+    views: str = flag(
+        "run", "test-time augmentation: views whose logits are averaged; run: as the run does", choices=("run", *VIEWS)
+    )
+    data_dir: str | None = flag(None, "folder of the run's dataset", unset="the run's", path=True)
+    offline: bool = flag(False, "download nothing", on_only=True)
     out: str | None = flag(None, "folder to write", unset="<run>/evaluations/<split>-<time>", path=True)
 
     def __post_init__(self) -> None:
@@ -119,7 +121,7 @@ def _evaluate(argv: list[str]) -> None:
 
 
 def _split(options: Options, run: FinishedRun) -> tuple[Split, Split, str]:
-    """What is to be evaluated, the images that the run was trained on, and where both come from."""
+    """Split to evaluate, split that the run was trained on, and the source of both, in words."""
     changes = {"data_dir": options.data_dir} if options.data_dir else {}
     dataset = loading.load(dataclasses.replace(run.config, offline=options.offline or run.config.offline, **changes))
     run_folder.check_same_data(run.record, dataset)

@@ -14,8 +14,8 @@ from jaxdl.wording import counted
 
 COMMAND = "jaxdl export"
 ABOUT = (
-    "Write a run's network as a folder: weights under PyTorch's names, what rebuilds it here, and a function from "
-    "pixels to probabilities that needs nothing but jax."
+    "Export a run's network to a folder: weights under PyTorch's names, a description to rebuild it from here, and a "
+    "function from pixels to probabilities that needs only jax."
 )
 SERVED = "model.jaxexport"
 
@@ -26,7 +26,7 @@ class Options:
 
     run: str = flag("", "folder of the run", positional=True, path=True)
     out: str | None = flag(None, "folder to write", unset="<run>/export", path=True)
-    platforms: str = flag(",".join(serving.PLATFORMS), "what the function is compiled for, by comma")
+    platforms: str = flag(",".join(serving.PLATFORMS), "platforms to compile the function for, comma-separated")
 
     def __post_init__(self) -> None:
         check(self)

@@ -31,8 +31,8 @@ from jaxdl.wording import counted, printable
 
 COMMAND = "jaxdl predict"
 ABOUT = (
-    "Print what a run's network takes pictures for: JPEG, PNG, WebP, BMP, GIF, TIFF and PPM, brought to its size as "
-    "those of a training folder are. The exit status is 2 if any of them cannot be read."
+    "Print a run's predictions for pictures (JPEG, PNG, WebP, BMP, GIF, TIFF, PPM), resized as in training from a "
+    "folder. The exit status is 2 if any of them cannot be read."
 )
 URL = re.compile(r"[a-z][a-z0-9+.-]*://", re.IGNORECASE)
 FEW = 10  # pictures, up to which each is shown with bars
@@ -43,15 +43,15 @@ WIDE = 10_000  # columns where the output is no terminal: there a line never bre
 
 @dataclass(frozen=True, kw_only=True)
 class Options:
-    """Which run, which pictures, and how much of what it makes of them."""
+    """Flags: the run, the pictures, and how much to print of their predictions."""
 
     run: str = flag("", "folder of the run", positional=True, path=True)
     images: tuple[str, ...] = flag(
-        (), "picture, or folder that is searched for them", positional=True, value="IMAGE", path=True
+        (), "pictures, or folders to search for pictures", positional=True, value="IMAGE", path=True
     )
     top: int | None = flag(
         None,
-        "most probable classes of each picture",
+        "number of most probable classes per picture",
         least=1,
         unset=f"{TOP}, or {TOP_OF_MANY} in a table of more than {FEW} pictures",
     )

@@ -1,4 +1,4 @@
-"""What a network is made of, layer by layer: ``python -m jaxdl summary resnet50``."""
+"""Summary of a network, layer by layer: ``python -m jaxdl summary resnet50``."""
 
 import sys
 from dataclasses import dataclass
@@ -22,22 +22,24 @@ PRECISIONS = {"f32": jnp.float32, "bf16": jnp.bfloat16}
 
 @dataclass(frozen=True, kw_only=True)
 class Options:
-    """Which network, for which images, and how much of it."""
+    """Flags: the network, the size of its images, and how much detail to print."""
 
-    model: str = flag("", "network", choices=tuple(models.names()), positional=True)
+    model: str = flag("", "network architecture", choices=tuple(models.names()), positional=True)
     num_classes: int | None = flag(
-        None, "classes", least=1, unset="1000, or 10 for the stem cifar and the networks made for CIFAR-10"
+        None, "number of classes", least=1, unset="1000, or 10 for the stem cifar and the networks made for CIFAR-10"
     )
     image_size: int | None = flag(
         None,
-        "pixels a side",
+        "height and width of the image in pixels",
         least=1,
-        unset="224, or 32 for the stem cifar and the networks made for CIFAR-10; 299 inception_v3",
+        unset="224, or 32 for the stem cifar and the networks made for CIFAR-10; 299 for inception_v3",
     )
-    stem: str | None = flag(None, "first layers, where there is a choice", choices=models.STEMS, unset="the network's")
-    precision: str = flag("f32", "of the computation", choices=tuple(PRECISIONS))
+    stem: str | None = flag(
+        None, "first layers, if the network has a choice", choices=models.STEMS, unset="the network's"
+    )
+    precision: str = flag("f32", "dtype of the computation", choices=tuple(PRECISIONS))
     depth: int | None = flag(
-        None, "parts of a layer's name that are told apart; the rest is summed", least=1, unset="all"
+        None, "show layers down to this many parts of their names, summing those below", least=1, unset="all"
     )
 
     def __post_init__(self) -> None:

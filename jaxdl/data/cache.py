@@ -30,12 +30,12 @@ def key_of(name: str, files: Iterable[Path], *settings: object) -> str:
 
 
 def arrays(key: str, read: Callable[[], tuple[dict[str, np.ndarray], dict]]) -> tuple[dict[str, np.ndarray], dict]:
-    """What ``read()`` returns, arrays by name and a JSON-able description, from the cache if it is there.
+    """Loads what ``read()`` returns, arrays by name and a JSON-able description, from the cache, or fills it.
 
-    Arrays come back memory-mapped and read-only. Each file is held against its checksum at every start: a damaged
-    entry is read anew. The folder appears in one rename, on the disk before, so that a stopped or a second process or
-    a power cut never leaves or sees half of it; what killed processes left unfinished goes. A cache that cannot be
-    written costs time, not the run.
+    Arrays come back memory-mapped and read-only. Each file's checksum is verified at every start: a damaged entry is
+    read anew. The folder is flushed to disk and then renamed into place, so that a killed or a second process or a
+    power cut never leaves or sees half of it; drafts of killed processes are removed. If the cache cannot be written,
+    nothing is raised.
     """
     folder = directory() / key
     disk.tidy(folder.parent)

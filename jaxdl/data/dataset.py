@@ -1,4 +1,4 @@
-"""Images with labels: splits, whole datasets, and what can be measured on them."""
+"""Images with labels: splits, whole datasets, and their statistics."""
 
 import hashlib
 from collections.abc import Sequence
@@ -32,13 +32,13 @@ class Split:
 
 @dataclass(frozen=True)
 class Dataset:
-    """Two splits and what a report must say of them.
+    """Two splits and their description for reports.
 
     source: where the pixels came from, in words.
     fingerprint: SHA-256 over every image and label, the same wherever the same data is read.
     mirrorable: whether a mirrored image keeps its class; no flip augmentation where it does not.
-    notice: set where this is not the data a person would expect; belongs in everything made from it.
-    remarks: what was left out where it was read, and what stands in for what, in sentences.
+    notice: a warning, to be shown in every result, where this is not the data a person would expect.
+    remarks: sentences about what was not read, and what was substituted.
     """
 
     name: str
@@ -62,7 +62,7 @@ class Dataset:
 def train_val_split(
     split: Split, *, val_size: int, seed: int, classes: Sequence[str] = ()
 ) -> tuple[Split, Split | None]:
-    """``split`` in two, ``val_size`` examples in the second, classes in proportion, the same for the same seed.
+    """Splits into two, ``val_size`` examples in the second, stratified by class, the same for the same seed.
 
     With ``val_size`` 0 the second is None. seed: from 0 to 2**32 - 1. classes: their names, for errors.
     Raises UserError for sizes that leave a class without an example on either side.
@@ -95,8 +95,8 @@ def train_val_split(
 def channel_statistics(images: np.ndarray, *, progress: bool = False) -> tuple[tuple[float, ...], tuple[float, ...]]:
     """Mean and standard deviation of each channel of uint8[N, H, W, C], in [0, 1], from counts.
 
-    Of an array, exactly; of pictures left in their files, over at most SAMPLE of them, evenly spaced from the first
-    to the last, always the same.
+    Exact for an array; for streamed pictures, over at most SAMPLE of them, evenly spaced from the first to the last,
+    always the same.
     progress: show a bar if it takes more than two seconds.
     """
     count = len(images) if isinstance(images, np.ndarray) else min(SAMPLE, len(images))

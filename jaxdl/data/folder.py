@@ -25,11 +25,11 @@ AT_ONCE = 16  # pictures that a thread takes at a time
 
 
 class Listing(NamedTuple):
-    """What is in a dataset's folders.
+    """Contents of a dataset's folders.
 
-    classes: as they are shown; what has no encoding in a folder's name is escaped. splits: for ``train`` and ``test``,
-    the pictures' names, bytes relative to the root as ``os.fsencode`` gives them, in one array, and their labels,
-    int32[N]. remarks: what of the folders is not read, and what stands in for what, in sentences.
+    classes: names to show, with bytes that are not UTF-8 escaped. splits: for ``train`` and ``test``, one array of the
+    pictures' names, relative to the root and in bytes as by ``os.fsencode``, and one of their labels, int32[N].
+    remarks: sentences about what is not read, and what was substituted (``val/`` for a missing ``test/``).
     """
 
     classes: list[str]
@@ -45,9 +45,9 @@ class _Class(NamedTuple):
 def read(root: Path, *, size: int, progress: bool = False) -> tuple[dict[str, np.ndarray], Listing]:
     """Both splits as arrays, ``train_images``: uint8[N, size, size, 3], ``train_labels``: int32[N], and so for test.
 
-    Classes are the folder names in sorted order. Pictures are turned upright by their EXIF tag, brought to RGB, on
-    white where they are transparent, and resized (bilinear) without keeping their aspect. Raises UserError for a
-    missing or an empty folder and for pictures that cannot be read, all of which it names.
+    Classes are the folder names in sorted order. Pictures are rotated by their EXIF tag, converted to RGB, on white
+    where they are transparent, and resized (bilinear) without keeping their aspect ratio. Raises UserError for a
+    missing or an empty folder, and for pictures that cannot be read, naming all of them.
     """
     listed = listing(root)
     paths = {split: [root / os.fsdecode(name) for name in names] for split, (names, _) in listed.splits.items()}
@@ -72,10 +72,10 @@ def read(root: Path, *, size: int, progress: bool = False) -> tuple[dict[str, np
 def listing(root: Path) -> Listing:
     """The pictures of both splits in ``read``'s order; opens none.
 
-    The test split is ``test/``, or, where there is none or an empty one, ``val/``; case is of no matter. Beside
-    ``<class>/`` folders, a split may hold two folders ``<name>_image/`` and ``<name>_label/``, of which the second has
-    each picture's class in a ``.txt`` file of its name. Raises UserError for a missing or an empty folder, one of two
-    classes, and for classes that are in one split only.
+    The test split is ``test/``, or ``val/`` if that is missing or empty, in any case. Beside ``<class>/`` folders, a
+    split may hold ``<name>_image/`` with pictures and ``<name>_label/`` with a ``.txt`` file of the same name for each,
+    which holds its class. Raises UserError for a missing or an empty folder, a folder of two classes, and for classes
+    that are in one split only.
     """
     tests = [folder for name in TESTED if (folder := _folder(root, name))]
     folders = {"train": _folder(root, "train"), "test": next(filter(_entries, tests), tests[0] if tests else None)}
@@ -120,8 +120,8 @@ def listing(root: Path) -> Listing:
 def labelled(root: Path, classes: Sequence[str]) -> tuple[np.ndarray, np.ndarray, list[str]]:
     """The pictures in ``root/<class>/`` as ``listing`` gives those of a split, and its remarks; opens none.
 
-    Folders may be missing, and one at least must be there. Raises UserError for one that is none of ``classes`` and for
-    an empty one.
+    At least one of the folders must exist. Raises UserError for a folder that is none of ``classes`` and for an empty
+    one.
     """
     if not root.is_dir():
         raise UserError(f"{printable(str(root))} is not a folder. Name one that holds pictures in <class>/.")
@@ -137,7 +137,7 @@ def labelled(root: Path, classes: Sequence[str]) -> tuple[np.ndarray, np.ndarray
 
 
 def decoded_bytes(root: Path, *, size: int) -> int:
-    """The memory that ``read`` would fill with pixels; counts files and opens none. Raises as ``listing`` does."""
+    """Bytes of pixels that ``read`` would load; counts files and opens none. Raises as ``listing`` does."""
     return sum(len(names) for names, _ in listing(root).splits.values()) * size * size * 3
 
 
@@ -155,8 +155,8 @@ def fill(
 ) -> None:
     """Decodes ``paths`` into as many ``images``: uint8[size, size, 3] each.
 
-    threads: one a core if None. on_pictures: called with how many more are done. Raises UserError after the last,
-    naming all that cannot be read.
+    threads: one per core if None. on_pictures: called with the number of pictures just done. Raises UserError after
+    the last, naming all that cannot be read.
     """
     errors: list[UserError] = []
 
@@ -247,7 +247,7 @@ def _folder(root: Path, name: str) -> Path | None:
 
 
 def _entries(folder: Path) -> list[os.DirEntry]:
-    """What is in it and not hidden."""
+    """Entries of the folder, without hidden ones."""
     with os.scandir(folder) as entries:
         return [entry for entry in entries if not entry.name.startswith(".")]
 

@@ -1,4 +1,4 @@
-"""The pictures in a folder at any depth, and what there is beside them: names only, nothing is opened."""
+"""Finds the pictures in a folder at any depth, and the other files: by name only, nothing is opened."""
 
 import os
 import stat
@@ -38,7 +38,7 @@ class Found(NamedTuple):
 
     @property
     def refused(self) -> list[str]:
-        """Of what is left out, that which has a picture's name or could have pictures in it."""
+        """Paths left out that have a picture's name or could contain pictures."""
         links = [path for path in self.left_out.get(LINKS, ()) if path.lower().endswith(SUFFIXES)]
         return links + self.left_out.get(FOLDERS, []) + self.left_out.get(STRANGE, [])
 
@@ -46,8 +46,8 @@ class Found(NamedTuple):
 def find(root: str | os.PathLike[str]) -> Found:
     """The pictures below ``root``, known by their suffix.
 
-    Hidden files and folders are passed over. Links are followed, and each folder is searched once, wherever links lead.
-    Names that are no UTF-8 are as ``os.fsdecode`` has them.
+    Hidden files and folders are skipped. Links are followed, and each folder is searched once, wherever links lead.
+    Names that are not UTF-8 are decoded by ``os.fsdecode``.
     """
     root = os.fspath(root)
     pictures: list[str] = []
@@ -87,7 +87,7 @@ def find(root: str | os.PathLike[str]) -> Found:
 
 
 def told(found: Iterable[Found]) -> str:
-    """How many of which kind were left out, ``6 links that lead nowhere, 1 .heic file``; "" where none was."""
+    """Counts of paths left out, by kind: ``6 links that lead nowhere, 1 .heic file``; "" if there are none."""
     counts = Counter({reason: 0 for reason in (LINKS, FOLDERS, STRANGE)})
     for each in found:
         counts.update({reason: len(paths) for reason, paths in each.left_out.items()})

@@ -1,4 +1,4 @@
-"""Pictures from files of unknown origin, to pixels of one size. The only file that imports Pillow."""
+"""Decodes pictures from untrusted files to pixels of one size. The only file that imports Pillow."""
 
 import contextlib
 import io
@@ -55,12 +55,12 @@ def open_picture(
 ) -> np.ndarray:
     """The picture as uint8[size, size, 3]: upright by its EXIF tag, RGB, on white where transparent.
 
-    Resized (bilinear) without keeping its aspect. Of an animation or several pages, the first. Of more than 8 bits a
-    channel the upper ones are kept: of 16, or of 12 where no value of the picture needs more, as cameras store them.
+    Resized (bilinear) without keeping its aspect ratio. Of an animation or several pages, the first. Of more than 8
+    bits per channel the upper 8 are kept: of 16, or of 12 if no value needs more, as cameras store them.
 
-    source: a file, by its path or open for reading, or its content: JPEG, PNG, WebP, BMP, GIF, TIFF or PPM. name: what
-    errors call it. most_pixels: more are refused before they are decoded.
-    Raises UserError, with one line, whatever is wrong with it. Several threads may call.
+    source: a file, by its path or open for reading, or its content: JPEG, PNG, WebP, BMP, GIF, TIFF or PPM. name: the
+    name for errors. most_pixels: larger pictures are refused before they are decoded.
+    Raises UserError, with one line, for any fault of the file. Thread-safe.
     """
     if isinstance(source, str | os.PathLike):
         source = Path(source)

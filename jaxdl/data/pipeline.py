@@ -30,12 +30,12 @@ def train_batch(
 ) -> Batch:
     """Batch number ``step`` (from 0) of an endless run over ``split``, in a new order each epoch.
 
-    Returns ``images: uint8[B, H, W, C]`` and ``labels: int32[B]``. With a ``padded_size`` above ``batch_size``, that
-    many rows, the last of them zeros, and ``mask: bool[B]``, which is False there.
+    Returns ``images: uint8[B, H, W, C]`` and ``labels: int32[B]``. With a ``padded_size`` above ``batch_size``, B is
+    that, the rows beyond ``batch_size`` are zeros, and ``mask: bool[B]`` is False for them.
 
     rows: the part of these rows to gather, such as one process's share; all of them if None.
     alternate: adds ``mirrored: bool[B]``, True for the images that this epoch shows mirrored: about half, drawn once
-    from the seed, in every other epoch, and just the others in the epochs between.
+    from the seed, in every other epoch, and the other half in the epochs between.
     """
     padded_size = padded_size or batch_size
     if padded_size < batch_size:
@@ -64,7 +64,7 @@ def train_feed(
 
 
 def eval_batches(split: Split, *, batch_size: int, rows: slice | None = None) -> Iterator[Batch]:
-    """Every example once, in order. The last batch is filled up with zeros, which ``mask: bool[B]`` marks False.
+    """Batches of every example once, in order. The last is padded with zeros, where ``mask: bool[B]`` is False.
 
     rows: the part of each batch to gather, such as one process's share; all of it if None.
     """
@@ -73,12 +73,12 @@ def eval_batches(split: Split, *, batch_size: int, rows: slice | None = None) ->
 
 
 def eval_steps(examples: int, batch_size: int) -> int:
-    """The number of ``eval_batches``."""
+    """Number of batches of ``eval_batches``."""
     return -(-examples // batch_size)
 
 
 def eval_batch(split: Split, index: int, *, batch_size: int, rows: slice | None = None) -> Batch:
-    """Number ``index`` (from 0) of ``eval_batches``."""
+    """Batch number ``index`` (from 0) of ``eval_batches``."""
     first, last = _bounds(rows, batch_size)
     start = index * batch_size
     return _gather(split, slice(start + first, start + last), last - first)

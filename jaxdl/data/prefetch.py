@@ -1,4 +1,4 @@
-"""Batches made ready by a thread while the steps before them run."""
+"""Prefetches batches in a thread while earlier steps run."""
 
 import threading
 import time
@@ -12,9 +12,9 @@ PATIENCE = 5.0  # seconds that leaving the context waits for the step under way
 class Prefetch:
     """A context that, called with a step, returns ``put(batch_at(step))``, made ``ahead`` steps ahead by a thread.
 
-    Steps are asked for in order, from ``start``; another step is found too, but the thread starts anew there. It goes
-    no further than the step before ``stop``, and holds at most ``ahead + 1`` results. An error of ``batch_at`` or
-    ``put`` is raised by the call for the step that it belongs to. Only one thread may call.
+    Steps are expected in order, from ``start``; any other step works too, but restarts the thread there. The thread
+    stops before step ``stop``, and holds at most ``ahead + 1`` results. An error of ``batch_at`` or ``put`` is raised
+    by the call for its step. Only one thread may call.
 
     waited: seconds that calls have waited for the thread.
     """

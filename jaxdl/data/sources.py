@@ -1,4 +1,4 @@
-"""A name -> Dataset. The only file that imports TensorFlow Datasets, and only to prepare or first read CIFAR-10."""
+"""Datasets by name. The only file that imports TensorFlow Datasets, and only to prepare or first read CIFAR-10."""
 
 import hashlib
 import os
@@ -27,7 +27,7 @@ HOST_PATIENCE = 5.0  # seconds to wait for the host before giving up on a downlo
 
 
 class UnavailableError(UserError):
-    """The data is not here and could not be fetched."""
+    """The data is not on this machine and could not be downloaded."""
 
 
 def load(
@@ -47,9 +47,9 @@ def load(
     downloaded, else digits, with ``notice`` set.
 
     offline: never touch the network. image_size: pixels a side, for ``folder`` only.
-    stream: of ``folder``, leave the pictures in their files, for more than memory holds; nothing is decoded here, and
+    stream: for ``folder``, leave the pictures in their files, if memory cannot hold them; nothing is decoded here, and
     the fingerprint covers the files' names, sizes in bytes and labels and ``image_size``, not the pixels.
-    Raises UserError for what its caller can mend; UnavailableError if CIFAR-10 is not here and cannot be fetched.
+    Raises UserError for mistakes of the caller; UnavailableError if CIFAR-10 is not here and cannot be downloaded.
     """
     if stream and name != "folder":
         raise UserError(f"only --dataset folder can be streamed: {name} has no picture files and fits into memory.")

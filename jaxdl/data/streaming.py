@@ -1,4 +1,4 @@
-"""Pictures that stay in their files until a batch needs them. The only file that imports Grain, and only to train."""
+"""Streams pictures from their files when a batch needs them. The only file that imports Grain, and only to train."""
 
 import contextlib
 import dataclasses
@@ -31,10 +31,10 @@ BATCHES_UNDER_WAY = 4  # at most, of each worker
 
 @dataclass(frozen=True, eq=False)
 class Pictures:
-    """The pictures of a split, which may stand for the array uint8[N, size, size, 3] that they decode to.
+    """The pictures of a split, to be used in place of the array uint8[N, size, size, 3] that they decode to.
 
-    Indexed by a number, a slice or an array of numbers, it returns an array of those pictures; only they are decoded,
-    by ``threads`` threads (None: one a core). Raises UserError for pictures that cannot be read, naming all.
+    Indexing by a number, a slice or an array of numbers decodes those pictures only, with ``threads`` threads (None:
+    one per core), and returns an array. Raises UserError for pictures that cannot be read, naming all.
 
     names: bytes[N], relative to ``root``, as from ``folder.listing``.
     """
@@ -49,6 +49,7 @@ class Pictures:
 
     @property
     def shape(self) -> tuple[int, int, int, int]:
+        """Shape of the array that the pictures decode to."""
         return (len(self.names), self.size, self.size, 3)
 
     def __len__(self) -> int:
@@ -72,12 +73,12 @@ class Pictures:
 class TrainBatches:
     """``pipeline.train_batch`` of a split of Pictures, decoded ahead: called with a step, it returns that batch.
 
-    The batch is the same bit for bit whatever the number of workers. Steps are asked for in order, from ``start``;
-    another step is found too, but decoding starts anew there. Close it, or use it as a context.
+    The batch is the same bit for bit whatever the number of workers. Steps are expected in order, from ``start``; any
+    other step works too, but restarts decoding there. Close it, or use it as a context manager.
 
-    workers: processes that decode; with 0, threads of this process do. They are new interpreters that import the
-    data's code and not the program's, leave Ctrl-C to this process, and end with it however it ends.
-    rows, padded_size: as of ``train_batch``; pictures of other rows are not opened.
+    workers: processes that decode; with 0, threads of this process do. They are new interpreters that import only the
+    data's code, ignore Ctrl-C, and end with this process however it ends.
+    rows, padded_size: as in ``train_batch``; pictures of other rows are not opened.
 
     Raises UserError if the workers need more shared memory than there is.
     Calling raises the UserError of the first picture of that step that cannot be read, wherever it was decoded.

@@ -119,11 +119,11 @@ def create(
 ) -> nn.Module:
     """The model of that name for images float[B, H, W, 3]; logits are float32[B, num_classes].
 
-    dtype: of the computation; parameters are float32 whatever it is.
-    stem: "imagenet", which shrinks the image at once, or "cifar", which keeps images of 32 pixels large enough for what
-    follows; None for the model's default, "imagenet" where it has a choice.
-    fields: what else the family lets one choose, ``dropout=0.1``.
-    Raises UserError for an unknown name or field, a value of another kind, and a stem where the model has none.
+    dtype: of the computation; parameters are always float32.
+    stem: "imagenet", which downsamples at once, or "cifar", which keeps the resolution of images of 32 pixels; None for
+    the model's default, "imagenet" if it has a choice.
+    fields: further fields of the module, ``dropout=0.1``.
+    Raises UserError for an unknown name or field, a value of the wrong type, and a stem where the model has none.
     """
     if stem is not None and not has_stem(name):
         raise UserError(f"{name} has no stem to choose, got stem={stem!r}.")
@@ -140,9 +140,9 @@ def create(
 
 
 def describe(model: nn.Module) -> tuple[str, dict[str, Any]]:
-    """The name and keyword arguments with which ``create`` makes ``model``, less those that are the defaults.
+    """The name and non-default keyword arguments with which ``create`` makes ``model``.
 
-    Raises UserError for a module that is of no family here.
+    Raises UserError for a module that is not one of these models.
     """
     found = []
     for name, build in MODELS.items():

@@ -21,7 +21,7 @@ LEAST = {"cifar": 21, "imagenet": 63}  # pixels that leave one place to each win
 class AlexNet(nn.Module):
     """Five convolutions, three of them followed by 3x3 max pooling, and three linear layers.
 
-    dropout: the share dropped before each of the two hidden linear layers in training; takes the key "dropout".
+    dropout: the fraction dropped before each of the two hidden linear layers in training; takes the key "dropout".
     stem: "imagenet", a first convolution of stride 4; or "cifar", for images of 32 pixels, where it has stride 1; the
     parameters are the same.
     flattened: the image that the first linear layer sees, for ``transfer.conversion``.
@@ -40,7 +40,7 @@ class AlexNet(nn.Module):
     ) -> jax.Array | tuple[jax.Array, dict[str, jax.Array]]:
         """x: float[B, H, W, 3] of at least 63 pixels, or 21 for the stem "cifar"; returns float32[B, num_classes].
 
-        With ``features`` also what each convolution puts out after its ReLU, as ``conv1`` to ``conv5``. Raises
+        With ``features`` also each convolution's output after its ReLU, as ``conv1`` to ``conv5``. Raises
         UserError for smaller images and an unknown stem.
         """
         cifar = is_cifar(self.stem)

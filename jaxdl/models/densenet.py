@@ -1,4 +1,4 @@
-"""Densely connected networks (Huang et al. 2016): each layer sees what all those before it in its block put out.
+"""Densely connected networks (Huang et al. 2016): each layer sees the outputs of all earlier ones in its block.
 
 Parameters are named as in torchvision: a path joined by dots is the name there.
 """
@@ -18,7 +18,7 @@ from jaxdl.nn import Conv, Dense, average_pool, batch_norm, global_average_pool,
 class DenseLayer(nn.Module):
     """``growth`` new features beside those given: 1x1 convolution to four times as many, then 3x3, each behind a norm.
 
-    conv, norm: the layers with everything fixed but what differs from one to the next.
+    conv, norm: partial layer classes, with the arguments common to all layers fixed.
     """
 
     growth: int
@@ -35,7 +35,7 @@ class DenseLayer(nn.Module):
 class DenseNet(nn.Module):
     """A stem, four blocks of dense layers, between them half the features and half the resolution, one linear layer.
 
-    growth: the features that each layer adds; sizes: how many layers each block has; width: the stem's features.
+    growth: the features that each layer adds; sizes: number of layers of each block; width: the stem's features.
     stem: "imagenet", a 7x7 convolution and pooling that divide the resolution by four; or "cifar", one 3x3 convolution,
     for images of 32 pixels.
     """
@@ -51,7 +51,7 @@ class DenseNet(nn.Module):
     def __call__(
         self, x: jax.Array, *, train: bool, features: bool = False
     ) -> jax.Array | tuple[jax.Array, dict[str, jax.Array]]:
-        """x: float[B, H, W, 3]; returns float32[B, num_classes], with ``features`` also what each block puts out.
+        """x: float[B, H, W, 3]; returns float32[B, num_classes], with ``features`` also each block's output.
         Raises UserError for an unknown stem."""
         conv = partial(Conv, use_bias=False, dtype=self.dtype, kernel_init=initializers.kernel("he_normal"))
         norm = batch_norm(train=train, dtype=self.dtype)

@@ -52,7 +52,7 @@ class EfficientNet(nn.Module):
     def __call__(
         self, x: jax.Array, *, train: bool, features: bool = False
     ) -> jax.Array | tuple[jax.Array, dict[str, jax.Array]]:
-        """x: float[B, H, W, 3]; returns float32[B, num_classes], with ``features`` also what each stage puts out. In
+        """x: float[B, H, W, 3]; returns float32[B, num_classes], with ``features`` also each stage's output. In
         training needs a key named "dropout". Raises UserError for an unknown stem."""
         zeros = nn.initializers.zeros
         he = initializers.kernel("he_normal", fan="fan_out")

@@ -34,7 +34,7 @@ AUXILIARY_AFTER = {"inception4a": "aux1", "inception4d": "aux2"}
 class ConvNorm(nn.Module):
     """A convolution, batch norm, ReLU.
 
-    conv, norm: the layers with everything fixed but what differs from one to the next.
+    conv, norm: partial layer classes, with the arguments common to all layers fixed.
     """
 
     features: int
@@ -55,7 +55,7 @@ class Inception(nn.Module):
 
     The third branch's window is 5x5 in the paper, and 3x3 in torchvision and its weights.
     widths: the features of each, as in ``MODULES``.
-    layer: ``ConvNorm`` with everything fixed but what differs from one to the next.
+    layer: ``partial(ConvNorm, ...)``, with the arguments common to all layers fixed.
     """
 
     widths: tuple[int, tuple[int, int], tuple[int, int], int]
@@ -76,7 +76,7 @@ class Inception(nn.Module):
 class AuxiliaryClassifier(nn.Module):
     """Means of a 4x4 grid, a 1x1 convolution, two linear layers.
 
-    layer, dense: the layers with everything fixed but what differs from one to the next.
+    layer, dense: partial layer classes, with the arguments common to all layers fixed.
     """
 
     num_classes: int
@@ -100,8 +100,8 @@ class GoogLeNet(nn.Module):
 
     auxiliary: whether classifiers ``aux1`` and ``aux2`` look at the modules 4a and 4d. They run in training, and sow
     their logits into the collection "auxiliary"; a training step adds their losses times ``auxiliary_weight``.
-    dropout, auxiliary_dropout: the shares dropped in training before the last linear layer of the network and of those
-    classifiers; take the key "dropout".
+    dropout, auxiliary_dropout: the fractions dropped in training before the last linear layer of the network and of
+    those classifiers; take the key "dropout".
     transform_input: for torchvision's ImageNet weights, which saw images in [-1, 1]: takes them normalised by
     ImageNet's mean and standard deviation, as other models do.
     stem: "imagenet", which divides the resolution by eight; or "cifar", for images of 32 pixels, by two: the first
@@ -127,7 +127,7 @@ class GoogLeNet(nn.Module):
     ) -> jax.Array | tuple[jax.Array, dict[str, jax.Array]]:
         """x: float[B, H, W, 3] of at least 15 pixels; returns float32[B, num_classes].
 
-        With ``features`` also what each module puts out, as ``inception3a`` to ``inception5b``. Raises UserError for an
+        With ``features`` also each module's output, as ``inception3a`` to ``inception5b``. Raises UserError for an
         unknown stem.
         """
         # torchvision cuts the normal off at +-2, two hundred deviations, where no draw comes
@@ -163,7 +163,7 @@ class GoogLeNet(nn.Module):
 
 
 def normalised_to_symmetric(x: jax.Array) -> jax.Array:
-    """Images in [-1, 1] of such as are normalised by ImageNet's mean and standard deviation: float[B, H, W, 3]."""
+    """Rescales images normalised by ImageNet's mean and standard deviation to [-1, 1]: float[B, H, W, 3]."""
     mean = jnp.array([0.485, 0.456, 0.406], x.dtype).reshape(1, 1, 1, 3)
     std = jnp.array([0.229, 0.224, 0.225], x.dtype).reshape(1, 1, 1, 3)
     return 2 * (x * std + mean) - 1

@@ -22,7 +22,7 @@ LEAST = {"cifar": 13, "imagenet": 75}  # pixels that leave one place to each win
 class InceptionA(nn.Module):
     """1x1, 5x5, two of 3x3, and 3x3 average pooling: 224 features and those of the pooled branch.
 
-    layer: ``ConvNorm`` with everything fixed but what differs from one to the next.
+    layer: ``partial(ConvNorm, ...)``, with the arguments common to all layers fixed.
     """
 
     pooled: int
@@ -44,7 +44,7 @@ class InceptionA(nn.Module):
 class InceptionB(nn.Module):
     """3x3, two of 3x3, and 3x3 max pooling, all of stride 2: 480 features more, half the resolution.
 
-    layer: ``ConvNorm`` with everything fixed but what differs from one to the next.
+    layer: ``partial(ConvNorm, ...)``, with the arguments common to all layers fixed.
     """
 
     layer: Callable[..., nn.Module]
@@ -63,7 +63,7 @@ class InceptionC(nn.Module):
     """1x1, 7x7, two of 7x7, and 3x3 average pooling: 768 features; 7x7 is 1x7 and 7x1 one after the other.
 
     width: the features between the convolutions of the 7x7 branches.
-    layer: ``ConvNorm`` with everything fixed but what differs from one to the next.
+    layer: ``partial(ConvNorm, ...)``, with the arguments common to all layers fixed.
     """
 
     width: int
@@ -92,7 +92,7 @@ class InceptionC(nn.Module):
 class InceptionD(nn.Module):
     """3x3, 7x7 and then 3x3, and 3x3 max pooling, all of stride 2: 512 features more, half the resolution.
 
-    layer: ``ConvNorm`` with everything fixed but what differs from one to the next.
+    layer: ``partial(ConvNorm, ...)``, with the arguments common to all layers fixed.
     """
 
     layer: Callable[..., nn.Module]
@@ -112,7 +112,7 @@ class InceptionD(nn.Module):
 class InceptionE(nn.Module):
     """1x1, 3x3, two of 3x3, and 3x3 average pooling: 2048 features; the last 3x3 is 1x3 and 3x1 side by side.
 
-    layer: ``ConvNorm`` with everything fixed but what differs from one to the next.
+    layer: ``partial(ConvNorm, ...)``, with the arguments common to all layers fixed.
     """
 
     layer: Callable[..., nn.Module]
@@ -134,9 +134,9 @@ class InceptionE(nn.Module):
 class AuxiliaryClassifier(nn.Module):
     """Average pooling to 5x5, a 1x1 and a 5x5 convolution, their mean, one linear layer.
 
-    The pooling has windows of 5 and stride 3, for which 17x17 is the least, of images of 299 pixels; what is smaller,
-    and torchvision does not take, is pooled to 5x5 adaptively.
-    layer, dense: the layers with everything fixed but what differs from one to the next.
+    The pooling has windows of 5 and stride 3, for features of at least 17x17, as of images of 299 pixels; smaller ones,
+    which torchvision rejects, are pooled to 5x5 adaptively.
+    layer, dense: partial layer classes, with the arguments common to all layers fixed.
     """
 
     num_classes: int
@@ -160,7 +160,7 @@ class InceptionV3(nn.Module):
 
     auxiliary: whether a classifier ``AuxLogits`` looks at the module 6e. It runs in training, and sows its logits into
     the collection "auxiliary"; a training step adds their loss times ``auxiliary_weight``.
-    dropout: the share dropped before the last linear layer in training; takes the key "dropout".
+    dropout: the fraction dropped before the last linear layer in training; takes the key "dropout".
     transform_input: for torchvision's ImageNet weights, which saw images in [-1, 1]: takes them normalised by
     ImageNet's mean and standard deviation, as other models do.
     stem: "imagenet", which divides the resolution by eight; or "cifar", for images of 32 pixels, without its stride and
@@ -181,7 +181,7 @@ class InceptionV3(nn.Module):
     ) -> jax.Array | tuple[jax.Array, dict[str, jax.Array]]:
         """x: float[B, H, W, 3] of at least 75 pixels, or 13 for the stem "cifar"; returns float32[B, num_classes].
 
-        With ``features`` also what each module puts out, as ``Mixed_5b`` to ``Mixed_7c``. Raises UserError for smaller
+        With ``features`` also each module's output, as ``Mixed_5b`` to ``Mixed_7c``. Raises UserError for smaller
         images and an unknown stem.
         """
         cifar = is_cifar(self.stem)

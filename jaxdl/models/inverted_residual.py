@@ -21,7 +21,7 @@ class SqueezeExcitation(nn.Module):
     """Each channel scaled by a gate that all channels' means decide (Hu et al. 2018).
 
     squeezed: features of the layer between means and gates, which ``activation`` follows; ``gate`` follows the last.
-    conv: a 1x1 convolution with bias, everything fixed but its features.
+    conv: a partial 1x1 convolution with bias, given its features.
     """
 
     squeezed: int
@@ -40,10 +40,10 @@ class InvertedResidual(nn.Module):
     """1x1 convolution to ``expanded`` features, depthwise, squeeze-excitation, 1x1 without activation; a shortcut where
     the shape stays (Sandler et al. 2018, Howard et al. 2019).
 
-    expanded: no first convolution where it is the number of channels that comes in.
+    expanded: if equal to the number of input channels, there is no first convolution.
     squeezed: of the squeeze-excitation, 0 for none; ``squeeze_activation`` and ``gate`` are its functions.
-    drop_rate: in training, the share of examples of which the shortcut alone remains (Huang et al. 2016).
-    conv, norm: the layers with everything fixed but what differs from one to the next.
+    drop_rate: stochastic depth: the fraction of examples that in training keep only the shortcut (Huang et al. 2016).
+    conv, norm: partial layer classes, with the arguments common to all layers fixed.
     """
 
     features: int

@@ -22,7 +22,7 @@ class LinearBottleneck(nn.Module):
     """1x1 convolution to ``expansion`` times the channels, 3x3 depthwise, 1x1 without activation; a shortcut where the
     shape stays.
 
-    conv, norm: the layers with everything fixed but what differs from one to the next.
+    conv, norm: partial layer classes, with the arguments common to all layers fixed.
     """
 
     features: int
@@ -48,7 +48,7 @@ class LinearBottleneck(nn.Module):
 class MobileNetV2(nn.Module):
     """A 3x3 convolution, seventeen bottlenecks, a 1x1 convolution to 1280 features, their mean, one linear layer.
 
-    dropout: the share dropped before the last linear layer in training; takes the key "dropout".
+    dropout: the fraction dropped before the last linear layer in training; takes the key "dropout".
     stem: "imagenet", which divides the resolution by 32 in all; or "cifar", for images of 32 pixels, where the first
     two strided convolutions, the stem's and that of stage two, have stride 1; the parameters are the same.
     """
@@ -62,7 +62,7 @@ class MobileNetV2(nn.Module):
     def __call__(
         self, x: jax.Array, *, train: bool, features: bool = False
     ) -> jax.Array | tuple[jax.Array, dict[str, jax.Array]]:
-        """x: float[B, H, W, 3]; returns float32[B, num_classes], with ``features`` also what each block puts out. In
+        """x: float[B, H, W, 3]; returns float32[B, num_classes], with ``features`` also each block's output. In
         training needs a key named "dropout". Raises UserError for an unknown stem."""
         he = initializers.kernel("he_normal", fan="fan_out")
         conv = partial(Conv, use_bias=False, dtype=self.dtype, kernel_init=he)

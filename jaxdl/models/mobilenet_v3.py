@@ -52,7 +52,7 @@ class MobileNetV3(nn.Module):
     """A 3x3 convolution, inverted residuals, a 1x1 convolution to six times the features, their mean, two linear ones.
 
     blocks: a row each, as in ``SMALL``; hidden: features between the linear layers.
-    dropout: the share dropped before the last linear layer in training; takes the key "dropout".
+    dropout: the fraction dropped before the last linear layer in training; takes the key "dropout".
     stem: "imagenet", which divides the resolution by 32 in all; or "cifar", for images of 32 pixels, where the first
     two strided convolutions, the stem's and a block's, have stride 1; the parameters are the same.
     """
@@ -68,7 +68,7 @@ class MobileNetV3(nn.Module):
     def __call__(
         self, x: jax.Array, *, train: bool, features: bool = False
     ) -> jax.Array | tuple[jax.Array, dict[str, jax.Array]]:
-        """x: float[B, H, W, 3]; returns float32[B, num_classes], with ``features`` also what each block puts out. In
+        """x: float[B, H, W, 3]; returns float32[B, num_classes], with ``features`` also each block's output. In
         training needs a key named "dropout". Raises UserError for an unknown stem."""
         zeros = nn.initializers.zeros
         he = initializers.kernel("he_normal", fan="fan_out")

@@ -18,7 +18,7 @@ from jaxdl.nn import Conv, Dense, batch_norm, global_average_pool, initializers,
 class BasicBlock(nn.Module):
     """Two 3x3 convolutions beside a shortcut, which is a 1x1 convolution where the shape changes.
 
-    conv, norm: the layers with everything fixed but what differs from one to the next.
+    conv, norm: partial layer classes, with the arguments common to all layers fixed.
     """
 
     features: int
@@ -72,7 +72,7 @@ def _shortcut(block: BasicBlock | Bottleneck, x: jax.Array, features: int) -> ja
 class ResNet(nn.Module):
     """A stem, four stages of blocks of 64, 128, 256 and 512 features, global average pooling, one linear layer.
 
-    sizes: how many blocks each stage has; every stage but the first halves the resolution.
+    sizes: number of blocks of each stage; every stage but the first halves the resolution.
     stem: "imagenet", a 7x7 convolution and pooling that divide the resolution by four; or "cifar", one 3x3 convolution,
     for images of 32 pixels.
     """
@@ -89,7 +89,7 @@ class ResNet(nn.Module):
     def __call__(
         self, x: jax.Array, *, train: bool, features: bool = False
     ) -> jax.Array | tuple[jax.Array, dict[str, jax.Array]]:
-        """x: float[B, H, W, 3]; returns float32[B, num_classes], with ``features`` also what each stage puts out."""
+        """x: float[B, H, W, 3]; returns float32[B, num_classes], with ``features`` also each stage's output."""
         # fan_out, as torchvision initialises them
         conv = partial(
             Conv, use_bias=False, dtype=self.dtype, kernel_init=initializers.kernel("he_normal", fan="fan_out")

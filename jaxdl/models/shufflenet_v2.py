@@ -1,4 +1,4 @@
-"""ShuffleNet v2 (Ma et al. 2018): half the channels computed on, the others passed by, then the two interleaved.
+"""ShuffleNet v2 (Ma et al. 2018): units convolve half the channels, pass on the rest, and shuffle both.
 
 Parameters are named as in torchvision: a path joined by dots is the name there.
 """
@@ -21,7 +21,7 @@ class ShuffleUnit(nn.Module):
     """1x1 convolution, 3x3 depthwise and 1x1 on half the channels, beside the other half, and the two shuffled.
 
     With a stride of 2 both halves are made of all the channels, the second by 3x3 depthwise and 1x1.
-    conv, norm: the layers with everything fixed but what differs from one to the next.
+    conv, norm: partial layer classes, with the arguments common to all layers fixed.
     """
 
     features: int
@@ -64,7 +64,7 @@ class ShuffleNetV2(nn.Module):
     def __call__(
         self, x: jax.Array, *, train: bool, features: bool = False
     ) -> jax.Array | tuple[jax.Array, dict[str, jax.Array]]:
-        """x: float[B, H, W, 3]; returns float32[B, num_classes], with ``features`` also what each stage puts out.
+        """x: float[B, H, W, 3]; returns float32[B, num_classes], with ``features`` also each stage's output.
         Raises UserError for an unknown stem."""
         conv = partial(Conv, use_bias=False, dtype=self.dtype)
         norm = batch_norm(train=train, dtype=self.dtype)

@@ -39,7 +39,7 @@ class SqueezeNet(nn.Module):
     """A strided convolution, eight fire modules with pooling between, and a 1x1 convolution to the classes.
 
     version: "1_0", or "1_1" with a smaller first layer and earlier pooling, which computes 2.4 times less.
-    dropout: the share dropped before the last convolution in training; takes the key "dropout".
+    dropout: the fraction dropped before the last convolution in training; takes the key "dropout".
     """
 
     version: str
@@ -53,7 +53,7 @@ class SqueezeNet(nn.Module):
     ) -> jax.Array | tuple[jax.Array, dict[str, jax.Array]]:
         """x: float[B, H, W, 3] of at least 21 pixels; returns float32[B, num_classes].
 
-        With ``features`` also what each fire module puts out, as ``fire1`` to ``fire8``.
+        With ``features`` also each fire module's output, as ``fire1`` to ``fire8``.
         """
         if self.version not in LAYERS:
             raise unknown("version", self.version, LAYERS)

@@ -1,4 +1,4 @@
-"""The first layers a family may have a choice of: for photographs of some 224 pixels, or for images of 32."""
+"""Choices of a family's first layers: for photographs of some 224 pixels, or for images of 32."""
 
 from jaxdl.errors import unknown
 

@@ -20,9 +20,9 @@ WIDTHS = (64, 128, 256, 512, 512)
 class VGG(nn.Module):
     """Five stages of convolutions of 64, 128, 256, 512 and 512 features, each followed by 2x2 max pooling.
 
-    depths: how many convolutions each stage has.
+    depths: number of convolutions of each stage.
     batch_norm: whether a batch norm follows each of them.
-    dropout: the share dropped after each of the two hidden linear layers in training; takes the key "dropout".
+    dropout: the fraction dropped after each of the two hidden linear layers in training; takes the key "dropout".
     flattened: the image that the first linear layer sees, for ``transfer.conversion``.
     """
 
@@ -40,7 +40,7 @@ class VGG(nn.Module):
     ) -> jax.Array | tuple[jax.Array, dict[str, jax.Array]]:
         """x: float[B, H, W, 3] of at least 32 pixels; returns float32[B, num_classes].
 
-        With ``features`` also what each stage puts out before its pooling, as ``stage1`` to ``stage5``.
+        With ``features`` also each stage's output before its pooling, as ``stage1`` to ``stage5``.
         """
         init = initializers.kernel("he_normal", fan="fan_out")
         norm = batch_norm(train=train, dtype=self.dtype)

@@ -72,7 +72,7 @@ class Encoder(nn.Module):
 
     @nn.compact
     def __call__(self, x: jax.Array, *, train: bool) -> tuple[jax.Array, dict[str, jax.Array]]:
-        """x: float[B, 1 + patches, D]; returns as much, and what each layer puts out."""
+        """x: float[B, 1 + patches, D]; returns the same shape, and each layer's output by name."""
         shape = (1, *x.shape[1:])
         if self.has_variable("params", "pos_embedding"):
             expected = self.get_variable("params", "pos_embedding").shape
@@ -95,7 +95,7 @@ class VisionTransformer(nn.Module):
     """Patches made tokens by one linear layer, a class token before them, an encoder, one linear layer on that token.
 
     patch: the side of a patch in pixels; depth, heads, width: the encoder's layers, and the heads and features of each.
-    dropout: the share dropped of the embedded tokens, after attention and after each linear layer of the encoder, in
+    dropout: the fraction dropped of the embedded tokens, after attention and after each linear layer of the encoder, in
     training; takes the key "dropout".
     stem: "imagenet"; or "cifar", for images of 32 pixels, where patches are a quarter as wide and high.
     The position embedding is as long as the images given to ``init`` have patches.
@@ -147,8 +147,8 @@ class VisionTransformer(nn.Module):
 def resize_position_embedding(embedding: jax.Array, size: tuple[int, int], new_size: tuple[int, int]) -> jax.Array:
     """The position embedding for images of another size: float[1, 1 + h w, D] -> float[1, 1 + h' w', D].
 
-    size, new_size: (h, w) and (h', w'), in patches. The class token's stays; the grid is interpolated bicubically,
-    corner on corner, as by ``torchvision.models.vision_transformer.interpolate_embeddings``, which takes squares only.
+    size, new_size: (h, w) and (h', w'), in patches. The class token's is kept; the grid is interpolated bicubically,
+    with aligned corners, as by torchvision's ``vision_transformer.interpolate_embeddings``, which takes squares only.
     Raises UserError where ``size`` is not that of the embedding, or a size is not positive.
     """
     if min(*size, *new_size) < 1 or embedding.ndim != 3 or embedding.shape[:2] != (1, 1 + size[0] * size[1]):
@@ -163,7 +163,7 @@ def resize_position_embedding(embedding: jax.Array, size: tuple[int, int], new_s
 
 
 def _bicubic(size: int, new_size: int) -> np.ndarray:
-    """What each of ``size`` points gives each of ``new_size`` over the same span: [new_size, size]."""
+    """Bicubic weight of each of ``size`` points in each of ``new_size`` over the same span: [new_size, size]."""
     steps = max(new_size - 1, 1)
     below, rest = np.divmod(np.arange(new_size) * (size - 1) if new_size > 1 else np.zeros(1, int), steps)
     weights = np.zeros((new_size, size))

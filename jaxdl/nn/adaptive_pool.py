@@ -1,4 +1,4 @@
-"""Pooling to a given size, whatever the input's: windows of unequal width where it does not divide."""
+"""Adaptive pooling, to a given output size; windows are of unequal width where it does not divide the input's."""
 
 import jax
 import jax.numpy as jnp

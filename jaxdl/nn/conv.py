@@ -22,8 +22,8 @@ class Conv(nn.Module):
     values are drawn as PyTorch draws them.
 
     stride, padding, dilation: an integer, or one for each axis. Padding is with zeros, so many on either side.
-    groups: features and channels fall into so many groups that do not see each other; as many as there are channels
-    makes the convolution depthwise.
+    groups: number of groups into which features and channels are divided; as many as channels makes the convolution
+    depthwise.
     bias_init: PyTorch's, which depends on the number of inputs, if None.
     Raises UserError for arguments out of range, a wrong number of axes and a wrong number of channels.
     """

@@ -32,11 +32,11 @@ def uniform(bound: float) -> Initializer:
 def kernel(name: str, *, gain: float | None = None, fan: str = "fan_in") -> Initializer:
     """The kernel initialiser of that name.
 
-    pytorch: what ``torch.nn.Linear`` and ``torch.nn.Conv2d`` start from; takes neither gain nor fan.
+    pytorch: the default of ``torch.nn.Linear`` and ``torch.nn.Conv2d``; takes neither gain nor fan.
     xavier_uniform, xavier_normal: variance gain^2 / mean(fan_in, fan_out); gain is 1 if None (Glorot and Bengio 2010).
     he_uniform, he_normal: ``torch.nn.init.kaiming_uniform_`` and ``kaiming_normal_``: variance gain^2 / fan, where
     ``fan`` is "fan_in" or "fan_out"; gain is sqrt(2), ReLU's, if None (He et al. 2015).
-    Normal means normal: ``jax.nn.initializers.he_normal`` and the like cut theirs off at two deviations.
+    Normal is not truncated, unlike ``jax.nn.initializers.he_normal`` and the like, cut off at two deviations.
     ``torch.nn.init.calculate_gain`` knows gains for other activations: 5/3 for tanh. Raises UserError.
     """
     if name not in KERNELS:

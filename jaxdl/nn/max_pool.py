@@ -52,7 +52,7 @@ def max_pool_with_indices(
     """``max_pool`` and where each value was: PyTorch's ``return_indices=True``.
 
     indices: int32[B, ..., C], positions in the flattened spatial axes of ``x``, ``row * W + column`` in two dimensions.
-    The numbers are PyTorch's; only the channels stand last.
+    The numbers are PyTorch's, with the channels last.
     """
     axes = x.ndim - 2
     window, stride, padding, dilation = _arguments(x, window, stride, padding, dilation)
@@ -75,8 +75,8 @@ def max_unpool(x: jax.Array, indices: jax.Array, output_size: PerAxis) -> jax.Ar
     """Each value put back where ``max_pool_with_indices`` found it, 0 elsewhere, as ``torch.nn.MaxUnpool2d``.
 
     x, indices: [B, ..., C] of one shape; output_size: the spatial axes of what was pooled.
-    Returns float[B, *output_size, C]. Where windows overlapped, one of the values put in the same place stays. An index
-    beyond ``output_size`` is left out; PyTorch raises.
+    Returns float[B, *output_size, C]. Where windows overlapped, one of the values for the same place is kept. An index
+    beyond ``output_size`` is ignored; PyTorch raises.
     """
     if x.shape != indices.shape:
         raise UserError(f"indices must have the shape of x, {x.shape}; got {indices.shape}.")

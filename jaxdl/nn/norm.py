@@ -11,7 +11,7 @@ from jax.typing import DTypeLike
 def batch_norm(
     *, train: bool, momentum: float = 0.1, epsilon: float = 1e-5, dtype: DTypeLike = jnp.float32
 ) -> Callable[..., nn.BatchNorm]:
-    """``torch.nn.BatchNorm1d`` to ``3d`` for all of a network: a function of ``name`` that gives linen's layer.
+    """``torch.nn.BatchNorm1d`` to ``3d`` for a whole network: a function of ``name`` that returns linen's layer.
 
     momentum: the weight of the batch in the running statistics, as PyTorch has it: linen's is 1 minus this.
     PyTorch's running variance is unbiased, linen's is not; what is computed in either mode is the same.

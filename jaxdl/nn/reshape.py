@@ -1,4 +1,4 @@
-"""Values kept, axes rearranged."""
+"""Layers that only rearrange axes."""
 
 import jax
 
@@ -6,7 +6,7 @@ from jaxdl.errors import UserError
 
 
 def flatten(x: jax.Array, *, start_dim: int = 1, end_dim: int = -1) -> jax.Array:
-    """Axes ``start_dim`` to ``end_dim``, both included, made one, as ``torch.nn.Flatten``.
+    """Merges axes ``start_dim`` to ``end_dim``, both included, as ``torch.nn.Flatten``.
 
     An image comes out in the order [H, W, C]; PyTorch's in [C, H, W], so a linear layer behind it has its rows in
     another order. Raises UserError for axes that ``x`` lacks.
@@ -21,7 +21,7 @@ def flatten(x: jax.Array, *, start_dim: int = 1, end_dim: int = -1) -> jax.Array
 
 
 def channel_shuffle(x: jax.Array, groups: int) -> jax.Array:
-    """Channels dealt out anew, so that the next grouped convolution sees some of every group: ``[..., C]``.
+    """Shuffles channels, so that the next grouped convolution sees some of every group: ``[..., C]``.
 
     As ``torch.nn.ChannelShuffle`` (Zhang et al. 2018, ShuffleNet): channel i of group g goes to i * groups + g.
     """

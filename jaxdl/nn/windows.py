@@ -1,4 +1,4 @@
-"""The sliding window that convolution and pooling share: its arguments checked, and how many places it takes."""
+"""The sliding window that convolution and pooling share: checks of its arguments, and the number of windows."""
 
 from collections.abc import Sequence
 
@@ -30,7 +30,7 @@ def check_batch(x: jax.Array, axes: int) -> None:
 def output_size(
     size: int, window: int, *, stride: int = 1, padding: int = 0, dilation: int = 1, ceil_mode: bool = False
 ) -> int:
-    """The places a window takes along an axis of ``size``, as PyTorch's convolution and pooling count them.
+    """Number of windows along an axis of ``size``, as in PyTorch's convolution and pooling.
 
     floor((size + 2 padding - dilation (window - 1) - 1) / stride) + 1. ``ceil_mode`` rounds up instead, but leaves out
     a window that would start beyond the input and its left padding. Below 1 where the window does not fit.
@@ -66,10 +66,10 @@ def output_sizes(
 def slide(
     x: jax.Array, axis: int, window: int, stride: int, padding: int, dilation: int, places: int, *, fill: float
 ) -> list[jax.Array]:
-    """What stands at the first, second, ... position of the window, at each of its ``places`` along ``axis``.
+    """Values at each position inside a sliding window: one array per position, of size ``places`` along ``axis``.
 
-    ``x`` is padded with ``fill``, on the right as far as the last window reaches. Each of the arrays has ``places`` on
-    ``axis``; a sum or maximum of them pools along it.
+    ``x`` is padded with ``fill``, on the right as far as the last window reaches. ``places`` is the number of windows;
+    the sum or maximum of the arrays pools along ``axis``.
     """
     reach = (places - 1) * stride + (window - 1) * dilation + 1
     edges = [(0, 0)] * x.ndim

@@ -136,5 +136,5 @@ def scale_by_nadam(b1: float, b2: float, eps: float, momentum_decay: float) -> o
 
 
 def one_minus_power(base: float, count: jax.Array) -> jax.Array:
-    """``1 - base ** count`` for base in [0, 1), to the last digit: 1 - 0.999 as float32 has four good ones."""
+    """``1 - base ** count`` for base in [0, 1), to the last digit: in float32, 1 - 0.999 has four correct ones."""
     return -jnp.expm1(count * (math.log(base) if base else -math.inf))

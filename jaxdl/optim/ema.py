@@ -22,8 +22,8 @@ def with_ema(optimizer: optax.GradientTransformation, decay: float) -> optax.Gra
     """``optimizer``, whose state also averages the parameters as they are after each update.
 
     The average is a copy at the first update and ``decay * average + (1 - decay) * params`` from then on, as in
-    ``torch.optim.swa_utils.AveragedModel`` with ``get_ema_multi_avg_fn(decay)``. ``ema_params`` reads it. Averages of
-    batch norm are no parameters and not averaged; PyTorch leaves them, too, unless ``use_buffers``.
+    ``torch.optim.swa_utils.AveragedModel`` with ``get_ema_multi_avg_fn(decay)``. ``ema_params`` reads it. Running
+    statistics of batch norm are not averaged; nor does PyTorch, without ``use_buffers``.
 
     decay: in [0, 1]; 0.999 remembers about the last 1000 updates. Raises UserError outside.
     """

@@ -17,13 +17,13 @@ CURVED = 1e-10  # the least product of step and change of gradient that is worth
 
 
 class LBFGSState(NamedTuple):
-    """What one update leaves to the next; n parameters, the last h steps.
+    """State of L-BFGS for n parameters and a history of h steps.
 
     updates, iterations: int32[], made so far.
     direction, gradient: float[n], of the last iteration; step_size: float[].
-    steps, changes: float[h, n], a ring of steps and of what they changed in the gradient; inverses: float[h], of the
-    products of the two; remembered: int32[], how many were ever put into the ring.
-    scale: float[], of the first guess of the inverse Hessian.
+    steps, changes: float[h, n], ring buffers of the steps s and the gradient's changes y; inverses: float[h],
+    1 / (y . s); remembered: int32[], how many were ever put into the buffers.
+    scale: float[], of the initial inverse Hessian.
     """
 
     updates: jax.Array
@@ -62,16 +62,16 @@ def lbfgs(
 ) -> optax.GradientTransformationExtraArgs:
     """``torch.optim.LBFGS`` (Liu and Nocedal 1989): one update is one ``optimizer.step(closure)``.
 
-    ``update(gradient, opt_state, params, value_fn=...)`` goes through up to ``max_iter`` iterations and evaluates
-    the loss and its gradient up to ``max_eval`` times. The state holds 2 * history_size + 2 copies of the parameters.
+    ``update(gradient, opt_state, params, value_fn=...)`` runs up to ``max_iter`` iterations and evaluates the loss and
+    its gradient up to ``max_eval`` times. The state holds 2 * history_size + 2 copies of the parameters.
 
     value_fn: params -> float[], the loss over all data; the same function every time, without randomness.
     value, grad: the loss and its gradient at ``params``, where known; else ``value_fn(params)`` and the first argument.
 
     learning_rate: the first step tried in each iteration; a schedule counts updates, not iterations.
     max_iter, max_eval: iterations and evaluations of the loss in one update; max_eval is max_iter * 5 // 4 if None.
-    tolerance_grad: the update ends once no component of the gradient is larger.
-    tolerance_change: or once the loss, or every parameter, changes by less, or the direction falls less steeply.
+    tolerance_grad: the update ends once no component of the gradient is larger in magnitude.
+    tolerance_change: or once the loss, or every parameter, changes less, or the slope along the line is less.
     line_search: None takes steps of ``learning_rate``; "strong_wolfe" searches.
 
     Raises UserError for values out of range and, from update, without ``value_fn`` or ``params``.

@@ -44,8 +44,8 @@ class _Search(NamedTuple):
 def strong_wolfe(
     evaluate: Callable[[jax.Array], Point], start: Point, step: jax.Array, *, longest: jax.Array, max_trials: jax.Array
 ) -> tuple[Point, jax.Array]:
-    """A point along the line that satisfies the strong Wolfe conditions, or the best there is, and how often
-    ``evaluate`` was called: once, and up to ``max_trials`` times more.
+    """A point along the line that satisfies the strong Wolfe conditions, or the best one found, and the number of calls
+    of ``evaluate``: at least one, and up to ``max_trials`` more.
 
     Brackets such a point by extrapolation and closes in on it (Nocedal and Wright 2006, algorithms 3.5 and 3.6), each
     trial being the minimum of the cubic through two points (their equation 3.59), kept off the ends of the bracket.

@@ -21,14 +21,14 @@ class LookaheadState(NamedTuple):
 def with_lookahead(
     optimizer: optax.GradientTransformation, decay: float, *, steps: int, every: int = 5
 ) -> optax.GradientTransformationExtraArgs:
-    """``optimizer``, whose parameters are set to a slow average of themselves after each ``every`` updates.
+    """``optimizer``, whose parameters are set to their slow average after every ``every`` updates.
 
     After update t, a multiple of ``every``, ``slow = d * slow + (1 - d) * params`` with ``d = decay ** every * (t /
     steps) ** 3``, and the parameters become ``slow``; so they do after the last update, without averaging. The average
     begins at the initial parameters. As in Jordan (2024), after Zhang et al. (2019), whose d is constant.
     Running statistics of batch norm are no parameters and are left as they are; the published program averages them.
 
-    decay: of an update, in [0, 1]. steps: the run's updates, from which on nothing is averaged.
+    decay: per update, in [0, 1]. steps: the number of updates of the run; after them nothing is averaged.
     Raises UserError for values out of range and, from update, without ``params``.
     """
     check_number("decay", decay, least=0, most=1)

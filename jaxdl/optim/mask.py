@@ -18,7 +18,7 @@ def decay_mask(params: optax.Params) -> optax.Params:
 
 
 def lone_biases(params: optax.Params) -> optax.Params:
-    """True for biases beside which there is no kernel: those of norms, and of layers whose kernel is not trained."""
+    """True for biases without a kernel beside them: those of norm layers, and of layers whose kernel is frozen."""
     paths = {_names(path) for path, _ in jax.tree.leaves_with_path(params)}
 
     def lone(path: tuple, leaf: jax.Array) -> bool:

@@ -1,4 +1,4 @@
-"""Muon: kernels updated by their momentum, made orthogonal."""
+"""Muon: updates kernels by their orthogonalized momentum."""
 
 from typing import NamedTuple
 
@@ -25,9 +25,9 @@ def muon(
 ) -> optax.GradientTransformation:
     """Muon for kernels [..., features], in the form of the published program for CIFAR-10 (Jordan 2024).
 
-    The gradient's momentum as a matrix of ``features`` rows is made nearly orthogonal; the kernel, first scaled to the
-    Frobenius norm sqrt(features), goes ``learning_rate`` along it. The size of the gradient does not matter.
-    ``optax.contrib.muon`` corrects its momentum's bias, scales updates by the shape, and leaves the kernel's norm.
+    The momentum, as a matrix of ``features`` rows, is made nearly orthogonal; the kernel is first scaled to Frobenius
+    norm sqrt(features), then moved by ``-learning_rate`` times that matrix, whatever the gradient's norm.
+    ``optax.contrib.muon`` corrects the momentum's bias, scales updates by the shape, and does not scale the kernel.
 
     Raises UserError for values out of range, for a leaf of less than two axes and, from update, without ``params``.
     """

@@ -25,9 +25,9 @@ def create(
     mask: Mask = decay_mask,
     **options: Any,
 ) -> optax.GradientTransformationExtraArgs:
-    """The optimizer of that name, as ``torch.optim`` has it: its formula, its options, their defaults.
+    """The optimizer of that name, with the formula, options and defaults of ``torch.optim``.
 
-    In this order: the gradient is clipped, ``l2 * param`` is added to it, the optimizer makes a direction of it, and
+    In this order: the gradient is clipped, ``l2 * param`` is added to it, the optimizer turns it into a direction, and
     the update is ``-learning_rate * (direction + weight_decay * param)``.
 
     learning_rate: a number, or a schedule: a function of the update count, which starts at 0.
@@ -40,7 +40,7 @@ def create(
     unless given, for ``adamw`` too, where PyTorch has 1e-2.
     mask: the leaves that ``l2`` and ``weight_decay`` apply to; None for all, as PyTorch does.
 
-    options, beside what is above:
+    options, by optimizer:
     ``sgd``: momentum=0, dampening=0, nesterov=False.
     ``adam``, ``adamw`` (the same): betas=(0.9, 0.999), eps=1e-8, amsgrad=False.
     ``adagrad``: lr_decay=0, initial_accumulator_value=0, eps=1e-10.

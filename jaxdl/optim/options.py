@@ -1,4 +1,4 @@
-"""What a caller may ask for: the names of options and the range of each value."""
+"""Checks of options: their names and the range of each value."""
 
 import inspect
 from collections.abc import Callable, Mapping

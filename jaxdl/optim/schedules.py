@@ -20,14 +20,14 @@ def schedule(
 ) -> optax.Schedule:
     """A learning rate as a function of the update count, which starts at 0.
 
-    All but ``one_cycle`` rise linearly from ``warmup_start``, a share of ``learning_rate``, to all of it over
-    ``warmup_steps``, at most ``steps - 1``. What follows counts its updates from there, as under
+    All but ``one_cycle`` warm up linearly from ``warmup_start * learning_rate`` to ``learning_rate`` over
+    ``warmup_steps``, at most ``steps - 1``. The schedule counts its updates from there, as in
     ``torch.optim.lr_scheduler.SequentialLR``: a milestone of 30 after a warm-up of 5 is at update 35. ``one_cycle`` has
     its own rise and takes no warm-up.
 
     ``constant``: stays at ``learning_rate``.
     ``cosine``: falls to 0 at ``steps`` along half a cosine (Loshchilov and Hutter 2017); CosineAnnealingLR.
-    ``linear``: falls to end=0 times ``learning_rate`` at ``steps`` in a line; LinearLR from 1 to end.
+    ``linear``: falls linearly to end=0 times ``learning_rate`` at ``steps``; LinearLR from 1 to end.
     ``step``: times gamma=0.1 every step_size updates; StepLR.
     ``multistep``: times gamma=0.1 at each of the milestones; MultiStepLR.
     ``exponential``: times gamma at every update; ExponentialLR.

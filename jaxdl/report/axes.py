@@ -1,4 +1,4 @@
-"""Axes in the project's style: what charts of a page and pictures have in common."""
+"""Axes in the project's style, for charts on pages and for pictures."""
 
 import math
 from collections.abc import Sequence
@@ -13,7 +13,7 @@ NARROWEST = 0.05  # span of an axis of shares, so that next to nothing does not 
 
 
 def plain(axes: Any) -> None:
-    """Two thin axes, faint lines behind, and nothing else."""
+    """Styles axes as two thin spines and a faint grid."""
     axes.spines[["top", "right", "left"]].set_visible(False)
     axes.spines["bottom"].set_color(svg.RULE)
     axes.set_axisbelow(True)

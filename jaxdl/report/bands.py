@@ -15,7 +15,7 @@ MOST_NAMED = 20  # in the legend
 
 @dataclass(frozen=True, kw_only=True)
 class Band:
-    """A named curve by epoch with what lies around it: the mean and the standard deviation of several, 0 of one."""
+    """A named curve by epoch: mean and standard deviation of several runs; the deviation of one run is 0."""
 
     name: str
     epochs: Sequence[float]

@@ -12,9 +12,9 @@ Records = Sequence[Mapping]
 
 
 def training_charts(records: Records, groups: Sequence[str]) -> list[Chart]:
-    """Loss, accuracy, learning rate, the norm of the gradient by layer group, and units that get none.
+    """Loss, accuracy, learning rate, gradient norm by layer group, and units without gradient.
 
-    What the run did not record has no chart. groups: from the input to the output.
+    Figures that the run did not record have no chart. groups: from the input to the output.
     """
     charts = [
         _learning("Loss", records, "loss", number="{:.4f}".format),

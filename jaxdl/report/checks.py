@@ -1,4 +1,4 @@
-"""What is worth a look before any training: labels, inputs, the first loss, and whether one batch can be learned."""
+"""Checks before any training: labels, inputs, the first loss, and whether one batch can be learned."""
 
 import hashlib
 import math
@@ -19,7 +19,7 @@ LEARNED = 0.1  # of a constant guess's loss: a batch below it is known by heart
 
 @dataclass(frozen=True)
 class Check:
-    """name: what was looked at; fine: whether it is as it should be; said: the figures, and what to do if not."""
+    """name: the subject; fine: whether the check passed; said: the figures, and what to do if it failed."""
 
     name: str
     fine: bool
@@ -27,7 +27,7 @@ class Check:
 
 
 def labels(splits: Mapping[str, Split], classes: Sequence[str]) -> Check:
-    """Whether every class occurs in every split, and none has nearly all of one."""
+    """Checks that every class occurs in every split, and that none dominates a split."""
     said, fine = [], True
     for name, split in splits.items():
         counts = np.bincount(split.labels, minlength=len(classes))
@@ -45,7 +45,7 @@ def labels(splits: Mapping[str, Split], classes: Sequence[str]) -> Check:
 
 
 def repeated(train: Split, test: Split) -> Check:
-    """Whether images of the test split are in the training split too, bit for bit."""
+    """Checks for images of the test split that are in the training split too, bit for bit."""
     seen = set(map(_digest, train.images))
     count = sum(_digest(image) in seen for image in test.images)
     said = f"{count:,} of {counted(len(test), 'test image')} {'is' if count == 1 else 'are'} in the training split too"
@@ -53,7 +53,7 @@ def repeated(train: Split, test: Split) -> Check:
 
 
 def inputs(images: np.ndarray) -> Check:
-    """Whether the network sees channels of about mean 0 and variance 1; images: float[N, H, W, C], as it sees them."""
+    """Checks that channels have about mean 0 and variance 1; images: float[N, H, W, C], as the network sees them."""
     means, deviations = images.mean((0, 1, 2)), images.std((0, 1, 2))
     low, high = SCALED
     fine = bool((np.abs(means) < CENTRED).all() and (low < deviations).all() and (deviations < high).all())
@@ -62,10 +62,10 @@ def inputs(images: np.ndarray) -> Check:
 
 
 def first_loss(loss: float, classes: int, *, loaded: bool = False) -> Check:
-    """Whether new parameters guess, as they should; loss: mean cross entropy.
+    """Checks that the initial loss is that of guessing; loss: mean cross entropy.
 
-    loaded: whether some were read from a file. Those may know more than a guess, or what other classes and pixels
-    taught them, so that nothing but a number is asked of their loss.
+    loaded: whether some parameters were read from a file. Their loss may be lower or higher, so that it only has to
+    be finite.
     """
     guess = math.log(classes)
     said = f"{loss:.3f}; a constant guess has ln({classes}) = {guess:.3f}"
@@ -80,10 +80,10 @@ def first_loss(loss: float, classes: int, *, loaded: bool = False) -> Check:
 def one_batch(
     loss: float, accuracy: float, *, images: int, updates: int, classes: int, frozen_from: float | None = None
 ) -> Check:
-    """Whether so many images were learned by heart; loss, accuracy: of the last of so many updates.
+    """Checks that one batch can be overfitted; loss, accuracy: of the last of ``updates`` updates on ``images`` images.
 
-    frozen_from: where layers are frozen, the loss of the first update. The rest is too little to learn them all by
-    heart for certain; it is to lower the loss, as the biases of the classes alone hardly do.
+    frozen_from: if layers are frozen, the loss of the first update. The other layers may be too few to overfit the
+    batch; they have to lower the loss by more than the biases of the classes alone would.
     """
     if loss < LEARNED * math.log(classes):
         return Check("one batch", True, f"{counted(images, 'image')} learned by heart in {counted(updates, 'update')}")

@@ -15,10 +15,10 @@ WHOLE_MATRIX, MOST_CONFUSED = 20, 15  # smaller than of one run: there are sever
 
 @dataclass(frozen=True, kw_only=True)
 class ComparedRun:
-    """What is known of one run.
+    """Settings and results of one run.
 
-    settings: its configuration. summary: what it reached, None while it goes on. evaluation: None where there is none.
-    data: tells the data of two runs apart.
+    settings: its configuration. summary: its final results, None while it is running. evaluation: None where there is
+    none. data: an identifier of the dataset.
     """
 
     title: str
@@ -35,7 +35,7 @@ class ComparedRun:
 
 @dataclass(frozen=True)
 class Row:
-    """A figure of each run as text, "" where a run has none; best: whether a run's is the best of several."""
+    """A figure of each run as text, "" if it has none; best: for each run, whether it is the best of several."""
 
     name: str
     values: tuple[str, ...]
@@ -44,7 +44,7 @@ class Row:
 
 
 def render_comparison(runs: Sequence[ComparedRun]) -> str:
-    """One HTML document that needs nothing beside itself; the same runs give the same text."""
+    """A self-contained HTML document; the same runs give the same text."""
     names = [label(number) for number in range(len(runs))]
     titles = [f"{name}: {run.title}" for name, run in zip(names, runs, strict=True)]
     evaluations = [run.evaluation for run in runs]
@@ -75,14 +75,14 @@ def label(number: int) -> str:
 
 
 def caution(runs: Sequence[ComparedRun]) -> str | None:
-    """What to say where the runs were not made on the same data."""
+    """Warning if the runs were not made on the same data, else None."""
     if len({run.data for run in runs}) == 1:
         return None
     return "These runs were made on different data: their accuracies and losses cannot be compared."
 
 
 def key_figures(runs: Sequence[ComparedRun]) -> list[Row]:
-    """What each run reached, and at what cost; the best is marked only among runs on the same data."""
+    """Results and cost of each run; the best is marked only among runs on the same data."""
     comparable = caution(runs) is None
 
     def of(key: str) -> Callable[[ComparedRun], float | None]:
@@ -115,7 +115,7 @@ def key_figures(runs: Sequence[ComparedRun]) -> list[Row]:
 
 
 def differing_settings(settings: Sequence[Mapping[str, object]]) -> list[Row]:
-    """The settings that are not the same in all, as text."""
+    """The settings that differ between runs, as text."""
     rows = []
     for name in dict.fromkeys(name for each in settings for name in each):
         values = tuple(_said(each[name]) if name in each else "not known" for each in settings)

@@ -1,4 +1,4 @@
-"""What of a confusion matrix a page shows: all of it, or of many classes those that are mistaken most."""
+"""Confusion matrix as a page shows it: all of it, or of many classes those that are mistaken most."""
 
 import math
 from collections.abc import Sequence
@@ -13,9 +13,9 @@ LEVELS = 9  # of colour
 
 @dataclass(frozen=True)
 class Cell:
-    """count: examples; right: whether it lies on the diagonal; level: of colour, 0 for none to ``LEVELS`` for all.
+    """count: examples; right: whether it is on the diagonal; level: of colour, 0 for none to ``LEVELS`` for all.
 
-    The cell in which other classes meet each other has no colour: it counts right and wrong.
+    The cell of the other classes against themselves has no colour: it counts both right and wrong predictions.
     """
 
     count: int
@@ -37,9 +37,9 @@ class Matrix:
 
 
 def matrix(classes: Sequence[str], confusion: Sequence[Sequence[int]], *, most: int, kept: int) -> Matrix:
-    """The counts of ``confusion``, whole for at most ``most`` classes.
+    """The counts of ``confusion``, in full for at most ``most`` classes.
 
-    Of more, the ``kept`` that take part in the most mistakes, in their order, and the others as one.
+    For more, the ``kept`` classes with the most mistakes, in their order, and the others merged into one.
     """
     counts = np.asarray(confusion, np.int64)
     if len(classes) <= most:

@@ -1,4 +1,4 @@
-"""A confusion matrix as a picture, for where a page cannot go."""
+"""A confusion matrix as a picture, such as for TensorBoard."""
 
 import numpy as np
 
@@ -9,7 +9,7 @@ INCHES = 0.5  # a class
 
 
 def confusion_picture(evaluation: Evaluation) -> np.ndarray:
-    """uint8[H, W, 3]: a row a true class, as shares of it, darker for more; with few classes, names and counts."""
+    """uint8[H, W, 3]: a row per true class, as fractions of it, darker for more; with few classes, names and counts."""
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 

@@ -1,4 +1,4 @@
-"""What a person sees while a run goes on: a progress bar on a terminal, plain lines elsewhere."""
+"""Console output of a run: a progress bar on a terminal, plain lines elsewhere."""
 
 import sys
 import time
@@ -13,7 +13,7 @@ BAR = "{percentage:3.0f}%|{bar}| {n_fmt}/{total_fmt} steps, {elapsed}, {remainin
 
 
 def steps_bar(step: int, steps: int) -> tqdm:
-    """A bar from ``step`` to ``steps`` on a terminal, nothing elsewhere."""
+    """A progress bar from ``step`` to ``steps`` on a terminal, nothing elsewhere."""
     return tqdm(
         total=steps,
         initial=step,
@@ -36,7 +36,7 @@ class Console:
         self._bar = steps_bar(step, steps)
 
     def step(self, step: int, history: History) -> None:
-        """Moves the bar to ``step``; without a bar, a line when there has been none for a while."""
+        """Moves the bar to ``step``; without a bar, prints a line if none was printed for a while."""
         means = history.window.means()
         speed = f"{history.images_per_second:,.0f} images/s"
         if not self._bar.disable:
@@ -48,7 +48,7 @@ class Console:
         self._heartbeat.begin(f"at step {step}/{self._steps}")
 
     def record(self, record: dict) -> None:
-        """A line for each epoch; for each step record too where there is no bar."""
+        """Prints a line for an epoch's record, and without a bar for a step's record too."""
         if record["kind"] == "epoch":
             self._bar.write(self._epoch_line(record), file=sys.stdout)
             self._heartbeat.spoke()

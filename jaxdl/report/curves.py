@@ -1,4 +1,4 @@
-"""A run's records as curves: what is measured once an epoch, as lists of the same length."""
+"""A run's records as curves: lists of the same length with a value per epoch."""
 
 import math
 from collections.abc import Mapping, Sequence
@@ -11,7 +11,7 @@ NORM, STILL = "train_grad_norm/", "train_no_gradient/"
 
 
 class Swings(NamedTuple):
-    """How a loss moves beside its trend: which, the mean change as a share of it, changes of direction, and epochs."""
+    """Oscillation of a loss: which loss, the mean change as a fraction of it, changes of direction, and epochs."""
 
     of: str
     share: float
@@ -68,29 +68,29 @@ class Curves:
 
     @property
     def last(self) -> str:
-        """The one nearest to the output."""
+        """The layer group with a kernel that is nearest to the output."""
         return list(self.still)[-1]
 
     @property
     def first_to_last(self) -> float | None:
-        """The gradient of the first layers as a share of the last ones'; None where there are not two."""
+        """The gradient norm of the first layers over that of the last; None if there are not two."""
         if len(self.still) < 2 or not self.group_norms[self.last]:
             return None
         return self.group_norms[self.first] / self.group_norms[self.last]
 
     @property
     def gaps(self) -> list[float]:
-        """Training accuracy less validation accuracy."""
+        """Training accuracy minus validation accuracy."""
         return [train - val for train, val in zip(self.train_accuracy, self.val_accuracy, strict=True)]
 
     @property
     def lowest_val_loss(self) -> int:
-        """The index of the epoch in which it was lowest."""
+        """The index of the epoch with the lowest validation loss."""
         return int(np.argmin(self.val_loss))
 
     @property
     def still_falling(self) -> bool:
-        """Whether the last third of the epochs took a tenth or more of all that the training loss has fallen by."""
+        """Whether a tenth or more of the training loss's total fall was in the last third of the epochs."""
         loss = self.train_loss
         if len(loss) < 3 or loss[0] <= loss[-1]:
             return False
@@ -112,12 +112,12 @@ class Curves:
         return before - after >= max(share * before, least)
 
     def still_units(self, *, above_loss: float) -> dict[str, float]:
-        """By group, the share of units without gradient in the last epoch whose training loss was above that."""
+        """By group, the fraction of units without gradient in the last epoch of training loss above ``above_loss``."""
         rows = [index for index, loss in enumerate(self.train_loss) if loss > above_loss]
         return {name: shares[rows[-1]] for name, shares in self.still.items()} if rows else {}
 
     def swings(self) -> Swings | None:
-        """Those of the validation loss, or of the training loss without one; None of fewer than four epochs."""
+        """Swings of the validation loss, or without one of the training loss; None for fewer than four epochs."""
         name, loss = ("validation loss", self.val_loss) if self.val_loss else ("training loss", self.train_loss)
         values = np.array(loss[len(loss) // 4 :])  # the first epochs fall steeply, and may
         if len(values) < 4 or not np.isfinite(values).all():

@@ -1,7 +1,7 @@
-"""What a run's history says of it, in words: which of the usual cases it is, what shows it, and what to try.
+"""Diagnosis of a run from its history, in words: which of the usual cases it is, what shows it, and what to try.
 
-Each case is one function of the curves, and says nothing where it does not hold. The thresholds are the constants
-below; a loss is held against that of a constant guess, the logarithm of the number of classes.
+Each case is one function of the curves, and gives None where it does not hold. The thresholds are the constants below;
+a loss is compared with that of a constant guess, the logarithm of the number of classes.
 """
 
 import math
@@ -56,7 +56,7 @@ def diagnose(
     settings: Mapping[str, object] | None = None,
     parameters: int | None = None,
 ) -> list[Finding]:
-    """The findings of a run, what is most likely the cause of the others first; at least one, [] before any epoch ends.
+    """The findings of a run, the most likely cause of the others first; at least one, [] before any epoch ends.
 
     records: those of ``metrics.jsonl``. classes: how many there are. groups: names of the layer groups whose gradients
     the records hold, from the input to the output. settings: the run's, so that remedies name values next to its own

@@ -13,7 +13,7 @@ LONGEST = 60  # characters of a name that are shown
 
 
 def document(template: str, **contents) -> str:
-    """The page that ``templates/<template>`` makes of ``contents``; it asks for nothing beyond itself."""
+    """Renders ``templates/<template>`` with ``contents`` as a self-contained page."""
     environment = _environment()
     script = _source("script.js")
     policy = (
@@ -27,13 +27,13 @@ def document(template: str, **contents) -> str:
 
 
 def short(name: object) -> str:
-    """A name cut in its middle where it is too long to show."""
+    """A name, shortened in its middle if it is too long to show."""
     text = str(name)
     return text if len(text) <= LONGEST else f"{text[: LONGEST - 20]}…{text[-19:]}"
 
 
 def probability(value: float) -> str:
-    """A percentage that says neither none nor all unless it is."""
+    """A percentage; "over 99.9%" or "under 0.1%" where rounding would give 100 or 0."""
     if 0.9995 <= value < 1:
         return "over 99.9%"
     return "under 0.1%" if 0 < value < 0.0005 else f"{value:.1%}"

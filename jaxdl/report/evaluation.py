@@ -1,4 +1,4 @@
-"""What a network gets right and wrong on a split: figures by scikit-learn, and each prediction."""
+"""Evaluation of a network on a split: figures by scikit-learn, and each prediction."""
 
 import csv
 import dataclasses
@@ -18,7 +18,7 @@ FIGURES = ("precision", "recall", "f1", "support")
 
 
 class Predictions:
-    """Every example's logits beside its label.
+    """Predictions and labels of every example.
 
     log_probabilities: float64[N, classes], natural logarithms. labels, predicted: int64[N]. confidence: float64[N], the
     probability of what was predicted. correct: bool[N].
@@ -47,23 +47,23 @@ class Predictions:
 
     @property
     def accuracy(self) -> float:
-        """The share predicted right."""
+        """Fraction predicted right."""
         return float(self.correct.mean())
 
     def confident_mistakes(self, most: int) -> np.ndarray:
-        """The rows of at most so many wrong predictions, the surest first."""
+        """The rows of at most ``most`` wrong predictions, the most confident first."""
         wrong = np.flatnonzero(~self.correct)
         return wrong[np.argsort(-self.confidence[wrong], kind="stable")][:most]
 
     def confused(self, true: int, predicted: int, most: int) -> np.ndarray:
-        """The rows of at most so many examples of class ``true`` taken for ``predicted``, the surest first."""
+        """The rows of at most ``most`` examples of class ``true`` predicted as ``predicted``, most confident first."""
         rows = np.flatnonzero((self.labels == true) & (self.predicted == predicted))
         return rows[np.argsort(-self.confidence[rows], kind="stable")][:most]
 
     def write(self, path: Path, names: Sequence[str] | None = None) -> None:
-        """A line an example: its row, its file's name where there is one, true and predicted class, probabilities.
+        """Writes a line per example: row, file name if any, true and predicted class, probabilities.
 
-        Those of every class where they are at most ``MOST_COLUMNS``.
+        Probabilities of every class if they are at most ``MOST_COLUMNS``.
         """
         every = self.classes if len(self.classes) <= MOST_COLUMNS else ()
         with disk.file(path) as draft, draft.open("w", newline="", encoding="utf-8", errors="backslashreplace") as file:
@@ -134,7 +134,7 @@ class Evaluation:
         return dataclasses.asdict(self)
 
     def confused_pairs(self, most: int) -> list[tuple[int, int, int]]:
-        """(true, predicted, count) of at most so many pairs of different classes, the most frequent first."""
+        """(true, predicted, count) of at most ``most`` pairs of different classes, the most frequent first."""
         pairs = [
             (true, predicted, count)
             for true, row in enumerate(self.confusion)
@@ -145,7 +145,7 @@ class Evaluation:
 
 
 def evaluate(predictions: Predictions) -> Evaluation:
-    """The figures of ``predictions``, of which there is at least one."""
+    """The figures of ``predictions``, at least one example."""
     from sklearn.metrics import confusion_matrix, precision_recall_fscore_support, top_k_accuracy_score
 
     labels, predicted, classes = predictions.labels, predictions.predicted, predictions.classes

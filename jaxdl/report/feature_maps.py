@@ -1,4 +1,4 @@
-"""What convolutions make of images: their outputs as pictures, beside the images themselves."""
+"""Feature maps of convolutions as pictures, beside the images themselves."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any

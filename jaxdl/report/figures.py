@@ -1,4 +1,4 @@
-"""Charts of numbers: an SVG to look at, a legend, a sentence that says it, and the numbers as a table."""
+"""Charts: an SVG, a legend, a sentence that describes it, and the numbers as a table."""
 
 import math
 from collections.abc import Callable, Sequence
@@ -18,7 +18,7 @@ LOG_FROM = 30  # largest over median from where a chart is better read on a loga
 
 @dataclass(frozen=True, kw_only=True)
 class Line:
-    """A named curve. style: its number, from which follow colour, dash and marker; faint: drawn behind the others."""
+    """A named curve. style: a number that selects colour, dash and marker; faint: drawn behind the others."""
 
     name: str
     points: Sequence[tuple[float, float]]
@@ -32,21 +32,21 @@ class Line:
 
     @property
     def marker(self) -> str | None:
-        """As matplotlib calls it."""
+        """Marker by matplotlib's name, or None."""
         return None if self.faint else MARKERS[self.style % len(MARKERS)]
 
     @property
     def colour(self) -> int:
-        """Of the page's colours for lines."""
+        """Index of the page's colours for lines."""
         return self.style % svg.SERIES
 
 
 @dataclass(frozen=True, kw_only=True)
 class Chart:
-    """What a page shows of some numbers.
+    """Numbers as a picture and as a table.
 
-    columns, rows: all of them as text, or evenly many. scale: of the vertical axis, where it is another than usual.
-    note: what to know besides.
+    columns, rows: the table, as text; evenly spaced rows where there are too many. scale: of the vertical axis, where
+    it is not the usual one. note: a remark.
     """
 
     title: str
@@ -69,7 +69,7 @@ def line_chart(
 ) -> Chart | None:
     """Curves by epoch; None if there is not one number to draw.
 
-    number: how one is written; percent: shares in [0, 1]. log: of the vertical axis; None: where few values are far
+    number: formats a value; percent: fractions in [0, 1]. log: of the vertical axis; None: where few values are far
     above the rest. Values that are not finite, or not positive on a logarithmic axis, are left out.
     """
     from matplotlib.figure import Figure
@@ -116,7 +116,7 @@ def line_chart(
 
 
 def reliability(bins: Sequence[Bin]) -> Chart:
-    """Accuracy against confidence above how many predictions had it, for bins of confidence of equal width."""
+    """Reliability diagram: accuracy by confidence, in bins of equal width, above a histogram of the confidence."""
     from matplotlib.figure import Figure
     from matplotlib.ticker import MaxNLocator, PercentFormatter, StrMethodFormatter
 

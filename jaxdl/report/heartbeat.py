@@ -1,4 +1,4 @@
-"""A sign of life from work that has nothing to say: a compiler's, or a loop's whose bar no file shows."""
+"""Prints a sign of life during long silent work: a compiler's, or a loop's whose progress bar is not shown."""
 
 import contextlib
 import sys
@@ -32,7 +32,7 @@ class Heartbeat:
 
     @property
     def due(self) -> bool:
-        """Whether nothing was said for so long, and no bar shows."""
+        """Whether nothing was printed for so long, and no bar is shown."""
         return not self.silent and time.monotonic() - self._spoke >= LONGEST_SILENCE
 
     def begin(self, doing: str, *, told: bool = False) -> None:
@@ -43,7 +43,7 @@ class Heartbeat:
 
     @contextlib.contextmanager
     def during(self, doing: str) -> Iterator[None]:
-        """A context in which that is done, and what was before goes on after it."""
+        """A context in which ``doing`` is reported, and after it the previous work again."""
         before, began = self._doing, self._began
         self.begin(doing)
         try:

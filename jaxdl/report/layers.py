@@ -1,4 +1,4 @@
-"""What a network is made of: each layer's output, parameters, multiply-adds and memory. Nothing is computed for it.
+"""Layers of a network: output shape, parameters, multiply-adds and memory of each. Nothing is computed for it.
 
 A convolution with a window of ``k_h x k_w`` over ``C`` channels in ``g`` groups that puts out ``F`` features on
 ``H x W`` places has ``k_h k_w (C / g) F`` weights, ``F`` biases, and makes ``H W k_h k_w (C / g) F`` multiply-adds an
@@ -30,7 +30,7 @@ from jaxdl.wording import counted
 class Layer:
     """name, kind: path joined by dots, and class; output: [H, W, C] or the like, of one image.
 
-    parameters: how many numbers it learns; multiply_adds: an image's; weight_bytes: of parameters and statistics;
+    parameters: number of trained values; multiply_adds: per image; weight_bytes: of parameters and statistics;
     output_bytes: of the output of one image, which training keeps for the backward pass.
     """
 
@@ -89,7 +89,7 @@ def layers(model: nn.Module, image: tuple[int, int, int]) -> list[Layer]:
 
 
 def grouped(layers: list[Layer], depth: int) -> list[Layer]:
-    """Layers that share the first ``depth`` parts of their names as one: sums, and the output of the last."""
+    """Merges layers that share the first ``depth`` parts of their names: sums, and the output of the last."""
     groups: dict[str, list[Layer]] = {}
     for layer in layers:
         groups.setdefault(".".join(layer.name.split(".")[:depth]), []).append(layer)
@@ -100,7 +100,7 @@ def grouped(layers: list[Layer], depth: int) -> list[Layer]:
 
 
 def total(layers: list[Layer]) -> Layer:
-    """The sums of all; output is the last one's."""
+    """Sums over all layers; output is the last one's."""
     sums = {
         name: sum(getattr(layer, name) for layer in layers)
         for name in ("parameters", "multiply_adds", "weight_bytes", "output_bytes")

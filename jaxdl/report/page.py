@@ -23,11 +23,11 @@ FILTER_COLUMNS = 16
 
 @dataclass(frozen=True, kw_only=True)
 class RunReport:
-    """What a run's page tells.
+    """Contents of a run's page.
 
-    title: the run's name. notice: said loudly on top. facts: what was run, in order. records: of ``metrics.jsonl``.
+    title: the run's name. notice: a warning on top. facts: about the run, in order. records: of ``metrics.jsonl``.
     groups: layer groups from the input to the output. split: what was evaluated.
-    images: uint8[N, H, W, 3], a row a prediction, or what can be indexed by an array of rows like it.
+    images: uint8[N, H, W, 3], a row per prediction, or anything that can be indexed by an array of rows like it.
     seen: uint8[B, H, W, 3], a batch as the network saw it, with seen_names its classes.
     filters: float32[h, w, C, F], the kernel of the first convolution.
     """
@@ -70,7 +70,7 @@ class Pair:
 
 
 def render(report: RunReport) -> str:
-    """One HTML document that needs nothing beside itself; the same report gives the same text."""
+    """A self-contained HTML document; the same report gives the same text."""
     evaluation, predictions = report.evaluation, report.predictions
     pairs = evaluation.confused_pairs(PAIRS)
     rows = [predictions.confused(true, predicted, PICTURES_A_PAIR) for true, predicted, _ in pairs]
@@ -104,7 +104,7 @@ def render(report: RunReport) -> str:
 
 
 def accuracy_interval(evaluation: Evaluation) -> tuple[float, float]:
-    """Where the accuracy on all such examples lies, 95 % sure: Wilson's interval of a binomial share."""
+    """95 % confidence interval of the accuracy: Wilson's interval of a binomial proportion."""
     from scipy.stats import binomtest
 
     right = round(evaluation.top1 * evaluation.examples)

@@ -1,4 +1,4 @@
-"""What to try in each case of a diagnosis, as flags of ``jaxdl train``."""
+"""Remedies for each case of a diagnosis, as flags of ``jaxdl train``."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -9,7 +9,7 @@ Settings = Mapping[str, object]
 
 @dataclass(frozen=True)
 class Remedy:
-    """flags: as one would add them to the command; why: what they change."""
+    """flags: to add to the command; why: their effect."""
 
     flags: str
     why: str
@@ -17,7 +17,7 @@ class Remedy:
 
 @dataclass(frozen=True, kw_only=True)
 class Treated:
-    """A run, as far as what helps it depends on it.
+    """Facts about a run on which its remedies depend.
 
     settings: its flags' values, by field. classes: how many there are. parameters: of its network, all of them.
     epochs, steps: that it made. still_falling: whether its training loss was, at the end. still_improving: the same of
@@ -40,6 +40,7 @@ class Network(NamedTuple):
     each_class: int
 
     def parameters(self, classes: int) -> int:
+        """Number of parameters with that many classes."""
         return self.body + classes * self.each_class
 
 
@@ -69,7 +70,7 @@ FEWEST_BATCHES = 4  # of an epoch, for a batch of twice the size
 
 
 def remedies(case: str, run: Treated) -> tuple[Remedy, ...]:
-    """What to try for ``case``, the likeliest to help first; what ``run`` does already or cannot do is left out."""
+    """Remedies for ``case``, the likeliest to help first, without those that ``run`` uses already or cannot use."""
     found = [remedy(run) for remedy in BY_CASE[case]]
     return tuple(dict.fromkeys(remedy for remedy in found if remedy))
 

@@ -1,4 +1,4 @@
-"""What a run writes as it goes: a line of JSON a record, and the same numbers for TensorBoard."""
+"""Log of a run: a line of JSON per record, and the same numbers for TensorBoard."""
 
 import contextlib
 import json
@@ -88,31 +88,31 @@ class RunLog:
                     self._board.add_scalar(f"{prefix}{name}", float(value), step)
 
     def flush(self) -> None:
-        """Has the disk hold every record: before a checkpoint that counts on them is written."""
+        """Flushes every record to disk; called before a checkpoint that relies on them is written."""
         with self._writing():
             os.fsync(self._file.fileno())
         with contextlib.suppress(OSError):
             self._board.flush()
 
     def text(self, name: str, text: str) -> None:
-        """A passage on TensorBoard's text page."""
+        """Writes a text to TensorBoard."""
         self._board.add_text(name, text, 0)
 
     def image(self, name: str, image: np.ndarray, step: int) -> None:
-        """A picture, uint8[H, W, 3], on TensorBoard's page of images."""
+        """Writes a picture, uint8[H, W, 3], to TensorBoard."""
         self._board.add_image(name, image, step, dataformats="HWC")
 
     def images(self, name: str, images: np.ndarray, step: int) -> None:
-        """A batch of pictures, uint8[N, H, W, 3], as one there."""
+        """Writes a batch of pictures, uint8[N, H, W, 3], to TensorBoard, as one image."""
         self._board.add_images(name, images, step, dataformats="NHWC")
 
     def histograms(self, name: str, tree: Any, step: int) -> None:
-        """How the numbers of each leaf are distributed: ``<name>/<layer>.<leaf>`` on its page of histograms."""
+        """Writes a histogram of each leaf's values to TensorBoard, as ``<name>/<layer>.<leaf>``."""
         for path, leaf in flat({name: tree}).items():
             self._board.add_histogram(f"{name}/{'.'.join(path[1:])}", np.asarray(leaf, np.float32), step)
 
     def graph(self, nodes: Sequence[Node]) -> None:
-        """A network on its page of graphs."""
+        """Writes a network's graph to TensorBoard."""
         stored = [
             NodeDef(
                 name=node.name,
@@ -126,12 +126,12 @@ class RunLog:
         self._board.file_writer.add_event(Event(graph_def=graph.SerializeToString()))
 
     def hyperparameters(self, settings: Mapping[str, Any], reached: Mapping[str, float]) -> None:
-        """The run's row in its table of hyperparameters: what was set, and what came of it."""
+        """Writes the run's hyperparameters and results to TensorBoard's HPARAMS table."""
         shown = {name: str(value) if value is None else value for name, value in settings.items()}
         self._board.add_hparams(shown, dict(reached), name="hyperparameters")
 
     def close(self) -> None:
-        """Everything is on disk afterwards."""
+        """Flushes everything to disk and closes the files."""
         with contextlib.suppress(OSError):  # every record is written; what is left is one that could not be
             os.fsync(self._file.fileno())
             self._file.close()
@@ -173,7 +173,7 @@ def _shape(sizes: Sequence[int]) -> TensorShapeProto:
 
 
 class NoLog:
-    """A RunLog that keeps nothing: of a process that leaves the writing to another."""
+    """A RunLog that writes nothing, for processes other than the first."""
 
     size = 0
 

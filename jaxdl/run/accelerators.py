@@ -1,4 +1,4 @@
-"""What the flags say of the devices: which take part, in one process or several, and how they share the work."""
+"""Devices chosen by the flags, in one process or several, and how they divide the work."""
 
 import os
 import re

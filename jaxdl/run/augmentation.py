@@ -1,4 +1,4 @@
-"""What the flags say of the images that training sees: how they are changed and mixed."""
+"""Augmentation of training images, mixup and cutmix, and test-time views, built from the flags."""
 
 from collections.abc import Callable, Sequence
 from functools import partial

@@ -1,4 +1,4 @@
-"""What XLA has compiled, kept on disk for the next start."""
+"""Cache of XLA's compiled programs on disk, for the next start."""
 
 import contextlib
 import hashlib

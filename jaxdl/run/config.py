@@ -22,107 +22,121 @@ class Config:
     """Everything that decides what a run computes, and where it goes."""
 
     recipe: str = flag("quick", "named set of defaults for the flags below")
-    dataset: str = flag("auto", "auto: CIFAR-10, or digits where it cannot be had", choices=sources.NAMES)
-    data_dir: str | None = flag(None, "where the data lies", unset="TFDS's own folder", path=True)
-    offline: bool = flag(False, "never use the network", on_only=True)
-    image_size: int = flag(32, "pixels a side of the pictures in a folder", least=1)
+    dataset: str = flag("auto", "auto: CIFAR-10, or digits if it cannot be downloaded", choices=sources.NAMES)
+    data_dir: str | None = flag(None, "folder of the dataset", unset="TFDS's default folder", path=True)
+    offline: bool = flag(False, "download nothing", on_only=True)
+    image_size: int = flag(32, "dataset folder: height and width to resize to", least=1)
     stream: bool | None = flag(
-        None, "read a folder's pictures as they are needed", unset="where they would take half the memory"
+        None, "dataset folder: decode pictures when a batch needs them", unset="if they would take over half the memory"
     )
     resident: bool | None = flag(
         None,
-        "keep the training images on the device and make many updates in one program",
-        unset="on one accelerator, where they fit",
+        "keep the training images in device memory and run many steps per call",
+        unset="on a single accelerator, if they fit",
     )
-    workers: int = flag(0, "processes that read streamed pictures, rather than threads of this one", least=0)
-    val_size: int | None = flag(None, "training examples held out for validation", least=0, unset="a tenth")
-    model: str = flag("quick_cnn", "network", choices=tuple(models.names()))
+    workers: int = flag(0, "processes that decode streamed pictures; 0: threads of this process", least=0)
+    val_size: int | None = flag(None, "training examples held out for validation", least=0, unset="a tenth of them")
+    model: str = flag("quick_cnn", "network architecture", choices=tuple(models.names()))
     stem: str | None = flag(
         None,
-        "first layers of networks that have a choice: for images of 32 or 224 pixels",
+        "first layers: cifar for images of 32 pixels, imagenet for 224; not every network has both",
         choices=models.STEMS,
-        unset="cifar, or that of the weights",
+        unset="cifar, or as in the pretrained weights",
     )
     pretrained: str | None = flag(
-        None, "PyTorch's weights to start from: a .pth, .pt or .safetensors file, or torchvision", path=True
+        None,
+        "initial weights: a .pth, .pt or .safetensors file, an exported folder, or torchvision (its ImageNet weights)",
+        path=True,
     )
     transform_input: bool | None = flag(
         None,
-        "of googlenet and inception_v3: bring pixels to [-1, 1], as torchvision's weights saw them",
-        unset="for those weights",
+        "googlenet, inception_v3: rescale inputs to [-1, 1], as torchvision's weights expect",
+        unset="only with those weights",
     )
     freeze: str | None = flag(
-        None, "layers that are not trained: backbone, all but the classifier; or patterns, by comma", unset="none"
+        None, "layers to freeze: backbone (all but the classifier), or name patterns, comma-separated", unset="none"
     )
-    epochs: float = flag(10, "passes over the training split, the last maybe a part; the schedule's length", least=1)
-    steps: int | None = flag(
-        None, "end after this many updates, wherever the schedule stands", least=1, unset="no limit"
-    )
-    batch_size: int = flag(256, "images an update", least=1)
+    epochs: float = flag(10, "number of epochs, possibly fractional; also the length of the schedule", least=1)
+    steps: int | None = flag(None, "stop after this many updates; the schedule is unchanged", least=1, unset="no limit")
+    batch_size: int = flag(256, "images per update, over all devices", least=1)
     optimizer: str = flag("sgd", "optimizer", choices=OPTIMIZERS)
     lr: float = flag(0.1, "peak learning rate", above=0)
     momentum: float = flag(0.9, "momentum of sgd, rmsprop and muon", least=0, below=1)
-    nesterov: bool = flag(True, "Nesterov's form of momentum, of sgd and muon")
-    rest_lr: float = flag(0.1, "peak learning rate of sgd for what muon leaves, all but convolutions' kernels", above=0)
-    rest_momentum: float = flag(0.9, "momentum of that sgd", least=0, below=1)
-    bias_lr_factor: float = flag(1.0, "learning rate of norms' biases over that of the rest; decay stays", above=0)
-    whiten_bias_epochs: float | None = flag(
-        None, "epochs in which a whitening layer's bias is trained", above=0, unset="all"
+    nesterov: bool = flag(True, "Nesterov momentum, for sgd and muon")
+    rest_lr: float = flag(0.1, "with muon: peak learning rate of sgd for all but convolution kernels", above=0)
+    rest_momentum: float = flag(0.9, "with muon: momentum of that sgd", least=0, below=1)
+    bias_lr_factor: float = flag(
+        1.0, "learning-rate multiplier for biases of norm layers, not for their decay", above=0
     )
-    schedule: str = flag("cosine", "learning rate after warm-up", choices=SCHEDULES)
-    warmup_epochs: float = flag(0.0, "epochs over which the learning rate rises", least=0)
-    warmup_start: float = flag(0.0, "share of the learning rate from which it rises", least=0)
-    lr_end: float = flag(0.0, "share of the learning rate to which schedule linear falls", least=0)
-    decay_epochs: float = flag(30.0, "epochs between the drops of schedule step", above=0)
-    gamma: float = flag(0.1, "factor of schedule step at each drop, of exponential each epoch", above=0)
-    weight_decay: float = flag(0.0, "decoupled weight decay, of kernels only", least=0)
-    l2: float = flag(0.0, "weight decay added to the gradient, as PyTorch's sgd and adam do", least=0)
-    decay_biases: bool = flag(False, "let weight decay of both kinds reach biases and norms too, as PyTorch does")
-    clip_norm: float | None = flag(None, "largest global norm of the gradient", above=0, unset="no clipping")
-    clip_value: float | None = flag(None, "largest element of the gradient", above=0, unset="no clipping")
-    accumulate: int = flag(1, "parts in which a batch goes through the model, to save memory", least=1)
+    whiten_bias_epochs: float | None = flag(
+        None, "epochs after which a whitening layer's bias is frozen", above=0, unset="never"
+    )
+    schedule: str = flag("cosine", "learning-rate schedule after the warm-up", choices=SCHEDULES)
+    warmup_epochs: float = flag(0.0, "epochs of linear warm-up of the learning rate", least=0)
+    warmup_start: float = flag(0.0, "learning rate at the start of the warm-up, as a fraction of the peak", least=0)
+    lr_end: float = flag(0.0, "schedule linear: final learning rate, as a fraction of the peak", least=0)
+    decay_epochs: float = flag(30.0, "schedule step: epochs between two drops", above=0)
+    gamma: float = flag(0.1, "learning-rate multiplier: per drop of schedule step, per epoch of exponential", above=0)
+    weight_decay: float = flag(0.0, "decoupled weight decay, as in AdamW; on kernels only", least=0)
+    l2: float = flag(0.0, "weight decay added to the gradient, as in PyTorch's SGD and Adam; on kernels only", least=0)
+    decay_biases: bool = flag(False, "apply both weight decays to biases and norm layers too, as PyTorch does")
+    clip_norm: float | None = flag(None, "clip the gradient to this global norm", above=0, unset="no clipping")
+    clip_value: float | None = flag(None, "clip each element of the gradient to [-X, X]", above=0, unset="no clipping")
+    accumulate: int = flag(1, "gradient accumulation: process each batch in this many parts, in less memory", least=1)
     ema: float | None = flag(
-        None, "evaluate an exponential average of the parameters, of this decay", least=0, below=1, unset="no average"
+        None,
+        "evaluate an exponential moving average of the parameters with this decay",
+        least=0,
+        below=1,
+        unset="no average",
     )
     lookahead: float | None = flag(
-        None, "return to a slow average each fifth update, of this decay at the end", least=0, below=1, unset="never"
+        None,
+        "Lookahead: every fifth update, set parameters to their slow average; this is its final decay",
+        least=0,
+        below=1,
+        unset="off",
     )
     patience: int | None = flag(
-        None, "stop after so many epochs without a better validation accuracy", least=1, unset="never"
+        None, "early stopping, after this many epochs without a better validation accuracy", least=1, unset="never"
     )
-    label_smoothing: float = flag(0.0, "share of the target spread over all classes", least=0, below=1)
-    flip: bool = flag(True, "mirror training images at random")
-    alternate_flips: bool = flag(False, "mirror each image in every other epoch rather than at random")
-    crop_padding: int = flag(4, "shift training images by up to so many pixels", least=0)
-    cutout: int = flag(0, "side of a square blanked in training images", least=0)
-    mixup: float = flag(0.0, "alpha of mixup; with cutmix too, one of the two a batch", least=0)
-    cutmix: float = flag(0.0, "alpha of cutmix", least=0)
-    normalize: bool = flag(True, "bring channels to mean 0 and variance 1 rather than to [0, 1]")
-    test_flip: bool = flag(False, "evaluate each image and its mirror image, averaging logits")
-    test_crops: bool = flag(False, "evaluate two shifts by a pixel too, together as much as what is not shifted")
-    on_nan: str = flag("stop", "at an update that is not finite; skip leaves it out and counts it", choices=ON_NAN)
-    precision: str = flag("f32", "of the computation; parameters and loss are f32", choices=PRECISIONS)
-    seed: int = flag(0, "of everything random", least=0, below=2**32)
-    parallel: str = flag("auto", "devices: all accelerators, or the one CPU", choices=parallel.KINDS)
+    label_smoothing: float = flag(0.0, "fraction of the target spread evenly over all classes", least=0, below=1)
+    flip: bool = flag(True, "flip training images horizontally at random")
+    alternate_flips: bool = flag(False, "flip each image in every other epoch instead of at random")
+    crop_padding: int = flag(4, "random crops: shift training images by up to this many pixels", least=0)
+    cutout: int = flag(0, "side in pixels of a random square blanked in training images; 0: none", least=0)
+    mixup: float = flag(
+        0.0, "alpha of mixup; 0: off. With --cutmix too, each batch uses one of the two at random", least=0
+    )
+    cutmix: float = flag(0.0, "alpha of cutmix; 0: off", least=0)
+    normalize: bool = flag(True, "standardize channels to mean 0, variance 1; else pixels are in [0, 1]")
+    test_flip: bool = flag(False, "evaluation: average the logits of each image and its mirror image")
+    test_crops: bool = flag(False, "evaluation: average in two one-pixel shifts too, for half of the weight")
+    on_nan: str = flag("stop", "on a non-finite loss or gradient: stop, or skip and count the update", choices=ON_NAN)
+    precision: str = flag("f32", "dtype of the computation; parameters and loss are f32", choices=PRECISIONS)
+    seed: int = flag(0, "random seed of everything", least=0, below=2**32)
+    parallel: str = flag(
+        "auto", "how to use devices; auto: a mesh of all accelerators, or the CPU", choices=parallel.KINDS
+    )
     mesh: str | None = flag(
         None,
-        "devices over which batches and large parameters are divided: data=4,fsdp=2",
-        unset="all, for batches",
+        "shape of the device mesh, such as data=4,fsdp=2: both split the batch, fsdp large parameters too",
+        unset="all devices in data",
         value="SHAPE",
     )
     coordinator: str | None = flag(
         None,
-        "join other processes: HOST:PORT of process 0; or auto on Slurm, Open MPI, Kubernetes and TPU pods",
+        "train with other processes: HOST:PORT of process 0; auto on Slurm, Open MPI, Kubernetes, TPU pods",
         value="ADDRESS",
     )
-    process_id: int | None = flag(None, "this process's number, with --coordinator HOST:PORT", least=0)
-    num_processes: int | None = flag(None, "how many there are, with --coordinator HOST:PORT", least=1)
-    check: bool = flag(False, "look at data and network before any training, and train nothing", on_only=True)
+    process_id: int | None = flag(None, "number of this process, from 0, with --coordinator HOST:PORT", least=0)
+    num_processes: int | None = flag(None, "number of processes, with --coordinator HOST:PORT", least=1)
+    check: bool = flag(False, "check the data and the network, and exit before training", on_only=True)
     out: str | None = flag(None, "folder of the run", unset="runs/<dataset>-<recipe>-<time>", path=True)
     resume: bool = flag(False, "continue the run in --out", on_only=True)
     checkpoint_every: int | None = flag(None, "updates between checkpoints", least=1, unset="one epoch")
-    report: bool = flag(True, "leave figures, every prediction and a page to look at, and pictures for TensorBoard")
-    histograms: bool = flag(False, "for TensorBoard, how parameters and gradients are distributed, each epoch")
+    report: bool = flag(True, "write figures, all predictions and an HTML page, and images for TensorBoard")
+    histograms: bool = flag(False, "log histograms of parameters and gradients to TensorBoard each epoch")
 
     def __post_init__(self) -> None:
         if self.epochs % 1 == 0:

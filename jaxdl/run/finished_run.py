@@ -33,7 +33,7 @@ class FinishedRun(NamedTuple):
 
     @property
     def variables(self) -> dict[str, Any]:
-        """What ``model.apply`` takes."""
+        """Variables for ``model.apply``."""
         return self.state.variables
 
     @property

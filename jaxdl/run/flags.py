@@ -1,4 +1,4 @@
-"""Flags of a command from a dataclass: each field's metadata says its help and its limits.
+"""Flags of a command from a dataclass: each field's metadata holds its help and its limits.
 
 ``@dataclass(frozen=True, kw_only=True)`` with fields made by ``flag`` and ``check(self)`` in ``__post_init__``.
 """
@@ -37,10 +37,10 @@ def flag(
 ) -> Any:
     """A field that is a flag of the command.
 
-    text: the help. least, above, below: limits, of which only ``least`` is itself allowed. unset: what the help calls
-    None. value: what it calls the value. path: of a file or folder, in which ``~`` is the home. on_only: of a bool, no
-    ``--no-`` form. positional: given without its name; a field of type ``tuple[str, ...]`` takes one or more, or with
-    optional also none.
+    text: the help. least, above, below: limits, inclusive only for ``least``. unset: the help's word for the default
+    None. value: the help's word for the value. path: of a file or folder, in which ``~`` is expanded. on_only: a bool
+    without a ``--no-`` form. positional: given without its name; a field of type ``tuple[str, ...]`` takes one or more
+    values, or none with optional.
     """
     about = {"help": text, "least": least, "above": above, "below": below, "choices": choices, "unset": unset,
              "value": value, "path": path, "on_only": on_only, "positional": positional,
@@ -74,14 +74,14 @@ def parse(argv: list[str], base: Options, command: str, description: str) -> tup
 
 
 def value_of(argv: list[str], option: str, default: str) -> str:
-    """What ``argv`` gives one option, whatever else it holds."""
+    """Value of one option in ``argv``, ignoring everything else."""
     parser = _Parser(add_help=False, allow_abbrev=False)
     parser.add_argument(option, dest="value", default=default)
     return parser.parse_known_args([word for word in argv if word != "--"])[0].value
 
 
 def check(options: Any) -> None:
-    """Raises UserError for the first field of ``options`` that is beyond its limits."""
+    """Raises UserError for the first field of ``options`` that is outside its limits."""
     for field in dataclasses.fields(options):
         _check(field, getattr(options, field.name))
 
@@ -92,7 +92,7 @@ def flag_name(field_name: str) -> str:
 
 
 def in_flags(message: str, options: type) -> str:
-    """The message of a library's error with the arguments that it names as the flags of ``options``."""
+    """Message of a library's error, with the argument names replaced by the flags of ``options``."""
     names = "|".join(field.name for field in dataclasses.fields(options) if "_" in field.name)
     return re.sub(rf"(?<![\w/.'\"-])({names})(?![\w/'\"-]|\.\w)", lambda found: flag_name(found[0]), message)
 

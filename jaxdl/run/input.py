@@ -21,8 +21,8 @@ WITHOUT_WORD = 2**30  # bytes that they may take where the device does not say h
 
 
 class Feed(NamedTuple):
-    """What ``fit`` takes by these names, and the batch of a step, from 0, as other steps take it, made of what
-    ``batch_at`` returned for it."""
+    """Arguments of ``fit`` by these names; ``batch_of(step, fed)`` is the placed batch of a step, counted from 0, made
+    of what ``batch_at`` returned for it."""
 
     train_step: Callable[..., Any]
     batch_at: Callable[[int], Any]

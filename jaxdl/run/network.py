@@ -1,4 +1,4 @@
-"""What the flags say of the network: which it is, the weights it starts from, and what of it is not trained."""
+"""Network built from the flags: the model, the weights it starts from, and the layers that are frozen."""
 
 import dataclasses
 import math

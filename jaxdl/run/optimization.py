@@ -1,4 +1,4 @@
-"""What the flags say of optimization, as optax understands it."""
+"""Optimizer and learning-rate schedule of optax, built from the flags."""
 
 import math
 from collections.abc import Callable

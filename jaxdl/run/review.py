@@ -1,4 +1,4 @@
-"""What a run leaves to look at: figures, every prediction, the diagnosis, and a page that shows them."""
+"""Report of a run: figures, every prediction, the diagnosis, and a page that shows them."""
 
 import json
 import shlex
@@ -114,7 +114,7 @@ def write(
 
 
 def facts(run: FinishedRun) -> dict[str, str]:
-    """What was run, in the words of a page; of a run that has not ended yet, what is known."""
+    """Facts about a run, as text for a page; for a run that has not ended yet, those that are known."""
     record, config, summary = run.record, run.config, run_folder.summary(run.config.out)
     known = {
         "command": record["command"],
@@ -168,7 +168,7 @@ def log_pictures(
 
 
 def command(folder: str) -> str:
-    """What writes them afterwards."""
+    """Command that writes the report afterwards."""
     return f"python -m jaxdl evaluate {shlex.quote(folder)}"
 
 

@@ -46,7 +46,7 @@ PACKAGES = ("jax", "jaxlib", "flax", "optax", "orbax-checkpoint", "numpy")
 
 
 def about(dataset: Dataset) -> dict:
-    """What everything made from a dataset says of it."""
+    """Description of a dataset, written into everything made from it."""
     return {
         "dataset": dataset.name,
         "dataset_source": dataset.source,

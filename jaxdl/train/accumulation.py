@@ -1,4 +1,4 @@
-"""A batch worked off in parts, one after another, when the whole would not fit in memory."""
+"""Gradient accumulation: a batch processed in parts, one after another, when the whole would not fit in memory."""
 
 from collections.abc import Callable
 from typing import Any
@@ -12,8 +12,8 @@ from jaxdl.errors import UserError
 def split(batch: Any, parts: int) -> Any:
     """Every leaf [B, ...] as [parts, B / parts, ...], part k being rows k, k + parts, ...
 
-    So each part takes as many rows from each of the devices among which consecutive rows are divided. UserError where
-    B does not divide.
+    So each part takes equally many rows from each of the devices over which consecutive rows are divided. Raises
+    UserError if ``parts`` does not divide B.
     """
     size = jax.tree.leaves(batch)[0].shape[0]
     if parts < 1 or size % parts:

@@ -1,4 +1,4 @@
-"""Sums over all devices, and layers that see the whole batch when each device has a part of it.
+"""Sums over all devices, and layers that act on the whole batch when each device has a part of it.
 
 Under ``jax.pmap(step, axis_name=AXIS)`` each device runs the step on its share of the batch. Everywhere else, under
 ``jit`` over a mesh too, a step has the whole batch, and what is here changes nothing.
@@ -17,12 +17,12 @@ AXIS = "batch"
 
 
 def across(tree: Any) -> Any:
-    """Each leaf summed over the devices that share the batch; the leaf itself where none do."""
+    """Sums each leaf over the devices that share the batch (``psum``); returns it unchanged where none do."""
     return jax.lax.psum(tree, AXIS) if shared() else tree
 
 
 def every_row(rows: jax.Array) -> jax.Array:
-    """The rows of the whole batch, in order, from those of each device that shares it; the same where none do."""
+    """Gathers the rows of the whole batch, in order, from the devices that share it; unchanged where none do."""
     return jax.lax.all_gather(rows, AXIS, tiled=True) if shared() else rows
 
 
@@ -36,10 +36,10 @@ def shared() -> bool:
 
 
 def whole_batch(mask: jax.Array | None) -> AbstractContextManager:
-    """A context in which linen's batch norms and dropouts do in training what they would do with the whole batch.
+    """A context in which linen's batch norms and dropouts act in training as on the whole batch.
 
-    Batch norm takes its statistics over the rows of all devices, those where ``mask: bool[B]`` is False left out, as
-    ``torch.nn.SyncBatchNorm``; dropout drops what it would drop on one device. A batch norm with an ``axis_name`` of
+    Batch norm takes its statistics over the rows of all devices, without those where ``mask: bool[B]`` is False, as
+    ``torch.nn.SyncBatchNorm``; dropout drops the same units as on one device. A batch norm with an ``axis_name`` of
     its own is left alone, and the mask where a layer's input has another number of rows.
     """
     if mask is None and not shared():

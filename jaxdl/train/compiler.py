@@ -1,4 +1,4 @@
-"""The compiler settings that training steps want."""
+"""Compiler options for training steps."""
 
 from functools import cache
 
@@ -11,9 +11,9 @@ CPU_OPTIONS = {"xla_cpu_experimental_ynn_fusion_type": "LIBRARY_FUSION_TYPE_INDI
 
 @cache
 def options() -> dict[str, str] | None:
-    """What to pass to ``jax.jit(compiler_options=...)`` for the default backend; None where nothing is to be set.
+    """Argument for ``jax.jit(compiler_options=...)`` on the default backend; None for no options.
 
-    The option is an experimental one of XLA's, so a jaxlib that does not know it is left alone.
+    The option is an experimental one of XLA's: None, too, if this jaxlib does not know it.
     """
     if jax.default_backend() != "cpu":
         return None

@@ -1,4 +1,4 @@
-"""When to stop training for want of improvement: functions of the values seen so far."""
+"""Early stopping, as functions of the values seen so far."""
 
 import math
 from collections.abc import Sequence

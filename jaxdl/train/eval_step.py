@@ -27,8 +27,8 @@ def make_eval_step(
     """``step(state, batch) -> metrics``, jitted; nothing is donated. ``step.__wrapped__`` is the pure function.
 
     prepare: images -> float images, inside the compiled step.
-    views: each makes another version of the prepared images (a mirror image, say); logits are averaged over the images
-    as they are and all views.
+    views: each makes another version of the prepared images (a mirror image, say); logits are averaged over the
+    images themselves and all views.
     """
     measured = dict(metrics or {})
     logits_of = _averaged(model, prepare, views)
@@ -48,7 +48,7 @@ def make_predict_step(
     prepare: Callable[[jax.Array], jax.Array] | None = None,
     views: Sequence[Callable[[jax.Array], jax.Array]] = (),
 ) -> PredictStep:
-    """``step(state, batch) -> logits: float32[B, classes]`` of every row of the batch, padding too, on each device.
+    """``step(state, batch) -> logits: float32[B, classes]`` of every row, padding included, replicated on each device.
 
     Otherwise as ``make_eval_step``.
     """

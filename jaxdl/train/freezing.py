@@ -1,4 +1,4 @@
-"""Batch norms whose statistics stay: they normalise by them in training too, as in evaluation."""
+"""Frozen batch norms: in training too they normalise by their running statistics, as in evaluation."""
 
 from collections.abc import Callable
 from contextlib import AbstractContextManager
@@ -11,8 +11,8 @@ from flax import traverse_util
 def statistics_stay(batch_stats: Any) -> AbstractContextManager:
     """A context in which each batch norm with statistics in ``batch_stats`` uses them and leaves them as they are.
 
-    It is what ``module.eval()`` does to a frozen part in PyTorch. There ``requires_grad = False`` alone lets the
-    statistics follow the new data under weights that were made for the old.
+    As ``module.eval()`` on the frozen part in PyTorch, where ``requires_grad = False`` alone would let the statistics
+    follow the new data.
     """
     layers = {path[:-1] for path in traverse_util.flatten_dict(dict(batch_stats))}
 

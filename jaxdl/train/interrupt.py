@@ -1,4 +1,4 @@
-"""Ctrl-C and SIGTERM, turned into a request that the training loop can honour between two steps."""
+"""Turns Ctrl-C and SIGTERM into a request that the training loop honours between two steps."""
 
 import os
 import signal
@@ -53,7 +53,7 @@ class Interruptible:
         self.requested = number
 
     def _swallowed(self, unraisable: Any) -> None:
-        """What was raised where Python has to go on, as in a call-back of its garbage collector, is raised again."""
+        """Sends the signal again if its exception was ignored by Python, as in a callback of the garbage collector."""
         if isinstance(unraisable.exc_value, Interrupted):
             threading.Timer(AGAIN, os.kill, (os.getpid(), unraisable.exc_value.number)).start()
         else:
@@ -72,9 +72,9 @@ class _Deferred:
 
 
 def leave(status: int) -> NoReturn:
-    """Ends the process with ``status``; after a signal, without the interpreter's own clean-up.
+    """Exits with ``status``; after a signal, without the interpreter's clean-up.
 
-    That clean-up can crash while XLA is still computing on its threads, and would then replace the status by its own.
+    That clean-up can crash while XLA's threads are still computing, which would change the status.
     """
     if status > 128:
         sys.stdout.flush()

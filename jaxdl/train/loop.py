@@ -23,18 +23,18 @@ AHEAD_ON_CPU = 1  # where a queued step already holds the memory that it will wo
 
 
 class NotFiniteError(UserError):
-    """The loss or the gradient is no longer a number."""
+    """The loss, the gradient or the parameters are no longer finite."""
 
 
 @dataclass
 class History:
-    """What a run must remember beside its state to go on as if it had never stopped; plain JSON.
+    """History of a run, saved beside its state so that a resumed run is the same as an uninterrupted one; plain JSON.
 
     window, epoch: training metrics since the last step record and since the last epoch record.
     val_accuracies: at the end of each epoch so far.
     seconds: spent in ``fit``, compilation, validation and checkpoints included.
-    timed_images, timed_seconds: training alone, for images per second; waited_seconds: of them, those for data.
-    skipped_updates: left out because they were not finite.
+    timed_images, timed_seconds: training alone, for images per second; waited_seconds: the part spent waiting for data.
+    skipped_updates: updates skipped because they were not finite.
     validation_due: the epoch that has just ended is not validated yet, because the run was asked to stop.
     """
 
@@ -55,17 +55,17 @@ class History:
         return cls(**{**stored, "window": Totals(stored["window"]), "epoch": Totals(stored["epoch"])})
 
     def to_json(self) -> dict:
-        """The fields as JSON knows them."""
+        """The fields as plain JSON."""
         return asdict(self)
 
     @property
     def images_per_second(self) -> float:
-        """Images trained on per second of training; 0 before two steps have run."""
+        """Training images per second; 0 before two steps have run."""
         return self.timed_images / self.timed_seconds if self.timed_seconds else 0.0
 
     @property
     def waiting_for_data(self) -> float:
-        """The share of training time, 0 to 1, in which the next batch was not ready."""
+        """Fraction of the training time spent waiting for the next batch."""
         return min(self.waited_seconds / self.timed_seconds, 1.0) if self.timed_seconds else 0.0
 
 
@@ -98,7 +98,7 @@ def predict(
     examples: int,
     should_stop: Callable[[], bool] = lambda: False,
 ) -> np.ndarray | None:
-    """Logits, float32[examples, classes], of ``batches`` but for the padding at their end; None if asked to stop."""
+    """Logits, float32[examples, classes], of ``batches`` without their padding; None if asked to stop."""
     found: list[np.ndarray] = []
     waiting: deque[jax.Array] = deque()
     for batch in batches:
@@ -133,17 +133,17 @@ def fit(
     """Trains from ``state.step`` to ``steps`` updates, or until ``should_stop()``; the state returned has been saved.
 
     batch_at: the batch of a step, counted from 0; with ``state`` it determines everything that follows.
-    steps_per_call: if given, ``train_step`` is of ``make_resident_steps``, and ``batch_at`` returns the feed of so many
-    steps; as many of them are made as there are up to the next record, validation or checkpoint.
+    steps_per_call: if given, ``train_step`` comes from ``make_resident_steps``, and ``batch_at`` returns the feed of so
+    many steps; each call runs those up to the next record, validation or checkpoint.
     validate: called at the end of each epoch and of the run; returns at least ``accuracy`` and ``loss``, or None if it
-    was asked to stop: then the run stops too, and ``history`` has the next ``fit`` begin with it.
+    was asked to stop: then the run stops too, and the next ``fit`` with this ``history`` begins with it.
     save: called with (state, history, validation accuracy or None) at each epoch's end, or every ``save_every``
     updates and at each new best validation accuracy; and at the end.
     on_step: called for each finished step, in order.
     on_record: called with a flat dict of metrics every ``log_every`` steps and at each epoch's end.
-    on_epoch: called after that, at the end of each epoch and of the run, with the state and what ``batch_at`` returned
-    last, if this ``fit`` trained on it.
-    history: what the checkpoint that ``state`` comes from noted; a new one if None. It is updated in place.
+    on_epoch: called after that, at the end of each epoch and of the run, with the state and the last result of
+    ``batch_at``, None if this ``fit`` has not trained yet.
+    history: from the checkpoint that ``state`` comes from; a new one if None. It is updated in place.
     Raises NotFiniteError, naming the step, before anything of that step is saved.
     """
     history = history or History()

@@ -1,7 +1,7 @@
 """Many trainings in one program: the steps of all members as one function of their stacked states.
 
-Members share a network and a dataset; each has a state, numbers (learning rate and the like, as arrays) and an order
-of the examples of its own.
+Members share a network and a dataset; each has its own state, numbers (learning rate and other hyperparameters, as
+arrays) and order of the examples.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -20,20 +20,20 @@ Update = Callable[[TrainState, Any, Batch], tuple[TrainState, dict[str, Mean]]]
 
 
 def stack(trees: Sequence[Any]) -> Any:
-    """One tree of the members' trees: every leaf has a leading axis of members."""
+    """Stacks the members' trees into one: every leaf gets a leading axis of members."""
     return jax.tree.map(lambda *leaves: jnp.stack(leaves), *trees)
 
 
 def runs_one_by_one() -> bool:
     """Whether members are computed one after another on the default backend, rather than side by side.
 
-    On a CPU they are: convolutions of many members side by side become grouped ones, which are slower there.
+    True on a CPU, where grouped convolutions, which those of all members side by side become, are slower.
     """
     return jax.default_backend() == "cpu"
 
 
 def each_member(function: Callable[..., Any], members: Any, *shared: Any, one_by_one: bool | None = None) -> Any:
-    """``function(member, *shared)`` of every member, stacked, inside jit.
+    """``function(member, *shared)`` for every member, stacked, inside jit.
 
     members: a tree whose leaves have the leading axis. one_by_one: ``runs_one_by_one()`` if None.
     """
@@ -49,10 +49,10 @@ def make_members_step(
     """``step(states, numbers, data, feed, count) -> (states, metrics)``, jitted: ``count`` steps of every member.
 
     update: (state, numbers, batch) -> (state, metrics): one step of one member, in which numbers are traced.
-    states: stacked, donated. numbers: a tree, stacked. data: the examples that all draw from, ``images: uint8[N, H, W,
-    C]`` and ``labels: int32[N]``. feed: ``rows: int32[M, K, B]``, the examples of each member's next K steps, and what
-    else its batches hold, [M, K, B] too. count: int32[], at most K; of other counts the program is the same.
-    metrics: as ``update`` has them, stacked [M, K]; 0 from ``count`` on.
+    states: stacked, donated. numbers: a tree, stacked. data: the examples shared by all, ``images: uint8[N, H, W,
+    C]`` and ``labels: int32[N]``. feed: ``rows: int32[M, K, B]``, the examples of each member's next K steps, and any
+    other fields of the batches, [M, K, B] too. count: int32[], at most K; changing it does not recompile.
+    metrics: those of ``update``, stacked [M, K]; 0 from ``count`` on.
     A member whose numbers are no longer finite changes nothing in the others. ``step.__wrapped__`` is the pure
     function.
     """
@@ -78,8 +78,8 @@ def make_members_step(
 def make_members_evaluation(
     evaluate: Callable[[TrainState, Any, Batch], Any], *, one_by_one: bool | None = None
 ) -> Callable[..., Any]:
-    """``evaluation(states, numbers, data, rows, mask) -> results``, jitted: what ``evaluate`` gives of one batch of
-    each member, stacked.
+    """``evaluation(states, numbers, data, rows, mask) -> results``, jitted: ``evaluate`` of one batch for each member,
+    stacked.
 
     evaluate: (state, numbers, batch) -> a tree. rows: int32[M, B], the examples of ``data`` in the batch; mask:
     bool[B], False for padding. Otherwise as ``make_members_step``; nothing is donated.

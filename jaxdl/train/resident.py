@@ -1,4 +1,4 @@
-"""Several steps in one program on data that lies on the device: the host sends numbers of examples, no images."""
+"""Several steps in one program on data in device memory: the host sends indices of examples, no images."""
 
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -17,11 +17,11 @@ Steps = Callable[[TrainState, Mapping[str, jax.Array], jax.Array], tuple[TrainSt
 
 
 def make_resident_steps(train_step: TrainStep, data: Mapping[str, jax.Array]) -> Steps:
-    """``steps(state, feed, count) -> (state, metrics)``, jitted: ``count`` of the training steps, one after another.
+    """``steps(state, feed, count) -> (state, metrics)``, jitted: ``count`` training steps, one after another.
 
     data: all examples, on the device: ``images: uint8[N, H, W, C]``, ``labels: int32[N]``. feed: ``rows: int32[K, B]``,
-    the examples of the next K batches, and whatever else a batch holds, [K, B]. count: at most K; it may change from
-    call to call without compiling anew. metrics: those of each step, stacked [K]; zeros from ``count`` on.
+    the examples of the next K batches, and any other fields of a batch, [K, B]. count: at most K; changing it does not
+    recompile. metrics: those of each step, stacked [K]; zeros from ``count`` on.
     The state is donated. The steps are those of ``train_step`` called on the same batches.
     """
 
@@ -41,7 +41,7 @@ def several(
     feed: Mapping[str, jax.Array],
     count: jax.Array,
 ) -> tuple[TrainState, dict[str, Mean]]:
-    """What ``make_resident_steps`` compiles, for any ``update``: a pure function to be traced inside jit."""
+    """The function that ``make_resident_steps`` compiles, for any ``update``; pure, to be traced inside jit."""
 
     def taken(state: TrainState, index: jax.Array | int) -> tuple[TrainState, dict[str, Mean]]:
         batch = {name: values[index] for name, values in feed.items()}

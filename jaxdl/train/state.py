@@ -19,12 +19,12 @@ class TrainState:
     """A pytree of arrays, nothing else.
 
     params: the trainable leaves, float32.
-    batch_stats: what the model measured rather than learned (running means, whitening); {} where there is none.
+    batch_stats: statistics that are not trained (running means, whitening); {} if there are none.
     opt_state: optax's.
     step: int32[], how many updates have been made.
     key: a typed random key, the same throughout the run; step k draws from ``fold_in(key, k)``.
-    frozen: variables that training reads and leaves alone, ``{"params": ..., "batch_stats": ...}``; they are in neither
-    of the above, so no gradient, optimizer state or update has them. {} where all is trained.
+    frozen: variables that are not trained, ``{"params": ..., "batch_stats": ...}``; they are not in ``params`` and
+    ``batch_stats``, so that there is no gradient, optimizer state or update for them. {} if all are trained.
     """
 
     params: Any
@@ -36,7 +36,7 @@ class TrainState:
 
     @property
     def variables(self) -> dict[str, Any]:
-        """What ``model.apply`` takes: trained and frozen together."""
+        """Variables for ``model.apply``: trained and frozen together."""
         return merge({"params": self.params, "batch_stats": self.batch_stats}, self.frozen)
 
 
@@ -53,10 +53,10 @@ def create_state(
 
     images: float[N, H, W, C] as the model will see them. Most models take only their shape from them; one with a layer
     initialised from data (whitening) also takes its values.
-    variables: what to start from, copied, in place of ``model.init``'s.
-    freeze: patterns of what is not trained, as ``jaxdl.variables`` reads them: ``("*", "!fc")`` is all but
-    the layer fc. Batch norms among it use the statistics they have, and keep them.
-    Raises UserError for a pattern that fits nothing and where nothing is left to train.
+    variables: initial variables, copied, in place of ``model.init``'s.
+    freeze: patterns of the variables to freeze, see ``jaxdl.variables``: ``("*", "!fc")`` is all but the layer fc.
+    Frozen batch norms use their running statistics and do not update them.
+    Raises UserError for a pattern that matches nothing, and if nothing is left to train.
     """
     init_key, run_key = jax.random.split(key)
     if variables is None:
@@ -77,5 +77,5 @@ def create_state(
 
 
 def parameter_count(params: Any) -> int:
-    """How many numbers the leaves hold."""
+    """Number of elements of all leaves."""
     return sum(leaf.size for leaf in jax.tree.leaves(params))

@@ -29,10 +29,10 @@ GATHERED = "gathered"  # the name under which ``jax.checkpoint`` knows what is g
 class TrainStep:
     """``step(state, batch) -> (state, metrics)``, jitted; the state passed in is donated and must not be used again.
 
-    prepare: (key, step, batch) -> batch; what is random in the images and labels, of the whole batch at once.
-    update: (state, batch) -> (state, metrics); all the rest, also on a device's share of the batch. ``gather=`` makes
-    whole parameters of those in the state, where they are used.
-    parts: the batch's rows must be a multiple of it.
+    prepare: (key, step, batch) -> batch; random augmentation and mixing, of the whole batch at once.
+    update: (state, batch) -> (state, metrics); the rest of the step, also on a device's share of the batch; ``gather=``
+    gathers the state's sharded parameters where they are used.
+    parts: the batch size must be a multiple of it.
     check: called with the labels before the first step, and again where a later batch has labels outside those seen.
     """
 
@@ -68,14 +68,14 @@ class TrainStep:
             self._checked = min(low, least), max(high, largest)
 
     def lower(self, state: TrainState, batch: Batch) -> jax.stages.Lowered:
-        """The program, before XLA compiles it."""
+        """Lowers the step, as ``jax.jit(...).lower``."""
         return self.jitted.lower(state, batch)
 
     def __wrapped__(self, state: TrainState, batch: Batch) -> tuple[TrainState, dict[str, Mean]]:
         """The pure function itself, to be compiled by an outer ``vmap``, ``scan`` or ``pmap``.
 
-        Under a ``pmap`` of one's own each device augments its rows by draws of its own, so that only what is random in
-        the images differs from one device's; ``jaxdl.train.parallel`` prepares the whole batch.
+        Under your own ``pmap`` each device augments its rows with its own random numbers, which differ from those on
+        one device; ``jaxdl.train.parallel`` prepares the whole batch.
         """
         key = jax.random.fold_in(state.key, jax.lax.axis_index(AXIS)) if shared() else state.key
         return self.update(state, self.prepare(key, state.step, batch))
@@ -89,9 +89,9 @@ def prepare_batch(
     augment: Callable[[jax.Array, jax.Array], jax.Array] | None = None,
     mix: Callable[[jax.Array, jax.Array, jax.Array], tuple[jax.Array, jax.Array]] | None = None,
 ) -> Batch:
-    """What the network sees of ``batch`` in training step ``step`` (from 0), ``key`` being the state's.
+    """Batch as the network sees it in training step ``step`` (from 0); ``key`` is the state's.
 
-    augment, mix: as ``make_train_step`` takes them; images that ``mirrored: bool[B]`` marks are mirrored before.
+    augment, mix: as in ``make_train_step``; images marked by ``mirrored: bool[B]`` are mirrored before.
     """
     augment_key = _keys(key, step)[0]
     images, labels = batch["images"], batch["labels"]
@@ -120,29 +120,28 @@ def make_train_step(
     """The step ``(state, batch) -> (state, metrics)``. It runs on one device; ``jaxdl.train.parallel`` and an axis
     named "batch" of ``jax.pmap`` run the same on several.
 
-    What ``state.frozen`` holds is read only: no gradient is taken for it, and its batch norms keep their statistics.
+    Variables in ``state.frozen`` have no gradient, and their batch norms keep their statistics.
     batch: ``images`` [B, H, W, C], ``labels`` [B, ...], and optionally ``mask: bool[B]``, False for padding, which
-    counts nowhere, in batch norm neither, and ``mirrored: bool[B]``, True for images to be mirrored.
-    optimizer: one that evaluates the loss again, as L-BFGS does, is given ``value_fn``: the batch's loss as a function
-    of the parameters.
+    is ignored everywhere, also by batch norm, and ``mirrored: bool[B]``, True for images to be mirrored.
+    optimizer: its update is also given ``value_fn``, the batch's loss as a function of the parameters, for optimizers
+    that evaluate the loss again, as L-BFGS does.
     loss: (logits, labels) -> float32[B, ...], averaged over each example and then over the batch; or a pair of such
     values and their weights, the total divided by the sum of the weights.
     augment: (key, images) -> float images, run inside the compiled step; None leaves the images as they are.
     mix: (key, images, labels) -> (images, labels), run after ``augment``; ``loss`` and ``metrics`` get its labels.
-    penalty: params -> float32[], added to the loss that is differentiated.
-    accumulate: the batch goes through the model in so many parts, one after another, for the update of the whole batch
+    penalty: params -> float32[], added to the loss before differentiation.
+    accumulate: gradient accumulation: the batch is processed in so many parts, one after another, for the same update
     in less memory; only batch norm sees the parts. It must divide B.
-    skip_not_finite: an update whose loss or gradient is not finite is left out: the state keeps all but ``step``, and
-    the metrics count nothing but ``skipped``.
+    skip_not_finite: skips an update whose loss or gradient is not finite: only ``step`` changes in the state, and the
+    metrics count nothing but ``skipped``.
     metrics: (logits, labels) -> float32[B], one value per example.
     gradient_metrics: gradients -> float32[] by name, before clipping.
-    A model that sows the logits of auxiliary classifiers into the collection ``auxiliary`` has their losses added to
-    the one that is differentiated, each weighted by the model's ``auxiliary_weight``.
-    Called with labels that are no class, the step raises the UserError of a ``loss`` that knows them before anything is
-    compiled, where the model says its ``num_classes``.
-    The metrics returned, as ``Mean``, are ``loss`` (of the logits, no penalty and no auxiliary classifier in it),
-    ``grad_norm`` (global L2, before clipping), ``penalty`` and ``skipped`` where there are such, ``metrics`` and
-    ``gradient_metrics``.
+    If the model sows logits of auxiliary classifiers into the collection ``auxiliary``, their losses are added to the
+    one that is differentiated, each weighted by the model's ``auxiliary_weight``.
+    If the model has ``num_classes`` and ``loss`` checks labels, the step raises its UserError for labels that are not
+    classes before compiling anything.
+    The metrics returned, as ``Mean``, are ``loss`` (without penalty and auxiliary classifiers), ``grad_norm`` (global
+    L2, before clipping), ``penalty`` and ``skipped`` if used, ``metrics`` and ``gradient_metrics``.
     """
     measured = dict(metrics or {})
     optimizer = optax.with_extra_args_support(optimizer)
@@ -248,7 +247,7 @@ def make_train_step(
 def make_gradient_step(model: nn.Module, loss: Loss, **options: Any) -> Callable[[TrainState, Batch], Any]:
     """``step(state, batch) -> gradients``, a tree as ``state.params``: those that the next training step would take.
 
-    options: as ``make_train_step`` takes them. A pure function, not jitted; nothing is donated.
+    options: as in ``make_train_step``. A pure function, not jitted; nothing is donated.
     """
     memory = optax.trace(decay=0.0)  # whose state is the gradient that it was given
     train_step = make_train_step(model, memory, loss, **options)
@@ -278,10 +277,12 @@ def _keys(key: jax.Array, step: jax.Array) -> jax.Array:
 
 
 def mask_of(batch: Batch) -> jax.Array:
+    """The batch's mask, bool[B]; True throughout if it has none."""
     return batch["mask"] if "mask" in batch else jnp.ones(batch["images"].shape[:1], bool)
 
 
 def mean_loss(loss: Loss, logits: jax.Array, labels: jax.Array, mask: jax.Array) -> Mean:
+    """``loss`` averaged over the rows of ``mask``, by its weights if it returns any."""
     result = loss(logits, labels)
     values, weights = result if isinstance(result, tuple) else (result, None)
     return Mean.of(values, mask, weights)

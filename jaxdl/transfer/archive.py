@@ -19,7 +19,7 @@ ENCRYPTED = 1  # flag of a member
 def read(data: memoryview) -> tuple[Any, Storages]:
     """The pickled object, its tensors still descriptions, and the storages they are views of.
 
-    Every member that is read is held against its checksum, if the archive has any. Raises FileError for an archive that
+    The checksum of every member that is read is verified, if the archive has any. Raises FileError for an archive that
     is damaged, encrypted, of TorchScript, has members that overlap, or would unpack to much more than its size.
     """
     archive = _Archive(data)

@@ -1,4 +1,4 @@
-"""PyTorch's arrays as a model's variables, and back: the names differ by a rule, the layouts by the kind of layer.
+"""Conversion between PyTorch's arrays and a model's variables: names by a rule, layouts by the kind of layer.
 
 A variable's path joined by dots, its last part translated, is PyTorch's name: ``layer1.0 / conv1 / kernel`` is
 ``layer1.0.conv1.weight``.
@@ -34,18 +34,18 @@ def from_pytorch(
     may_differ: Collection[str] = (),
     only: Sequence[str] | None = None,
 ) -> dict[str, Any]:
-    """``arrays`` of a ``state_dict`` in the tree, layouts and dtypes of ``variables``.
+    """Converts the ``arrays`` of a ``state_dict`` to the tree, layouts and dtypes of ``variables``.
 
     variables: a model's, as ``init`` gives them; shapes and dtypes are enough (``jax.eval_shape``).
     flattened: for a linear layer behind a flattened image, by our name, that image's (H, W, C): its rows are reordered
     from PyTorch's [C, H, W].
-    names: our names of the layers that PyTorch's file has under another.
-    may_differ: our names of layers that keep what ``variables`` hold where the file has other shapes: a classifier for
-    other classes.
-    only: patterns of the variables to fill, as ``jaxdl.variables`` reads them; the others are returned as they are, and
-    so much of the file as is theirs or nobody's is left alone. None for all.
-    Every array is used and every variable filled, but for batch norm's counters; a prefix that all names share is
-    taken off where they fit without it. Else UserError names what is left on either side, or the shapes that differ.
+    names: PyTorch's names of layers, by our names, where they differ.
+    may_differ: our names of layers that keep their values in ``variables`` if the file has other shapes, such as a
+    classifier for other classes.
+    only: patterns of the variables to fill, see ``jaxdl.variables``; the others are returned as they are, and arrays
+    in the file for them, or for nothing in the model, are ignored. None for all.
+    Every array must be used and every variable filled, except batch norm's counters; a prefix common to all names is
+    removed if they fit without it. Otherwise raises UserError, naming what is left on either side, or the shapes.
     """
     leaves = flat(variables)
     picked = set(leaves) if only is None else select(variables, only)
@@ -83,7 +83,7 @@ def to_pytorch(
     flattened: Flattened = MappingProxyType({}),
     names: Mapping[str, str] = MappingProxyType({}),
 ) -> dict[str, np.ndarray]:
-    """The inverse of ``from_pytorch``: a ``state_dict`` of arrays, less batch norm's counters."""
+    """The inverse of ``from_pytorch``: a ``state_dict`` of arrays, without batch norm's counters."""
     return {
         _name(path, names): _to_theirs(np.asarray(leaf), path[-1], flattened.get(layer_of(path)))
         for path, leaf in flat(variables).items()
@@ -91,9 +91,9 @@ def to_pytorch(
 
 
 def layout(model: nn.Module) -> dict[str, Mapping]:
-    """What a model says of its layers that their names do not: ``flattened`` and ``names`` of the two functions above.
+    """Arguments ``flattened`` and ``names`` of the two functions above for this model.
 
-    They are its attributes ``flattened`` and ``pytorch_names``; most models have neither.
+    Taken from its attributes ``flattened`` and ``pytorch_names``; most models have neither.
     """
     return {"flattened": getattr(model, "flattened", {}), "names": getattr(model, "pytorch_names", {})}
 

@@ -1,4 +1,4 @@
-"""A file from a URL to a path: checked and whole, or not at all; what was interrupted goes on where it stopped."""
+"""Downloads a file from a URL: verified and whole, or not at all; interrupted downloads are resumed."""
 
 import hashlib
 import os
@@ -50,10 +50,10 @@ class _CutError(Exception):
 def download(url: str, path: str | Path, *, sha256_prefix: str, progress: bool = False, patience: float = 10.0) -> None:
     """Fetches ``url`` into ``path``, unless a file with that hash is there already.
 
-    The bytes gather in ``<path>.part``, which is renamed once its SHA-256 begins with ``sha256_prefix``. A part that a
-    stopped call left is gone on with, and so is one whose connection was cut or brought nothing for ``patience``
-    seconds: until TRIES connections in a row have failed, but not if the server never answered. A part that turns out
-    to be of another file is fetched anew, once. A second process that wants the same path waits for the first.
+    Downloads to ``<path>.part``, which is renamed once its SHA-256 begins with ``sha256_prefix``. A part left by a
+    stopped call is resumed, and so is one whose connection was cut or sent nothing for ``patience`` seconds, until
+    TRIES connections in a row have failed; not if the server never answered. A part that turns out to be of another
+    file is downloaded again, once. A second process for the same path waits for the first.
 
     url: https, or http to this machine; so must be wherever it redirects to.
     progress: show a bar of bytes on a terminal.

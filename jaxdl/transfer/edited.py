@@ -1,4 +1,4 @@
-"""A network with layers put in, put behind, or put in place of others, whose own code stays as it is."""
+"""A network with layers inserted, appended or replaced, without changes to its code."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -25,8 +25,8 @@ class Edit:
 class Edited(nn.Module):
     """``model`` with ``edits``; called as it is, its variables named as in it.
 
-    A layer that differs between training and evaluation is told by ``train``, or by linen's own ``deterministic`` and
-    ``use_running_average`` where those are not set.
+    A layer that differs between training and evaluation is passed ``train``, or linen's own ``deterministic`` and
+    ``use_running_average`` if they are not set.
     """
 
     model: nn.Module

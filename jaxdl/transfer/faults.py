@@ -1,4 +1,4 @@
-"""What is wrong with a weight file: raised deep inside a reader, told to the user with the file's name."""
+"""Errors in a weight file: raised deep inside a reader, reported to the user with the file's name."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager

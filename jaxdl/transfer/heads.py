@@ -14,7 +14,7 @@ from jaxdl.variables import flat, layer_of
 
 
 def head(model: nn.Module, images: jax.Array) -> list[str]:
-    """The layers whose parameters depend on the number of classes, by name: what another task replaces.
+    """Names of the layers whose parameters depend on the number of classes, to be replaced for another task.
 
     images: float[B, H, W, C] that the model takes; only their shape matters.
     """
@@ -30,9 +30,9 @@ def head(model: nn.Module, images: jax.Array) -> list[str]:
 def replace_head(
     model: nn.Module, variables: Mapping[str, Any], *, num_classes: int, key: jax.Array, images: jax.Array
 ) -> tuple[nn.Module, dict[str, Any]]:
-    """The network for ``num_classes`` classes: its classifier, auxiliary ones too, starts anew, all else stays.
+    """The network for ``num_classes`` classes: its classifiers, auxiliary ones too, start anew, all else is kept.
 
-    key: what the new layers are drawn from; images: float[B, H, W, C] that the model takes. Raises UserError for fewer
+    key: for initialising the new layers; images: float[B, H, W, C] that the model takes. Raises UserError for fewer
     than one class, and where the classifier was itself replaced by a layer of a fixed size.
     """
     if num_classes < 1:

@@ -20,7 +20,7 @@ VERSION = 1001
 def read(data: memoryview) -> tuple[Any, Storages]:
     """The pickled object, its tensors still descriptions, and the storages they are views of.
 
-    Nothing in this format tells a changed value from the right one: it has no checksum.
+    This format has no checksum, so that changed values are not detected.
     """
     machine = Machine(bytes(data[: opcodes.MOST_BYTES]))
     widths: dict[str, int] = {}

@@ -1,4 +1,4 @@
-"""A file as bytes that are read from the disk when they are looked at."""
+"""Memory-mapped files."""
 
 import mmap
 from pathlib import Path
@@ -9,7 +9,7 @@ from jaxdl.transfer.faults import FileError
 
 
 def mapped(path: Path) -> memoryview:
-    """The file's bytes, read-only; they stay right for as long as nobody writes to the file.
+    """Memory-maps the file read-only; the bytes stay valid as long as nobody writes to the file.
 
     Raises FileError for an empty file and OSError for one that cannot be opened.
     """
@@ -20,7 +20,7 @@ def mapped(path: Path) -> memoryview:
 
 
 def aligned(data: memoryview, multiple: int = 16) -> np.ndarray:
-    """The bytes as uint8[N], copied where they do not begin at such a multiple; the widest elements need 16."""
+    """The bytes as uint8[N], copied if their address is not a multiple of ``multiple``; the widest elements need 16."""
     stored = np.frombuffer(data, np.uint8)
     if stored.ctypes.data % multiple:
         stored = stored.copy()

@@ -19,7 +19,7 @@ def find(module: str, name: str) -> Global:
 
 
 def key(value: Any) -> Any:
-    """``value`` as a key; what is no text stands for itself alone, since no tensor is found by it.
+    """``value`` as a dict key; anything but a string equals only itself, as no tensor is found by it.
 
     A file could choose tuples that hash slowly, or numbers that a dict takes long to tell apart.
     """
@@ -27,7 +27,7 @@ def key(value: Any) -> Any:
 
 
 def call(function: Any, arguments: tuple) -> Any:
-    """What ``function`` would return, if it is known; raises FileError with its name if not."""
+    """Result of ``function`` if it is a known one; raises FileError with its name if not."""
     name = function.name if isinstance(function, Global) else f"a {type(function).__name__}"
     if name in _REFUSED:
         raise FileError(f"it has {_REFUSED[name]} ({name}), which is not read; {_ADVICE}")

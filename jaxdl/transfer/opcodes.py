@@ -1,4 +1,4 @@
-"""What each opcode of a pickle does to the machine: protocols 0 to 5, as ``pickletools`` documents them."""
+"""Opcodes of pickle protocols 0 to 5 as operations on the machine, as ``pickletools`` documents them."""
 
 import struct
 from collections.abc import Callable

@@ -19,11 +19,11 @@ _NOTHING = object()
 
 
 class Machine:
-    """A stack, a memory and a place in ``data``, all of which ``jaxdl.transfer.opcodes`` works on.
+    """A stack, a memo and a position in ``data``, on which ``jaxdl.transfer.opcodes`` operates.
 
     Every method raises FileError for what a plain pickle of known names does not do.
     position: the byte of ``data`` where the next pickle begins; left: how many steps it and those behind it may take.
-    persistent: what stands for a persistent id, which is how PyTorch names a storage.
+    persistent: returns the object of a persistent id, by which PyTorch names a storage.
     """
 
     def __init__(self, data: bytes, persistent: Callable[[Any], Any] | None = None):

@@ -17,7 +17,7 @@ def read(path: str | Path, key: str | None = None) -> dict[str, np.ndarray]:
     A file may be a state dict, a checkpoint with state dicts in it, or a whole module, whose class need not exist here.
     key: the keys that lead to the state dict, joined by dots: ``"model"``, ``"ema.state_dict"``. Without it, the state
     dict with the most elements is taken, the first of equals, but none under a key that begins with ``opt``.
-    The prefixes ``module.`` and ``_orig_mod.`` are taken off if every name has them.
+    The prefixes ``module.`` and ``_orig_mod.`` are removed if every name has them.
 
     Raises UserError for a file that is damaged, not of torch.save, asks to call a function that is not a known part of
     a checkpoint, or holds quantised, sparse or nested tensors; and for an unknown ``key``, with those there are.

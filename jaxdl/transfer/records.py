@@ -1,4 +1,4 @@
-"""What a pickle names and this library does not build."""
+"""Placeholders for the functions, classes and objects that a pickle names and this library does not build."""
 
 from dataclasses import dataclass, field
 from typing import Any

@@ -46,16 +46,16 @@ _NAMES = {dtype: name for name, dtype in DTYPES.items()}
 
 
 def begins(head: bytes) -> bool:
-    """Whether a file's first ``HEAD`` bytes being those of a safetensors file; no zip and no pickle has such."""
+    """Whether a file's first ``HEAD`` bytes are those of a safetensors file; no zip and no pickle has such."""
     return head[4:8] == b"\0\0\0\0" and head[8:9] == b"{"
 
 
 def read(path: str | Path) -> dict[str, np.ndarray]:
-    """The arrays of a file by name, in the order of its header; read-only, and on the disk until they are looked at.
+    """The arrays of a file by name, in the order of its header; read-only and memory-mapped.
 
-    Raises UserError for a file that is missing, cut short or at odds with the format: a header that is too long or no
-    JSON, too many names, one that is too long or comes twice, an unknown dtype, bytes that overlap, that nobody owns,
-    or that do not fit dtype and shape.
+    Raises UserError for a file that is missing, truncated or invalid: a header that is too long or not JSON, too many
+    names, one that is too long or occurs twice, an unknown dtype, bytes that overlap, that belong to no array, or that
+    do not fit dtype and shape.
     """
     path = Path(path)
     with faults_of(path):

@@ -125,7 +125,7 @@ def _is_module(value: Any) -> bool:
 
 
 def _children(value: Any) -> Iterator[tuple[str, Any]]:
-    """What a mapping holds under text, and what a list holds; optimizers number their parameters' state: not that."""
+    """Children of a mapping under string keys, and of a list; not under numbers, where optimizers keep their state."""
     if isinstance(value, list | tuple):
         return ((str(index), child) for index, child in enumerate(value) if _may_hold(child))
     items = value.items if isinstance(value, Record) else value

@@ -1,8 +1,8 @@
-"""Changing a network: functions of a model and its variables that give another model and its variables.
+"""Edits of a network: functions of a model and its variables that return another model and its variables.
 
-Nothing is changed in place; the arrays of what stays are the same objects. Layers are named by their paths joined by
+Nothing is changed in place; arrays of unchanged layers are the same objects. Layers are named by their paths joined by
 dots, as in PyTorch: ``fc``, ``layer4.1.bn2``, ``classifier.6``. ``images`` are float[B, H, W, C] as the model takes
-them (only their shape matters but for layers initialised from data) and ``key`` is what new variables are drawn from.
+them (only their shape matters, except for layers initialised from data) and ``key`` initialises new variables.
 """
 
 from collections.abc import Mapping, Sequence
@@ -70,7 +70,7 @@ def append(
 def reinitialise(
     model: nn.Module, variables: Variables, patterns: Sequence[str], *, key: jax.Array, images: jax.Array
 ) -> dict[str, Any]:
-    """``variables`` with those that ``patterns`` pick drawn anew, parameters and statistics alike.
+    """``variables`` with those that ``patterns`` pick reinitialised, parameters and statistics alike.
 
     Patterns are those of ``jaxdl.variables``: ``["layer4", "fc"]``.
     """
@@ -80,9 +80,9 @@ def reinitialise(
 def with_new(
     model: nn.Module, variables: Variables, *, key: jax.Array, images: jax.Array, anew: Sequence[str] = ()
 ) -> Network:
-    """``model`` with those of ``variables`` that it has too; what it has besides, and the layers ``anew``, is drawn.
+    """``model`` with the ``variables`` that it has, too; its others, and those of layers ``anew``, are initialised.
 
-    Raises UserError where it has one in another shape.
+    Raises UserError if a shape differs.
     """
     shapes, given = flat(_shapes(model, images)), flat(variables)
     wanted = {path for path in shapes if path not in given}

@@ -73,6 +73,7 @@ class Tensor:
 
     @property
     def elements(self) -> int:
+        """Number of elements."""
         return math.prod(self.shape)
 
 

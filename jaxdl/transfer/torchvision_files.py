@@ -76,13 +76,13 @@ def torchvision_weights(
 ) -> Path:
     """The file with torchvision's ImageNet weights for the model of that name, for ``load_weights``.
 
-    It is looked for in ``folder``, then where PyTorch itself keeps what it downloads, and else downloaded into
-    ``folder``. Its hash is checked in any case.
+    Searched in ``folder``, then in PyTorch's own download folder, else downloaded to ``folder``. Its hash is always
+    verified.
 
     folder: default ``weights`` in ``$JAXDL_CACHE``, else in ``jaxdl`` in the user's cache folder. offline: never touch
     the network. progress: show a bar of bytes on a terminal.
     Raises UserError for a name that torchvision has no file for, for a file with another hash and for a folder that
-    cannot be written; DownloadError if the file is not here and cannot be fetched.
+    cannot be written; DownloadError if the file is not here and cannot be downloaded.
     """
     if name not in FILES:
         raise unknown("torchvision model", name, FILES)
@@ -114,7 +114,7 @@ def _folder() -> Path:
 
 
 def _torch_folder() -> Path:
-    """What ``torch.hub`` downloads into."""
+    """Folder that ``torch.hub`` downloads into."""
     return places.cache("torch", variable="TORCH_HOME") / "hub" / "checkpoints"
 
 

@@ -1,4 +1,4 @@
-"""Weights out of a file of any known format."""
+"""Loads weights from a file of any known format."""
 
 from pathlib import Path
 
@@ -13,8 +13,8 @@ from jaxdl.transfer.state_dicts import unwrapped
 def load_weights(path: str | Path, key: str | None = None) -> dict[str, np.ndarray]:
     """The arrays of a ``.pth``, ``.pt`` or ``.safetensors`` file by PyTorch's dotted names, in the file's order.
 
-    The format is known by the file's first bytes, not by its suffix. Arrays are in PyTorch's layout, read-only, and on
-    the disk until they are looked at: the file must stay as it is for as long as they are used.
+    The format is detected by the file's first bytes, not its suffix. Arrays are in PyTorch's layout, read-only and
+    memory-mapped: the file must not change while they are used.
     key: as in ``pickle_reader.read``; a safetensors file has none.
 
     Raises UserError as the two readers do, and for a file of neither format.

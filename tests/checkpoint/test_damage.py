@@ -176,7 +176,7 @@ from tests.checkpoint.states import assert_same, small_state
 
 
 def in_a_program(program, folder, *, before=()):
-    """What a program of its own, that imports the library, prints to stdout and to stderr."""
+    """Runs a program that imports the library in its own process; returns its lines on stdout, and its stderr."""
     command = [*before, sys.executable, "-c", START + program, str(folder)]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=120)
     assert done.returncode == 0, done.stderr

@@ -161,7 +161,7 @@ def assert_parts_same(state, expected):
 
 
 def run_two(program, *arguments):
-    """What two processes that train together print, each."""
+    """Lines printed by each of two processes that train together."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]

@@ -1,4 +1,4 @@
-"""What evaluating a run writes is what its network predicts, and scikit-learn's figures of it."""
+"""Files written by evaluating a run hold its network's predictions, and scikit-learn's figures of them."""
 
 import csv
 import json

@@ -1,4 +1,4 @@
-"""What a run leaves to take away gives the accuracy that the run reported."""
+"""Exported networks give the accuracy that their run reported."""
 
 import json
 import subprocess

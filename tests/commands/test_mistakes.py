@@ -1,4 +1,4 @@
-"""What the command answers to mistakes: a line or two, status 2, nothing half-written, nothing lost."""
+"""Mistakes of the user give a line or two and status 2; nothing is half-written, nothing lost."""
 
 import os
 import shutil

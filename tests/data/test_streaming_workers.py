@@ -69,8 +69,8 @@ except KeyboardInterrupt:
 
 
 def _ended(process, number):
-    """What it wrote until it ended. As a person would, Ctrl-C is pressed again where an exception was lost: Python
-    drops one that a signal raises in a finalizer."""
+    """Output of the process after the signal. As a person would, presses Ctrl-C again where the exception was lost:
+    Python drops one that a signal raises in a finalizer."""
     for _ in range(3):
         if number == signal.SIGKILL:
             process.kill()

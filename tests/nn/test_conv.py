@@ -108,7 +108,7 @@ def test_depthwise_separable_conv_equals_pytorchs_two_convolutions(rng, size, st
 
 
 def operations(layer, x):
-    """What XLA counts, two for a multiplication and its addition."""
+    """Floating-point operations counted by XLA, two for a multiplication and its addition."""
     variables = layer.init(KEY, x)
     return jax.jit(layer.apply).lower(variables, x).compile().cost_analysis()["flops"]
 

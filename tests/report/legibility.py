@@ -1,4 +1,4 @@
-"""What of a page is hard to see, by WCAG's contrast: 4.5 for text, 3 for lines of figures."""
+"""Finds elements of a page below WCAG's contrast: 4.5 for text, 3 for lines of figures."""
 
 PRELUDE = """
 const canvas = new OffscreenCanvas(1, 1).getContext("2d", {willReadFrequently: true});

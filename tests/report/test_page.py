@@ -45,7 +45,7 @@ def wide(page):
 
 
 def undecoded(page):
-    """What pictures without pixels were to show."""
+    """Alternative texts of pictures without pixels."""
     return page.evaluate(
         "async () => { const bad = []; for (const image of document.images)"
         " await image.decode().catch(() => bad.push(image.alt));"

@@ -1,4 +1,4 @@
-"""What is advised is what the run could do, does not do yet, and what it says of itself is true."""
+"""Remedies are possible for the run and not in use yet, and their claims are true."""
 
 import dataclasses
 from functools import cache

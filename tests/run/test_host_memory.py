@@ -1,4 +1,4 @@
-"""What a step frees stays with the process."""
+"""Memory freed by a step stays with the process."""
 
 import subprocess
 import sys

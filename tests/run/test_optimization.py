@@ -1,4 +1,4 @@
-"""What the flags of optimization do to a run."""
+"""Flags of optimization, and their effect on a run."""
 
 import dataclasses
 

@@ -1,4 +1,4 @@
-"""What is frozen stays bit for bit, costs nothing, and is seen as in evaluation; what is not trains as without it."""
+"""Frozen layers stay bit for bit, cost nothing and run as in evaluation; the others train as without freezing."""
 
 import flax.linen as nn
 import jax

@@ -27,7 +27,7 @@ def train_step(state, batch):
 
 
 class Run:
-    """What a fit did: its records, the steps it saved at, the steps it validated at."""
+    """Runs a fit and keeps its records, the steps it saved at, the steps it validated at."""
 
     def __init__(self, *, steps=10, start=0, history=None, val=lambda step: step / 100, batch_at=float, **options):
         self.records, self.saved, self.validated, self.shown = [], [], [], []

@@ -1,4 +1,4 @@
-"""What the training step does beside the plain update: parts of a batch, mixed labels, penalties, other losses."""
+"""Options of the training step: parts of a batch, mixed labels, penalties, other losses."""
 
 import flax.linen as nn
 import jax

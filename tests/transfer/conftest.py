@@ -1,4 +1,4 @@
-"""What tests of downloads share: a server, and a path in a folder that is not there yet."""
+"""Fixtures for tests of downloads: a server, and a path in a folder that does not exist yet."""
 
 import pytest
 

@@ -47,7 +47,7 @@ class Outcome(NamedTuple):
 
 
 def outcomes(paths: list[Path], read: str = "load_weights") -> list[Outcome]:
-    """What one process makes of the files, one after another."""
+    """Outcomes of reading the files in one process, one after another."""
     # a process begins with the peak of the one that started it, which here is a shell and not the tests' own
     command = ["sh", "-c", '"$@"; exit $?', "sh", sys.executable, "-c", _PROGRAM]
     lines = "".join(json.dumps([read, str(path)]) + "\n" for path in paths)

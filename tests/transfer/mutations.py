@@ -81,7 +81,7 @@ def archive_of(content, protocol):
 
 
 def stream_of(archived):
-    """What an archive holds, in the older format. PyTorch would name the storages by where they lie in memory."""
+    """Contents of an archive in the older format. PyTorch would name the storages by their memory addresses."""
     counts = {}
 
     def persistent(name):

@@ -23,7 +23,7 @@ def whole(path, form):
 
 
 def outcome(path, content):
-    """What reading the content gives: arrays, or None for a UserError of at most two lines."""
+    """Result of reading the content: arrays, or None for a UserError of at most two lines."""
     path.write_bytes(content)
     try:
         return load_weights(path)

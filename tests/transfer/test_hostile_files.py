@@ -29,7 +29,7 @@ def written(request, tmp_path):
 
 
 class Payload:
-    """What pickle does on loading one leaves a file behind."""
+    """Object whose unpickling by pickle leaves a file behind."""
 
     def __init__(self, *call):
         self.call = call

@@ -1,4 +1,4 @@
-"""What ``torch.save`` writes is read back bit for bit."""
+"""Files written by ``torch.save`` are read back bit for bit."""
 
 import argparse
 import collections

@@ -42,6 +42,6 @@ class TorchDevice:
 
 
 def not_compiled(error: Exception) -> LeftOutError:
-    """What a failure of ``torch.compile``, which shows itself in many ways, says in a line."""
+    """LeftOutError with the first line of a failure of ``torch.compile``, whatever its class."""
     lines = [line.strip() for line in str(error).splitlines() if line.strip()]
     return LeftOutError(f"torch.compile: {lines[0] if lines else type(error).__name__}")

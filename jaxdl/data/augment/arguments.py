@@ -1,6 +1,6 @@
-"""What the transforms accept: each function here raises a UserError that names the argument at fault.
+"""Checks of the transforms' arguments: each function here raises a UserError that names the argument at fault.
 
-Only what is known while tracing is looked at: shapes, dtypes and Python numbers, never an array's values.
+Only what is known while tracing is checked: shapes, dtypes and Python numbers, never an array's values.
 """
 
 from math import inf

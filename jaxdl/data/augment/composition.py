@@ -1,4 +1,4 @@
-"""Transforms put together. A keyed transform is ``(key, images) -> images``, and so is what these functions return."""
+"""Composition of transforms. A keyed transform is ``(key, images) -> images``; these functions return such."""
 
 from collections.abc import Callable, Sequence
 

@@ -1,4 +1,4 @@
-"""Windows cut from images, or out of them, at their own scale; images of any dtype, which is kept."""
+"""Crops, shifts and cutout, without resizing; for images of any dtype, which is kept."""
 
 import jax
 import jax.numpy as jnp
@@ -10,10 +10,10 @@ PADDING_MODES = ("constant", "edge", "reflect", "symmetric")
 
 
 def center_crop(images: jax.Array, size: int | tuple[int, int]) -> jax.Array:
-    """The middle of every image; one that is smaller is first padded with 0.
+    """The center of every image; a smaller one is first padded with 0.
 
-    size: (height, width), or one number for both. As ``torchvision.transforms.CenterCrop``, also in where the middle
-    lies when the margin is odd.
+    size: (height, width), or one number for both. As ``torchvision.transforms.CenterCrop``, also where the margin is
+    odd.
     """
     check_images(images)
     height, width = height_width("size", size)
@@ -69,10 +69,10 @@ def crop(key: jax.Array, images: jax.Array, padding: int = 4) -> jax.Array:
 
 
 def shift(images: jax.Array, down: int, right: int) -> jax.Array:
-    """Every image moved by so many pixels, negative ones up and left, the border filled by reflection.
+    """Every image moved by ``down`` and ``right`` pixels (negative: up, left), the border filled by reflection.
 
-    As a window of ``torch.nn.functional.pad(..., mode="reflect")``. Raises UserError where that would be by as much as
-    the image is large.
+    As a window of ``torch.nn.functional.pad(..., mode="reflect")``. Raises UserError if a shift is not smaller than
+    the image.
     """
     check_images(images)
     _, height, width, _ = images.shape

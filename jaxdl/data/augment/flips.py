@@ -7,19 +7,19 @@ from jaxdl.data.augment.arguments import check_images, check_within
 
 
 def mirror(images: jax.Array) -> jax.Array:
-    """Every image left to right, as ``torchvision.transforms.functional.hflip``."""
+    """Flips every image left to right, as ``torchvision.transforms.functional.hflip``."""
     check_images(images)
     return images[:, :, ::-1]
 
 
 def upside_down(images: jax.Array) -> jax.Array:
-    """Every image top to bottom, as ``torchvision.transforms.functional.vflip``."""
+    """Flips every image top to bottom, as ``torchvision.transforms.functional.vflip``."""
     check_images(images)
     return images[:, ::-1]
 
 
 def flip(key: jax.Array, images: jax.Array, p: float = 0.5) -> jax.Array:
-    """Each image left to right with probability ``p``, as ``torchvision.transforms.RandomHorizontalFlip``.
+    """Flips each image left to right with probability ``p``, as ``torchvision.transforms.RandomHorizontalFlip``.
 
     Raises UserError where p is outside [0, 1].
     """
@@ -27,7 +27,7 @@ def flip(key: jax.Array, images: jax.Array, p: float = 0.5) -> jax.Array:
 
 
 def flip_vertical(key: jax.Array, images: jax.Array, p: float = 0.5) -> jax.Array:
-    """Each image top to bottom with probability ``p``, as ``torchvision.transforms.RandomVerticalFlip``.
+    """Flips each image top to bottom with probability ``p``, as ``torchvision.transforms.RandomVerticalFlip``.
 
     Raises UserError where p is outside [0, 1].
     """

@@ -12,7 +12,7 @@ Amount = float | tuple[float, float]
 
 
 def random_grayscale(key: jax.Array, images: jax.Array, p: float = 0.1) -> jax.Array:
-    """Each image grey with probability ``p``, its channels kept, as ``torchvision.transforms.RandomGrayscale``.
+    """Each image in grey with probability ``p``, its channels kept, as ``torchvision.transforms.RandomGrayscale``.
 
     Raises UserError where p is outside [0, 1].
     """

@@ -1,6 +1,6 @@
-"""Two images and their labels made into one. Both functions pair every image with the one before it in the batch.
+"""Mixup and cutmix. Both functions pair every image with the one before it in the batch.
 
-In a function that is itself under ``jax.pmap`` that is the device's share of the batch.
+Under ``jax.pmap``, "the batch" is the device's share of it.
 """
 
 import jax
@@ -13,10 +13,10 @@ from jaxdl.errors import UserError
 def mixup(
     key: jax.Array, images: jax.Array, labels: jax.Array, num_classes: int, alpha: float = 0.2
 ) -> tuple[jax.Array, jax.Array]:
-    """Images and labels, each the mean of two with weights lambda and 1 - lambda (Zhang et al. 2018).
+    """Mixup: images and labels averaged in pairs with weights lambda and 1 - lambda (Zhang et al. 2018).
 
-    images: float[B, H, W, C]. labels: int[B], or already float[B, num_classes]. alpha: lambda is one draw a batch from
-    Beta(alpha, alpha). Returns images and float32[B, num_classes] labels, as ``torchvision.transforms.v2.MixUp``.
+    images: float[B, H, W, C]. labels: int[B], or already float[B, num_classes]. alpha: lambda is drawn once per batch
+    from Beta(alpha, alpha). Returns images and float32[B, num_classes] labels, as ``torchvision.transforms.v2.MixUp``.
     Raises UserError where alpha is not positive, or labels are of another shape.
     """
     check_float_images(images)
@@ -28,10 +28,10 @@ def mixup(
 def cutmix(
     key: jax.Array, images: jax.Array, labels: jax.Array, num_classes: int, alpha: float = 1.0
 ) -> tuple[jax.Array, jax.Array]:
-    """Images with a box from another, labels weighted by the two's pixels (Yun et al. 2019).
+    """CutMix: images with a box pasted from another, labels weighted by area (Yun et al. 2019).
 
-    images: [B, H, W, C] of any dtype. labels: int[B], or already float[B, num_classes]. alpha: the box is one a batch
-    and takes 1 - lambda of the image, lambda from Beta(alpha, alpha), less what lies over its border.
+    images: [B, H, W, C] of any dtype. labels: int[B], or already float[B, num_classes]. alpha: one box per batch
+    takes 1 - lambda of the image, lambda drawn from Beta(alpha, alpha), and is clipped at the border.
     Returns images and float32[B, num_classes] labels, as ``torchvision.transforms.v2.CutMix``.
     Raises UserError where alpha is not positive, or labels are of another shape.
     """

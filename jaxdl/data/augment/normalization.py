@@ -10,7 +10,7 @@ from jaxdl.errors import UserError
 
 
 def to_float(images: jax.Array) -> jax.Array:
-    """uint8 in [0, 255] to float32 in [0, 1], as torchvision's ``ToTensor``, less its change of layout.
+    """uint8 in [0, 255] to float32 in [0, 1], as torchvision's ``ToTensor``, without its change of layout.
 
     Raises UserError on any other dtype, float images too, which would be scaled twice.
     """
@@ -19,10 +19,10 @@ def to_float(images: jax.Array) -> jax.Array:
 
 
 def standardize(images: jax.Array, mean: Sequence[float], std: Sequence[float]) -> jax.Array:
-    """Float images less ``mean``, over ``std``, as ``torchvision.transforms.Normalize``.
+    """``(images - mean) / std`` for float images, as ``torchvision.transforms.Normalize``.
 
     mean, std: one value a channel, or one for all. Raises UserError on any other number, on a std that is not positive,
-    and on integer images, for which there is ``normalize``.
+    and on integer images; use ``normalize`` for those.
     """
     check_float_images(images)
     _check_channels(images, mean=mean, std=std)
@@ -32,7 +32,7 @@ def standardize(images: jax.Array, mean: Sequence[float], std: Sequence[float]) 
 
 
 def normalize(images: jax.Array, mean: Sequence[float] = (0.0,), std: Sequence[float] = (1.0,)) -> jax.Array:
-    """uint8 in [0, 255] to float32: scaled to [0, 1], less ``mean``, over ``std``.
+    """uint8 in [0, 255] to float32: ``(images / 255 - mean) / std``.
 
     ``to_float`` and ``standardize`` in one multiplication and one subtraction. mean, std: one value a channel, or one
     for all. Raises UserError on any other dtype, float images too, which would be scaled twice.

@@ -1,6 +1,6 @@
-"""Images, or windows of them, brought to another size: float images, or uint8, which is computed in float and rounded.
+"""Resizes images, or windows of them: float images, or uint8, which is computed in float and rounded.
 
-Resizing treats the two axes apart, so that it is a product with one [out, in] matrix of weights an axis.
+The two axes are separable, so that resizing is a product with one [out, in] matrix of weights per axis.
 """
 
 from functools import partial
@@ -20,10 +20,10 @@ ATTEMPTS = 10  # of random_windows, as in torchvision
 def resize(
     images: jax.Array, size: int | tuple[int, int], interpolation: str = "bilinear", antialias: bool = True
 ) -> jax.Array:
-    """Every image at another size, as ``torchvision.transforms.Resize`` on tensors.
+    """Resizes every image, as ``torchvision.transforms.Resize`` on tensors.
 
     size: (height, width), or the length of the shorter side, which keeps the aspect ratio. interpolation: "bilinear",
-    "bicubic" or "nearest". antialias: average over all the pixels that fall into a smaller one; "nearest" never does.
+    "bicubic" or "nearest". antialias: when shrinking, average over all pixels in an output pixel; never "nearest".
     Raises UserError on another interpolation, or a size that is not positive.
     """
     check_images(images)
@@ -48,7 +48,7 @@ def resized_crop(
 
     top, left, height, width: in pixels, one whole number or int[B], also traced; the window lies within the image.
     size: (height, width), or one number for both. interpolation, antialias: as for ``resize``.
-    Raises UserError on a window that is known to leave the image.
+    Raises UserError on a window that leaves the image, where that is known while tracing.
     """
     check_images(images)
     if interpolation not in INTERPOLATIONS:
@@ -90,7 +90,7 @@ def random_windows(
     """The windows of ``random_resized_crop`` in images of height x width: top, left, height, width, int32[count] each.
 
     scale: the least and the largest area, as a share of the image's. ratio: the least and the largest width over
-    height, drawn evenly in its logarithm. As ``torchvision.transforms.RandomResizedCrop.get_params``: a window that
+    height, its logarithm drawn uniformly. As ``torchvision.transforms.RandomResizedCrop.get_params``: a window that
     does not fit is drawn again, up to ten times; then it is the largest one in the middle.
     Raises UserError where a pair is not in order, or not positive.
     """
@@ -157,7 +157,7 @@ def _nearest(start: jax.Array, length: jax.Array, count: int) -> jax.Array:
 def _weights(
     start: jax.Array, length: jax.Array, available: int, count: int, *, cubic: bool, antialias: bool
 ) -> jax.Array:
-    """What each of ``available`` pixels gives each of the ``count`` that a window becomes: float32[count, available].
+    """Weight of each of ``available`` input pixels in each of ``count`` output pixels: float32[count, available].
 
     Positions are fractions over 2 * count; their numerators are kept whole, so that nothing is lost where a position
     is large and a distance small.

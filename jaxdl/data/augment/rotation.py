@@ -1,4 +1,4 @@
-"""Images turned about their centre: float images, or uint8, which is rounded."""
+"""Rotates images about their centre: float images, or uint8, which is rounded."""
 
 from functools import partial
 from numbers import Real
@@ -16,7 +16,7 @@ ORDERS = {"nearest": 0, "bilinear": 1}
 def rotate(
     images: jax.Array, degrees: jax.typing.ArrayLike, interpolation: str = "nearest", fill: float = 0.0
 ) -> jax.Array:
-    """Every image turned counter-clockwise by ``degrees``, one number or float[B], at its size.
+    """Rotates every image counter-clockwise by ``degrees``, one number or float[B], keeping its size.
 
     interpolation: "nearest" or "bilinear". fill: the value of what lies outside of the image. As
     ``torchvision.transforms.functional.rotate``; but there "bilinear" with a fill that is given, even 0, weighs a pixel
@@ -47,7 +47,7 @@ def random_rotation(
     interpolation: str = "nearest",
     fill: float = 0.0,
 ) -> jax.Array:
-    """Each image turned by its own angle, evenly drawn, as ``torchvision.transforms.RandomRotation``.
+    """Rotates each image by its own angle, drawn uniformly, as ``torchvision.transforms.RandomRotation``.
 
     degrees: the least and the largest angle, or d for (-d, d). interpolation, fill: as for ``rotate``.
     Raises UserError where d is negative or the pair is not in order, and what ``rotate`` raises.

@@ -26,11 +26,11 @@ RANGE = re.compile(r"(\d{1,10}):(\d{1,10})(?::(\d{1,10}))?")
 class Options(Config):
     """The flags, each with one value."""
 
-    ensemble: bool = flag(False, "test the members' averaged predictions too", on_only=True)
+    ensemble: bool = flag(False, "also test the ensemble: the members' averaged predictions", on_only=True)
 
 
 class Asked(NamedTuple):
-    """What the command line asks for.
+    """Parsed command line of a sweep.
 
     config: the first member's. grid: the members. given: the names of the configuration's flags that were given.
     """
@@ -48,7 +48,7 @@ def parse(argv: Sequence[str], recipes: Mapping[str, Config], command: str) -> A
     if name not in recipes:
         raise unknown("recipe", name, recipes)
     about = (
-        "Train all combinations of several values of flags in one program. These take several, by comma: "
+        "Train all combinations of the given values in one program. Flags that take several, comma-separated: "
         f"{', '.join(map(flag_name, SWEEPABLE))}; whole numbers also as 0:8 or 0:8:2. "
         f"Defaults are those of --recipe {name}; recipes: {', '.join(recipes)}."
     )

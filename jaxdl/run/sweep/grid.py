@@ -53,7 +53,7 @@ class Grid:
         return ", ".join(said) or "all members"
 
     def to_json(self) -> dict:
-        """What ``from_json`` takes."""
+        """Inverse of ``from_json``."""
         return {name: list(values) for name, values in self.swept.items()}
 
     @classmethod

@@ -18,9 +18,9 @@ Statistics = tuple[tuple[float, ...], tuple[float, ...]]
 
 
 class SeedData(NamedTuple):
-    """What one seed makes of the training split; all of it as numbers of its rows.
+    """Training and validation rows of one seed, as row numbers of the training split.
 
-    train: whose images are those numbers, int32[n]. val: int32[v], None without validation. mean, std: of the channels.
+    train: its images are row numbers, int32[n]. val: int32[v], None without validation. mean, std: of the channels.
     """
 
     train: Split
@@ -90,7 +90,7 @@ def test_batch(index: int, *, examples: int, members: int, batch_size: int) -> t
 
 
 def member_numbers(grid: Grid, data: SweepData) -> dict[str, jax.Array]:
-    """What is traced, float[M] by flag; ``mean`` and ``std``, float[M, C], where members differ in them."""
+    """Traced numbers, float[M] by flag; ``mean`` and ``std``, float[M, C], where members differ in them."""
     numbers = {name: jnp.asarray([member[name] for member in grid.members], float) for name in grid.names}
     if data.statistics is None:
         own = [data.by_seed[member["seed"]] for member in grid.members]

@@ -1,4 +1,4 @@
-"""What a sweep must remember beside its states, a value for each member; plain JSON."""
+"""History of a sweep, saved beside its states so that it can resume: a value for each member; plain JSON."""
 
 from dataclasses import asdict, dataclass, field
 

@@ -87,7 +87,7 @@ def first_states(
 
 
 def saved(states: TrainState) -> TrainState:
-    """What a checkpoint holds: all members are at the same step."""
+    """State for a checkpoint, with one ``step``: all members are at the same one."""
     return states.replace(step=states.step[0])
 
 

@@ -1,4 +1,4 @@
-"""What swept flags are inside the program: an optimizer and a loss whose numbers are traced arrays."""
+"""Optimizer and loss whose swept hyperparameters are traced arrays."""
 
 import dataclasses
 from collections.abc import Callable, Mapping

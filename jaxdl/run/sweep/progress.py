@@ -1,4 +1,4 @@
-"""What a person sees of a sweep: what it trains, a bar on a terminal, a line an epoch everywhere, and its end."""
+"""Console output of a sweep: a header, a progress bar on a terminal, a line per epoch everywhere, and the results."""
 
 import sys
 import time
@@ -71,7 +71,7 @@ class Progress:
 
 
 def print_header(config: Config, dataset: Dataset, data: SweepData, grid: Grid, *, parameters: int, steps: int) -> None:
-    """What is going to be trained."""
+    """Prints the dataset, the model, the recipe and the members."""
     if dataset.notice:
         print("!" * 100, dataset.notice, "!" * 100, sep="\n")
     side = "one after another" if runs_one_by_one() else "side by side"

@@ -1,4 +1,4 @@
-"""What came of a sweep: a row a member, a row a configuration, the best first, and predictions averaged."""
+"""Results of a sweep: a row per member, a row per configuration, the best first, and averaged predictions."""
 
 import csv
 import io

@@ -1,4 +1,4 @@
-"""Convolutions as a CPU is fast at them: the same function as linen's, in fewer and larger matrix products.
+"""Convolutions that are fast on a CPU: the same function as linen's, in fewer and larger matrix products.
 
 The compiled steps of ``jaxdl.train`` use them on a CPU by themselves, whatever the model; on other devices, and in
 ``model.apply``, convolutions stay what linen makes them.

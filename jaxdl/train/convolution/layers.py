@@ -1,4 +1,4 @@
-"""Which of linen's convolutions are computed in which way."""
+"""Choice of the algorithm for each of linen's convolutions."""
 
 import contextlib
 import math
@@ -24,7 +24,7 @@ _looped: ContextVar[bool] = ContextVar("looped", default=False)
 
 
 def fast() -> AbstractContextManager:
-    """A context in which a step that is being traced for a CPU has linen's convolutions computed the fast way.
+    """A context in which a step traced for a CPU uses the fast algorithms for linen's convolutions.
 
     3x3 kernels between some 50 channels or more, and 5x5 kernels between some 18, become Winograd's
     (``winograd.convolution``) where they have no stride and the batch is not too small; inside ``looped`` the others
@@ -55,14 +55,14 @@ def plain() -> AbstractContextManager:
 
 
 def looped() -> AbstractContextManager:
-    """A context for tracing a step as the body of a loop, where XLA's own gradient by a kernel is some fifty times
-    slower on a CPU."""
+    """A context for tracing a step as the body of a loop, where XLA's own gradient with respect to a kernel is some
+    fifty times slower on a CPU."""
     return _set(_looped)
 
 
 def divided() -> AbstractContextManager:
-    """A context for tracing a step whose batch is divided among devices: none of its convolutions is Winograd's, of
-    whose gradients the devices would exchange four times as much."""
+    """A context for tracing a step whose batch is divided among devices: without Winograd's convolutions, for whose
+    gradients the devices would exchange four times as much."""
     return _set(_divided)
 
 
@@ -89,7 +89,7 @@ def _convolution(
     looped: bool,
     divided: bool,
 ) -> jax.Array:
-    """What linen calls in place of ``jax.lax.conv_general_dilated``."""
+    """Replacement for ``jax.lax.conv_general_dilated`` in linen's convolutions."""
     window, strides = kernel.shape[:-2], tuple(strides)
     spread = tuple(rhs_dilation or (1,) * len(window))
     if isinstance(padding, str):

@@ -1,4 +1,4 @@
-"""Convolutions whose gradient by the kernel is matrix products, as fast in a loop as outside it."""
+"""Convolutions whose kernel gradient is computed as matrix products, as fast in a loop as outside it."""
 
 from collections.abc import Sequence
 from functools import partial
@@ -18,7 +18,7 @@ def convolution(
 ) -> jax.Array:
     """The convolution of ``x: float[B, ..., C]`` with ``kernel: float[..., C, F]``.
 
-    XLA takes the gradient by the kernel as a convolution of the input with the output's gradient, which on a CPU is
+    XLA computes the kernel gradient as a convolution of the input with the output's gradient, which on a CPU is
     some fifty times slower in the body of a loop than outside it. Here it is one product for each row of the kernel:
     the columns of the input that the row sees, side by side, with the output's gradient. It is exact.
     """
@@ -48,7 +48,7 @@ convolution.defvjp(_forward, _backward)
 def xla(
     x: jax.Array, kernel: jax.Array, strides: Sequence[int], pads: Pads, dilation: Sequence[int], precision: Any
 ) -> jax.Array:
-    """XLA's own."""
+    """The same by XLA's own convolution."""
     return jax.lax.conv_general_dilated(
         x,
         kernel,
@@ -69,7 +69,7 @@ def by_kernel(
     dilation: Sequence[int],
     precision: Any,
 ) -> jax.Array:
-    """The gradient by the kernel, given that by the output: float[B, ..., F]."""
+    """The kernel gradient, given the output's ``gradient: float[B, ..., F]``."""
     *window, channels, features = kernel.shape
     places = gradient.shape[1:-1]
     x = jax.lax.pad(x, jnp.zeros((), x.dtype), [(0, 0, 0), *((low, high, 0) for low, high in pads), (0, 0, 0)])

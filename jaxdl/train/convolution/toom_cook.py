@@ -24,7 +24,7 @@ class Matrices(NamedTuple):
 
 @cache
 def matrices(outputs: int, taps: int) -> Matrices:
-    """For so many outputs at a time of a kernel with so many taps: n products instead of outputs times taps."""
+    """The matrices for so many outputs at a time of a kernel of so many taps: n products instead of outputs * taps."""
     count = outputs + taps - 1
     points = np.array(POINTS[count])
     others = [np.delete(points, index) for index in range(count - 1)]

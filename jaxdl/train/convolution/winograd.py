@@ -21,19 +21,19 @@ def convolution(x: jax.Array, kernel: jax.Array, pads: Pads, precision: Any = No
 
     A tile of 4x4 outputs takes 36 products where a 3x3 kernel has 144, and 64 where a 5x5 kernel has 400; so do the
     gradients. In float32 the result differs from the sum written out by some 3e-6 of the largest value for 3x3, and
-    for 5x5 by 5e-6, the gradient by the kernel by 2e-5. pads: at most h - 1 and w - 1 on each side.
+    for 5x5 by 5e-6, the kernel gradient by 2e-5. pads: at most h - 1 and w - 1 on each side.
     """
     return _convolved(x, kernel, pads, precision)
 
 
 def tiles(size: Sequence[int], window: Sequence[int], pads: Pads) -> tuple[int, int]:
-    """How many there are down and across an image of ``size``."""
+    """Numbers of tiles down and across an image of ``size``."""
     down, across = (-(-side // TILE) for side in places(size, window, pads))
     return down, across
 
 
 def places(size: Sequence[int], window: Sequence[int], pads: Pads) -> tuple[int, int]:
-    """How many outputs there are down and across."""
+    """Numbers of outputs down and across."""
     sides = zip(size, window, pads, strict=True)
     down, across = (side + low + high - taps + 1 for side, taps, (low, high) in sides)
     return down, across

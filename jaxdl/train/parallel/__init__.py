@@ -39,9 +39,9 @@ def pmap(devices: Sequence[jax.Device] | None = None) -> Replicas:
 
 
 def mesh(*, data: int | None = None, fsdp: int = 1, devices: Sequence[jax.Device] | None = None) -> MeshOfDevices:
-    """The step over a mesh of ``data`` times ``fsdp`` of ``devices``, by default as many as there are.
+    """The step over a mesh of ``data`` times ``fsdp`` of ``devices``, by default all of them.
 
-    Raises UserError where they are more than there are, or leave a process without one.
+    Raises UserError if there are too few devices, or if a process is left without one.
     """
     found = _ordered(devices)
     data = max(len(found) // fsdp, 1) if data is None else data
@@ -56,7 +56,7 @@ def mesh(*, data: int | None = None, fsdp: int = 1, devices: Sequence[jax.Device
 def choose(kind: str = "auto", *, data: int | None = None, fsdp: int = 1) -> Devices:
     """``single``, ``pmap`` or ``mesh`` by name; ``auto`` is a mesh of all accelerators, or the one CPU.
 
-    data, fsdp: of the mesh. Raises UserError for an unknown name, and for a shape where it is no mesh.
+    data, fsdp: of the mesh. Raises UserError for an unknown name, and for a shape without a mesh.
     """
     if kind not in KINDS:
         raise unknown("parallel", kind, KINDS)

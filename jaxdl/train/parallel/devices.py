@@ -1,4 +1,4 @@
-"""One device or several: where a state and a batch lie, and what runs on them."""
+"""One device or several: placement of states and batches, and compilation of steps."""
 
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -46,11 +46,11 @@ class Single:
         return "single"
 
     def put(self, tree: Any) -> Any:
-        """A copy of ``tree`` where the step wants it; the step may then donate it."""
+        """A copy of ``tree``, placed on the device for the step; the step may donate it."""
         return jax.device_put(jax.tree.map(jnp.copy, tree), self.devices[0])
 
     def make(self, function: Callable[[], Any]) -> Any:
-        """What ``function()`` returns, where the step wants it."""
+        """Result of ``function()``, placed as by ``put``."""
         return self.put(function())
 
     def fetch(self, tree: Any) -> Any:
@@ -58,11 +58,11 @@ class Single:
         return fetched(tree)
 
     def padded(self, examples: int) -> int:
-        """The rows of a batch of so many examples, with those that fill it up."""
+        """Number of rows of a batch of ``examples``, padding included."""
         return examples
 
     def share(self, rows: int) -> slice:
-        """Those of a batch's rows, padding included, that this process has to hand to ``place``."""
+        """The rows of a batch, padding included, that this process has to pass to ``place``."""
         return slice(0, rows)
 
     def place(self, batch: Batch, *, examples: int | None = None) -> PlacedBatch:
@@ -78,7 +78,7 @@ class Single:
 
 
 class Several:
-    """Several devices, of this process or of all: a mesh, and what a batch's rows are divided over."""
+    """Several devices, of this process or of all: a mesh, and the axes over which a batch's rows are divided."""
 
     def __init__(self, mesh: Mesh):
         self.mesh = mesh
@@ -90,15 +90,15 @@ class Several:
         return self.kind
 
     def sharding(self, leaf: Any) -> NamedSharding:
-        """Where a leaf of the state lies: whole on every device."""
+        """Sharding of a leaf of the state: replicated on every device."""
         return self.whole
 
     def put(self, tree: Any) -> Any:
-        """A copy of ``tree`` where the step wants it, the same in every process; the step may then donate it."""
+        """A copy of ``tree``, placed on the devices for the step, the same in every process; the step may donate it."""
         return typed(jax.tree.map(self._put, bare(tree)))
 
     def make(self, function: Callable[[], Any]) -> Any:
-        """What ``function()`` returns, where the step wants it."""
+        """Result of ``function()``, placed as by ``put``."""
         return self.put(function())
 
     def fetch(self, tree: Any) -> Any:
@@ -106,20 +106,20 @@ class Several:
         return fetched(tree)
 
     def padded(self, examples: int) -> int:
-        """The rows of a batch of so many examples, with those that fill it up to as many for each device."""
+        """Number of rows of a batch of ``examples``, padded to equally many on each device."""
         return up_to_multiple(examples, len(self.devices))
 
     def share(self, rows: int) -> slice:
-        """Those of a batch's rows, padding included, that this process has to hand to ``place``."""
+        """The rows of a batch, padding included, that this process has to pass to ``place``."""
         each = rows // jax.process_count()
         return slice(jax.process_index() * each, (jax.process_index() + 1) * each)
 
     def place(self, batch: Batch, *, examples: int | None = None) -> PlacedBatch:
         """``batch`` divided among the devices.
 
-        With one process it is the whole batch; if its rows do not divide, it is filled up with zeros that
-        ``mask: bool[rows]`` leaves out. With several it is this process's ``share`` of the padded batch, and
-        ``examples`` says how many rows of the whole are no padding.
+        With one process, ``batch`` is the whole batch; rows that do not divide evenly are padded with zeros, where
+        ``mask: bool[rows]`` is False. With several processes, it is this process's ``share`` of the padded batch, and
+        ``examples`` is the number of rows of the whole that are not padding.
         """
         several = jax.process_count() > 1
         rows = rows_of(batch)
@@ -144,7 +144,7 @@ class Several:
         return jax.make_array_from_callback(host.shape, sharding, host.__getitem__)
 
     def _prepare(self, step: TrainStep, key: jax.Array, number: jax.Array, batch: Batch, examples: int) -> Batch:
-        """What ``step.prepare`` makes of the batch without padding, padded so that every part of it divides."""
+        """Batch prepared by ``step.prepare`` without its padding, then padded so that every part of it divides."""
         if rows_of(batch) != examples:
             batch = {name: array[:examples] for name, array in batch.items()}
         batch = step.prepare(key, number, batch)

@@ -22,8 +22,8 @@ class Replicas(Several):
     def compile(self, step: Step, *, donate: bool = False) -> Step:
         """``step(state, batch)`` for what ``put`` and ``place`` return.
 
-        A ``TrainStep`` donates its state. A function of one's own runs once a device, on its rows, and has to return
-        the same on each: ``jaxdl.train.across.across`` sums over them.
+        A ``TrainStep`` donates its state. Any other function runs once per device, on its rows, and has to return the
+        same on each: ``jaxdl.train.across.across`` sums over them.
         """
         if not isinstance(step, TrainStep):
             return self._pmapped(getattr(step, "__wrapped__", step), donate=donate)

@@ -1,4 +1,4 @@
-"""The rows of a batch: how many there are, and those that fill it up."""
+"""The rows of a batch: their number, and padding."""
 
 from typing import Any
 
@@ -6,7 +6,7 @@ from jaxdl.train.step import Batch
 
 
 def rows_of(batch: Batch) -> int:
-    """How many there are."""
+    """Number of rows of the batch."""
     return len(batch["labels"])
 
 
@@ -16,9 +16,9 @@ def up_to_multiple(number: int, of: int) -> int:
 
 
 def fill(batch: Batch, rows: int, numpy: Any) -> dict[str, Any]:
-    """``batch`` with zeros up to so many rows, and a mask that leaves them out; unchanged if it has as many.
+    """``batch`` padded with zeros to ``rows`` rows, and a mask that is False for them; unchanged if it has as many.
 
-    numpy: the module to do it with, numpy itself or jax.numpy.
+    numpy: the module to use, numpy itself or jax.numpy.
     """
     missing = rows - rows_of(batch)
     if not missing:

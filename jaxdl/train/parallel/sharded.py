@@ -28,7 +28,7 @@ class MeshOfDevices(Several):
         return "mesh " + ",".join(f"{name}={size}" for name, size in self.mesh.shape.items())
 
     def sharding(self, leaf: Any) -> NamedSharding:
-        """Where a leaf of the state lies: in parts over ``fsdp``, or whole where it is small or does not divide."""
+        """Sharding of a leaf of the state: divided over ``fsdp``, or replicated if it is small or does not divide."""
         parts = self.mesh.shape["fsdp"]
         axes = [axis for axis, length in enumerate(leaf.shape) if length % parts == 0]
         if parts == 1 or not axes or leaf.size < LEAST_SHARDED:
@@ -37,7 +37,7 @@ class MeshOfDevices(Several):
         return NamedSharding(self.mesh, PartitionSpec(*[None] * longest, "fsdp"))
 
     def make(self, function: Callable[[], Any]) -> Any:
-        """What ``function()`` returns, where the step wants it; what ``fsdp`` divides is whole on no device."""
+        """Result of ``function()``, placed as by ``put``; no device holds a leaf divided over ``fsdp`` as a whole."""
         if self.mesh.shape["fsdp"] == 1:
             return super().make(function)
         laid_out = jax.tree.map(self.sharding, jax.eval_shape(function))
@@ -46,8 +46,8 @@ class MeshOfDevices(Several):
     def compile(self, step: Step, *, donate: bool = False) -> Step:
         """``step(state, batch)`` for what ``put`` and ``place`` return.
 
-        A ``TrainStep`` donates its state. A function of one's own is written as for a single device: it is given the
-        whole of each leaf, and what it returns is laid where ``put`` would lay it.
+        A ``TrainStep`` donates its state. Any other function is written as for a single device: it is given whole
+        leaves, and its results are placed as by ``put``.
         """
         if isinstance(step, TrainStep):
 

@@ -1,4 +1,4 @@
-"""Typed keys as plain arrays; as they are ``pmap`` would take them from process to process through the host."""
+"""Typed keys as plain arrays: ``pmap`` would transfer typed ones between processes through the host."""
 
 from typing import Any
 
@@ -18,7 +18,7 @@ class KeyData:
 
 
 def bare(tree: Any) -> Any:
-    """``tree`` with the arrays in its keys in their place, and what kind of keys these are."""
+    """``tree`` with keys replaced by their ``KeyData``."""
 
     def data_of(leaf: Any) -> Any:
         is_key = isinstance(leaf, jax.Array) and jnp.issubdtype(leaf.dtype, jax.dtypes.prng_key)

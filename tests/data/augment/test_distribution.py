@@ -1,4 +1,4 @@
-"""What is drawn at random is drawn evenly: over the examples of a step, and over the steps of an example."""
+"""Random draws are uniform: over the examples of a step, and over the steps of an example."""
 
 from functools import partial
 
