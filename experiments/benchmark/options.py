@@ -40,9 +40,9 @@ class Options:
         "implementations to compare, comma-separated; for accuracy also recipes: quick:4 is quick in four epochs",
         unset=f"all of the subject; for accuracy, {','.join(LEARNERS)}",
     )
-    rounds: int = flag(5, "measurements of each contestant, taken in turns", least=1)
+    rounds: int = flag(5, "measurements of each contestant, taken in turns", min=1)
     seconds: float = flag(3.0, "minimum seconds per measurement", above=0)
-    batch_size: int | None = flag(None, "images per step", least=1, unset=f"the network's own; for input, {BATCH_SIZE}")
+    batch_size: int | None = flag(None, "images per step", min=1, unset=f"the network's own; for input, {BATCH_SIZE}")
     precision: str = flag("f32", "dtype of the computation; bf16 is autocast in PyTorch", choices=("f32", "bf16"))
     augment: bool = flag(False, "flip and crop images in jaxdl's step; the other contestants never do", on_only=True)
     dataset: str = flag("cifar10", "for accuracy: dataset to train on", choices=("cifar10", "digits", "folder"))
@@ -50,9 +50,9 @@ class Options:
         None, "for accuracy: folder of the dataset", unset="for CIFAR-10, TFDS's default folder", path=True
     )
     target: float = flag(0.612, "for accuracy: test accuracy to reach, from 0 to 1", above=0, below=1)
-    seeds: int = flag(1, "for accuracy: trainings of each contestant, one per seed", least=1)
+    seeds: int = flag(1, "for accuracy: trainings of each contestant, one per seed", min=1)
     budget: float = flag(600.0, "for accuracy: seconds of training after which a contestant is stopped", above=0)
-    threads: int | None = flag(None, "CPU cores per contestant", least=1, unset="all")
+    threads: int | None = flag(None, "CPU cores per contestant", min=1, unset="all")
     out: str | None = flag(None, "file to write", unset="benchmark-<time>.json", path=True)
 
     def __post_init__(self) -> None:

@@ -17,14 +17,13 @@ from jaxdl.report.comparison import ComparedRun, caution, key_figures, label, re
 from jaxdl.report.diagnosis import diagnose
 from jaxdl.report.evaluation import Evaluation
 from jaxdl.run import flags, run_folder, stored
-from jaxdl.run.config import HERE_AND_NOW
+from jaxdl.run.config import SETTINGS
 from jaxdl.run.flags import check, flag
 from jaxdl.run.network_size import parameters_of
 
 COMMAND = "jaxdl compare"
 ABOUT = "Write one HTML page that compares runs: their results, the settings in which they differ, and their curves."
 WIDTH = 110  # of the table where the output is no terminal
-NO_SETTINGS = ("out", "resume", "check", "report", "histograms", *HERE_AND_NOW)  # of a start, not of what it computes
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -62,7 +61,7 @@ def _compare(argv: list[str]) -> None:
 def read_run(folder: str) -> ComparedRun:
     """Reads a run from the files in its folder; raises UserError if it is not a run or cannot be read."""
     record = run_folder.read_single(folder)
-    settings = {name: value for name, value in record["config"].items() if name not in NO_SETTINGS}
+    settings = {name: value for name, value in record["config"].items() if name in SETTINGS}
     config = run_folder.config_of(record, folder)
     summary, records = run_folder.summary(folder), run_folder.records(folder)
     groups = run_folder.groups(records)

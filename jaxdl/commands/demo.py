@@ -51,8 +51,8 @@ class Options:
     """Flags: the run, and the port of its page."""
 
     run: str = flag("", "folder of the run", positional=True, path=True)
-    port: int = flag(8765, "port of the page on this machine; 0: any free one", least=0, below=2**16)
-    top: int = flag(5, "number of most probable classes to show", least=1)
+    port: int = flag(8765, "port of the page on this machine; 0: any free one", min=0, below=2**16)
+    top: int = flag(5, "number of most probable classes to show", min=1)
 
     def __post_init__(self) -> None:
         check(self)

@@ -52,7 +52,7 @@ class Options:
     top: int | None = flag(
         None,
         "number of most probable classes per picture",
-        least=1,
+        min=1,
         unset=f"{TOP}, or {TOP_OF_MANY} in a table of more than {FEW} pictures",
     )
     json: bool = flag(False, "print one JSON document", on_only=True)

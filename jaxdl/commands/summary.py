@@ -26,12 +26,12 @@ class Options:
 
     model: str = flag("", "network architecture", choices=tuple(models.names()), positional=True)
     num_classes: int | None = flag(
-        None, "number of classes", least=1, unset="1000, or 10 for the stem cifar and the networks made for CIFAR-10"
+        None, "number of classes", min=1, unset="1000, or 10 for the stem cifar and the networks made for CIFAR-10"
     )
     image_size: int | None = flag(
         None,
         "height and width of the image in pixels",
-        least=1,
+        min=1,
         unset="224, or 32 for the stem cifar and the networks made for CIFAR-10; 299 for inception_v3",
     )
     stem: str | None = flag(
@@ -39,7 +39,7 @@ class Options:
     )
     precision: str = flag("f32", "dtype of the computation", choices=tuple(PRECISIONS))
     depth: int | None = flag(
-        None, "show layers down to this many parts of their names, summing those below", least=1, unset="all"
+        None, "show layers down to this many parts of their names, summing those below", min=1, unset="all"
     )
 
     def __post_init__(self) -> None:

@@ -20,13 +20,13 @@ from jaxdl.run import compilation_cache, flags, host_memory, run_folder, stored,
 from jaxdl.run.accelerators import described
 from jaxdl.run.build import EVAL_BATCH
 from jaxdl.run.classification import CLASSIFICATION
-from jaxdl.run.config import Config
+from jaxdl.run.config import SWEEPABLE, Config
 from jaxdl.run.loading import streams
 from jaxdl.run.network import fitted_to_weights
 from jaxdl.run.optimization import steps_of
 from jaxdl.run.recipes import RECIPES, adapt
 from jaxdl.run.sweep import result
-from jaxdl.run.sweep.asked import SWEEPABLE, Asked, parse
+from jaxdl.run.sweep.asked import Asked, parse
 from jaxdl.run.sweep.grid import Grid
 from jaxdl.run.sweep.member_data import SweepData, member_numbers, on_device, test_batch
 from jaxdl.run.sweep.member_history import History

@@ -21,32 +21,49 @@ SCHEDULES = tuple(name for name in optim.SCHEDULES if name != "multistep")  # wh
 class Config:
     """Everything that decides what a run computes, and where it goes."""
 
-    recipe: str = flag("quick", "named set of defaults for the flags below")
+    recipe: str = flag("quick", "named set of defaults for the flags below", group="most used")
     dataset: str = flag("auto", "auto: CIFAR-10, or digits if it cannot be downloaded", choices=sources.NAMES)
-    data_dir: str | None = flag(None, "folder of the dataset", unset="TFDS's default folder", path=True)
-    offline: bool = flag(False, "download nothing", on_only=True)
-    image_size: int = flag(32, "dataset folder: height and width to resize to", least=1)
+    data_dir: str | None = flag(None, "folder of the dataset", unset="TFDS's default folder", path=True, resumable=True)
+    model: str = flag("quick_cnn", "network architecture", choices=tuple(models.names()))
+    pretrained: str | None = flag(
+        None,
+        "initial weights: a .pth, .pt or .safetensors file, an exported folder, or torchvision (its ImageNet weights)",
+        path=True,
+    )
+    epochs: float = flag(
+        10, "number of epochs, possibly fractional; also the length of the schedule", min=1, resumable=True
+    )
+    batch_size: int = flag(256, "images per update, over all devices", min=1)
+    lr: float = flag(0.1, "peak learning rate", above=0, sweepable=True)
+    out: str | None = flag(
+        None, "folder of the run", unset="runs/<dataset>-<recipe>-<time>", path=True, resumable=True, setting=False
+    )
+    resume: bool = flag(False, "continue the run in --out", on_only=True, resumable=True, setting=False)
+    offline: bool = flag(False, "download nothing", on_only=True, group="data", resumable=True)
+    image_size: int = flag(32, "dataset folder: height and width to resize to", min=1)
+    val_size: int | None = flag(None, "training examples held out for validation", min=0, unset="a tenth of them")
     stream: bool | None = flag(
-        None, "dataset folder: decode pictures when a batch needs them", unset="if they would take over half the memory"
+        None,
+        "dataset folder: decode pictures when a batch needs them",
+        unset="if they would take over half the memory",
+        in_sweep=False,
+    )
+    workers: int = flag(
+        0, "processes that decode streamed pictures; 0: threads of this process", min=0, resumable=True, in_sweep=False
     )
     resident: bool | None = flag(
         None,
         "keep the training images in device memory and run many steps per call",
         unset="on a single accelerator, if they fit",
+        resumable=True,
+        in_sweep=False,
     )
-    workers: int = flag(0, "processes that decode streamed pictures; 0: threads of this process", least=0)
-    val_size: int | None = flag(None, "training examples held out for validation", least=0, unset="a tenth of them")
-    model: str = flag("quick_cnn", "network architecture", choices=tuple(models.names()))
     stem: str | None = flag(
         None,
         "first layers: cifar for images of 32 pixels, imagenet for 224; not every network has both",
         choices=models.STEMS,
         unset="cifar, or as in the pretrained weights",
-    )
-    pretrained: str | None = flag(
-        None,
-        "initial weights: a .pth, .pt or .safetensors file, an exported folder, or torchvision (its ImageNet weights)",
-        path=True,
+        group="network",
     )
     transform_input: bool | None = flag(
         None,
@@ -56,87 +73,140 @@ class Config:
     freeze: str | None = flag(
         None, "layers to freeze: backbone (all but the classifier), or name patterns, comma-separated", unset="none"
     )
-    epochs: float = flag(10, "number of epochs, possibly fractional; also the length of the schedule", least=1)
-    steps: int | None = flag(None, "stop after this many updates; the schedule is unchanged", least=1, unset="no limit")
-    batch_size: int = flag(256, "images per update, over all devices", least=1)
-    optimizer: str = flag("sgd", "optimizer", choices=OPTIMIZERS)
-    lr: float = flag(0.1, "peak learning rate", above=0)
-    momentum: float = flag(0.9, "momentum of sgd, rmsprop and muon", least=0, below=1)
+    precision: str = flag("f32", "dtype of the computation; parameters and loss are f32", choices=PRECISIONS)
+    steps: int | None = flag(
+        None,
+        "stop after this many updates; the schedule is unchanged",
+        min=1,
+        unset="no limit",
+        group="training",
+        resumable=True,
+    )
+    seed: int = flag(0, "random seed of everything", min=0, below=2**32, sweepable=True)
+    accumulate: int = flag(1, "gradient accumulation: process each batch in this many parts, in less memory", min=1)
+    patience: int | None = flag(
+        None,
+        "early stopping, after this many epochs without a better validation accuracy",
+        min=1,
+        unset="never",
+        resumable=True,
+        in_sweep=False,
+    )
+    on_nan: str = flag(
+        "stop", "on a non-finite loss or gradient: stop, or skip and count the update", choices=ON_NAN, resumable=True
+    )
+    check: bool = flag(
+        False, "check the data and the network, and exit before training", on_only=True, in_sweep=False, setting=False
+    )
+    optimizer: str = flag("sgd", "optimizer", choices=OPTIMIZERS, group="optimizer")
+    momentum: float = flag(0.9, "momentum of sgd, rmsprop and muon", min=0, below=1, sweepable=True)
     nesterov: bool = flag(True, "Nesterov momentum, for sgd and muon")
     rest_lr: float = flag(0.1, "with muon: peak learning rate of sgd for all but convolution kernels", above=0)
-    rest_momentum: float = flag(0.9, "with muon: momentum of that sgd", least=0, below=1)
+    rest_momentum: float = flag(0.9, "with muon: momentum of that sgd", min=0, below=1)
     bias_lr_factor: float = flag(
         1.0, "learning-rate multiplier for biases of norm layers, not for their decay", above=0
     )
     whiten_bias_epochs: float | None = flag(
         None, "epochs after which a whitening layer's bias is frozen", above=0, unset="never"
     )
-    schedule: str = flag("cosine", "learning-rate schedule after the warm-up", choices=SCHEDULES)
-    warmup_epochs: float = flag(0.0, "epochs of linear warm-up of the learning rate", least=0)
-    warmup_start: float = flag(0.0, "learning rate at the start of the warm-up, as a fraction of the peak", least=0)
-    lr_end: float = flag(0.0, "schedule linear: final learning rate, as a fraction of the peak", least=0)
-    decay_epochs: float = flag(30.0, "schedule step: epochs between two drops", above=0)
-    gamma: float = flag(0.1, "learning-rate multiplier: per drop of schedule step, per epoch of exponential", above=0)
-    weight_decay: float = flag(0.0, "decoupled weight decay, as in AdamW; on kernels only", least=0)
-    l2: float = flag(0.0, "weight decay added to the gradient, as in PyTorch's SGD and Adam; on kernels only", least=0)
-    decay_biases: bool = flag(False, "apply both weight decays to biases and norm layers too, as PyTorch does")
-    clip_norm: float | None = flag(None, "clip the gradient to this global norm", above=0, unset="no clipping")
-    clip_value: float | None = flag(None, "clip each element of the gradient to [-X, X]", above=0, unset="no clipping")
-    accumulate: int = flag(1, "gradient accumulation: process each batch in this many parts, in less memory", least=1)
+    clip_norm: float | None = flag(
+        None, "clip the gradient to this global norm", above=0, unset="no clipping", sweepable=True
+    )
+    clip_value: float | None = flag(
+        None, "clip each element of the gradient to [-X, X]", above=0, unset="no clipping", sweepable=True
+    )
     ema: float | None = flag(
         None,
         "evaluate an exponential moving average of the parameters with this decay",
-        least=0,
+        min=0,
         below=1,
         unset="no average",
     )
     lookahead: float | None = flag(
         None,
         "Lookahead: every fifth update, set parameters to their slow average; this is its final decay",
-        least=0,
+        min=0,
         below=1,
         unset="off",
     )
-    patience: int | None = flag(
-        None, "early stopping, after this many epochs without a better validation accuracy", least=1, unset="never"
+    schedule: str = flag(
+        "cosine", "learning-rate schedule after the warm-up", choices=SCHEDULES, group="learning rate schedule"
     )
-    label_smoothing: float = flag(0.0, "fraction of the target spread evenly over all classes", least=0, below=1)
+    warmup_epochs: float = flag(0.0, "epochs of linear warm-up of the learning rate", min=0)
+    warmup_start: float = flag(0.0, "learning rate at the start of the warm-up, as a fraction of the peak", min=0)
+    lr_end: float = flag(0.0, "schedule linear: final learning rate, as a fraction of the peak", min=0)
+    decay_epochs: float = flag(30.0, "schedule step: epochs between two drops", above=0)
+    gamma: float = flag(0.1, "learning-rate multiplier: per drop of schedule step, per epoch of exponential", above=0)
+    weight_decay: float = flag(
+        0.0, "decoupled weight decay, as in AdamW; on kernels only", min=0, group="regularization", sweepable=True
+    )
+    l2: float = flag(
+        0.0, "weight decay added to the gradient, as in PyTorch's SGD and Adam; on kernels only", min=0, sweepable=True
+    )
+    decay_biases: bool = flag(False, "apply both weight decays to biases and norm layers too, as PyTorch does")
+    label_smoothing: float = flag(
+        0.0, "fraction of the target spread evenly over all classes", min=0, below=1, sweepable=True
+    )
+    normalize: bool = flag(
+        True, "standardize channels to mean 0, variance 1; else pixels are in [0, 1]", group="augmentation"
+    )
     flip: bool = flag(True, "flip training images horizontally at random")
     alternate_flips: bool = flag(False, "flip each image in every other epoch instead of at random")
-    crop_padding: int = flag(4, "random crops: shift training images by up to this many pixels", least=0)
-    cutout: int = flag(0, "side in pixels of a random square blanked in training images; 0: none", least=0)
+    crop_padding: int = flag(4, "random crops: shift training images by up to this many pixels", min=0)
+    cutout: int = flag(0, "side in pixels of a random square blanked in training images; 0: none", min=0)
     mixup: float = flag(
-        0.0, "alpha of mixup; 0: off. With --cutmix too, each batch uses one of the two at random", least=0
+        0.0, "alpha of mixup; 0: off. With --cutmix too, each batch uses one of the two at random", min=0
     )
-    cutmix: float = flag(0.0, "alpha of cutmix; 0: off", least=0)
-    normalize: bool = flag(True, "standardize channels to mean 0, variance 1; else pixels are in [0, 1]")
-    test_flip: bool = flag(False, "evaluation: average the logits of each image and its mirror image")
+    cutmix: float = flag(0.0, "alpha of cutmix; 0: off", min=0)
+    test_flip: bool = flag(
+        False, "evaluation: average the logits of each image and its mirror image", group="evaluation"
+    )
     test_crops: bool = flag(False, "evaluation: average in two one-pixel shifts too, for half of the weight")
-    on_nan: str = flag("stop", "on a non-finite loss or gradient: stop, or skip and count the update", choices=ON_NAN)
-    precision: str = flag("f32", "dtype of the computation; parameters and loss are f32", choices=PRECISIONS)
-    seed: int = flag(0, "random seed of everything", least=0, below=2**32)
     parallel: str = flag(
-        "auto", "how to use devices; auto: a mesh of all accelerators, or the CPU", choices=parallel.KINDS
+        "auto",
+        "how to use devices; auto: a mesh of all accelerators, or the CPU",
+        choices=parallel.KINDS,
+        group="devices and processes",
+        resumable=True,
+        in_sweep=False,
     )
     mesh: str | None = flag(
         None,
         "shape of the device mesh, such as data=4,fsdp=2: both split the batch, fsdp large parameters too",
         unset="all devices in data",
         value="SHAPE",
+        resumable=True,
+        in_sweep=False,
     )
     coordinator: str | None = flag(
         None,
         "train with other processes: HOST:PORT of process 0; auto on Slurm, Open MPI, Kubernetes, TPU pods",
         value="ADDRESS",
+        per_process=True,
+        in_sweep=False,
     )
-    process_id: int | None = flag(None, "number of this process, from 0, with --coordinator HOST:PORT", least=0)
-    num_processes: int | None = flag(None, "number of processes, with --coordinator HOST:PORT", least=1)
-    check: bool = flag(False, "check the data and the network, and exit before training", on_only=True)
-    out: str | None = flag(None, "folder of the run", unset="runs/<dataset>-<recipe>-<time>", path=True)
-    resume: bool = flag(False, "continue the run in --out", on_only=True)
-    checkpoint_every: int | None = flag(None, "updates between checkpoints", least=1, unset="one epoch")
-    report: bool = flag(True, "write figures, all predictions and an HTML page, and images for TensorBoard")
-    histograms: bool = flag(False, "log histograms of parameters and gradients to TensorBoard each epoch")
+    process_id: int | None = flag(
+        None, "number of this process, from 0, with --coordinator HOST:PORT", min=0, per_process=True, in_sweep=False
+    )
+    num_processes: int | None = flag(
+        None, "number of processes, with --coordinator HOST:PORT", min=1, per_process=True, in_sweep=False
+    )
+    checkpoint_every: int | None = flag(
+        None, "updates between checkpoints", min=1, unset="one epoch", group="output", resumable=True, in_sweep=False
+    )
+    report: bool = flag(
+        True,
+        "write figures, all predictions and an HTML page, and images for TensorBoard",
+        resumable=True,
+        setting=False,
+    )
+    histograms: bool = flag(
+        False,
+        "log histograms of parameters and gradients to TensorBoard each epoch",
+        resumable=True,
+        in_sweep=False,
+        setting=False,
+    )
 
     def __post_init__(self) -> None:
         if self.epochs % 1 == 0:
@@ -144,12 +214,10 @@ class Config:
         check(self)
 
 
-# What may differ when a run is resumed; anything else would make it another run.
-HERE_AND_NOW = ("coordinator", "process_id", "num_processes")  # and what belongs to one process of one start
-RESUMABLE = (
-    "data_dir", "offline", "epochs", "steps", "patience", "out", "resume", "checkpoint_every", "report", "histograms",
-    "workers", "resident", "on_nan", "parallel", "mesh", *HERE_AND_NOW,
-)  # fmt: skip
+RESUMABLE = flags.names(Config, "resumable")
+PER_PROCESS = flags.names(Config, "per_process")
+SWEEPABLE = flags.names(Config, "sweepable")
+SETTINGS = flags.names(Config, "setting")
 
 
 def parse(argv: list[str], recipes: typing.Mapping[str, Config], command: str) -> tuple[Config, frozenset[str]]:

@@ -24,7 +24,8 @@ def flag(
     default: Any,
     text: str,
     *,
-    least: float | None = None,
+    group: str | None = None,
+    min: float | None = None,
     above: float | None = None,
     below: float | None = None,
     choices: tuple[str, ...] | None = None,
@@ -34,18 +35,32 @@ def flag(
     on_only: bool = False,
     positional: bool = False,
     optional: bool = False,
+    resumable: bool = False,
+    per_process: bool = False,
+    sweepable: bool = False,
+    in_sweep: bool = True,
+    setting: bool = True,
 ) -> Any:
-    """A field that is a flag of the command.
+    """Field that is a flag of the command.
 
-    text: the help. least, above, below: limits, inclusive only for ``least``. unset: the help's word for the default
-    None. value: the help's word for the value. path: of a file or folder, in which ``~`` is expanded. on_only: a bool
-    without a ``--no-`` form. positional: given without its name; a field of type ``tuple[str, ...]`` takes one or more
-    values, or none with optional.
+    text: the help. group: heading in the help above this flag and those that follow. min, above, below: limits, of
+    which only ``min`` is itself allowed. unset: what the help calls None. value: what it calls the value. path: of a
+    file or folder, in which ``~`` is the home. on_only: of a bool, no ``--no-`` form. positional: given without its
+    name; a field of type ``tuple[str, ...]`` takes one or more, or with optional also none.
+    resumable: may differ when the run is resumed; anything else would make it another run. per_process: belongs to one
+    process of one start: resumable too, and never stored. sweepable: a sweep takes several values. in_sweep: a sweep
+    takes it at all. setting: describes what the run computes, rather than where it goes or what it shows.
     """
-    about = {"help": text, "least": least, "above": above, "below": below, "choices": choices, "unset": unset,
-             "value": value, "path": path, "on_only": on_only, "positional": positional,
-             "optional": optional}  # fmt: skip
+    about = {"help": text, "group": group, "min": min, "above": above, "below": below, "choices": choices,
+             "unset": unset, "value": value, "path": path, "on_only": on_only, "positional": positional,
+             "optional": optional, "resumable": resumable or per_process, "per_process": per_process,
+             "sweepable": sweepable, "in_sweep": in_sweep, "setting": setting and not per_process}  # fmt: skip
     return dataclasses.field(default=default, metadata=about)
+
+
+def names(options: type, trait: str) -> tuple[str, ...]:
+    """Names of the fields whose ``flag`` was given ``trait``, in their order."""
+    return tuple(field.name for field in dataclasses.fields(options) if field.metadata[trait])
 
 
 def parse(argv: list[str], base: Options, command: str, description: str) -> tuple[Options, frozenset[str]]:
@@ -55,13 +70,17 @@ def parse(argv: list[str], base: Options, command: str, description: str) -> tup
     """
     parser = _Parser(
         prog=f"python -m {command}",
+        usage=_usage(command, base),
         description=description,
         argument_default=argparse.SUPPRESS,
         allow_abbrev=False,
         formatter_class=lambda prog: argparse.HelpFormatter(prog, max_help_position=32, width=110),
     )
+    group: argparse._ActionsContainer = parser
     for field in dataclasses.fields(base):
-        _add(parser, field, getattr(base, field.name))
+        if field.metadata["group"]:
+            group = parser.add_argument_group(field.metadata["group"])
+        _add(group, field, getattr(base, field.name))
     values, rest = parser.parse_known_intermixed_args(argv)
     for word in rest:
         if word.startswith("-"):
@@ -71,6 +90,12 @@ def parse(argv: list[str], base: Options, command: str, description: str) -> tup
     given = {field.name: _read(field, getattr(values, field.name)) for field in dataclasses.fields(base)
              if hasattr(values, field.name)}  # fmt: skip
     return dataclasses.replace(base, **given), frozenset(given)
+
+
+def _usage(command: str, base: Any) -> str:
+    named = [field.metadata["value"] or field.name.upper() for field in dataclasses.fields(base)
+             if field.metadata["positional"]]  # fmt: skip
+    return " ".join(["python -m", command, *named, "[flags]"])
 
 
 def value_of(argv: list[str], option: str, default: str) -> str:
@@ -143,7 +168,7 @@ def _type(field: dataclasses.Field) -> type:
     return field.type
 
 
-def _add(parser: argparse.ArgumentParser, field: dataclasses.Field, default: Any) -> None:
+def _add(parser: argparse._ActionsContainer, field: dataclasses.Field, default: Any) -> None:
     about = field.metadata
     shown = about["unset"] if default is None else default
     choices = f"; one of {', '.join(about['choices'])}" if about["choices"] else ""
@@ -168,7 +193,7 @@ def _check(field: dataclasses.Field, value: Any) -> None:
     if about["choices"] and value not in about["choices"]:
         raise unknown(flag.removeprefix("--"), value, about["choices"])
     limits = [
-        (about["least"], lambda limit: value >= limit, "at least"),
+        (about["min"], lambda limit: value >= limit, "at least"),
         (about["above"], lambda limit: value > limit, "greater than"),
         (about["below"], lambda limit: value < limit, "less than"),
     ]

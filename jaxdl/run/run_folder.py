@@ -21,7 +21,7 @@ from jaxdl.data.dataset import Dataset
 from jaxdl.data.pictures import MOST_SIDE
 from jaxdl.errors import UserError
 from jaxdl.run import stored
-from jaxdl.run.config import HERE_AND_NOW, RESUMABLE, TORCHVISION, Config
+from jaxdl.run.config import PER_PROCESS, RESUMABLE, TORCHVISION, Config
 from jaxdl.run.flags import flag_name
 from jaxdl.wording import printable
 
@@ -269,7 +269,7 @@ def _stored(config: Config) -> dict:
         for name in ("data_dir", "out", "pretrained")
         for path in [getattr(config, name)]
     }
-    return dataclasses.asdict(dataclasses.replace(config, resume=False, **paths, **dict.fromkeys(HERE_AND_NOW)))
+    return dataclasses.asdict(dataclasses.replace(config, resume=False, **paths, **dict.fromkeys(PER_PROCESS)))
 
 
 def _write_json(path: Path, content: dict) -> None:

@@ -8,16 +8,10 @@ from typing import Any, NamedTuple
 
 from jaxdl.errors import UserError, unknown
 from jaxdl.run import flags
-from jaxdl.run.config import Config
+from jaxdl.run.config import SWEEPABLE, Config
 from jaxdl.run.flags import flag, flag_name
 from jaxdl.run.sweep.grid import Grid
 
-SWEEPABLE = ("lr", "weight_decay", "l2", "momentum", "clip_norm", "clip_value", "label_smoothing", "seed")
-# What one device and members that end together leave no room for.
-LEFT_OUT = (
-    "stream", "resident", "workers", "patience", "check", "checkpoint_every", "histograms",
-    "parallel", "mesh", "coordinator", "process_id", "num_processes",
-)  # fmt: skip
 MOST_MEMBERS = 4096
 RANGE = re.compile(r"(\d{1,10}):(\d{1,10})(?::(\d{1,10}))?")
 
@@ -53,9 +47,9 @@ def parse(argv: Sequence[str], recipes: Mapping[str, Config], command: str) -> A
         f"Defaults are those of --recipe {name}; recipes: {', '.join(recipes)}."
     )
     options, given = flags.parse(words, Options(**_fields(recipes[name])), command, about)
-    for field in LEFT_OUT:
-        if field in given:
-            raise UserError(f"{flag_name(field)} does not go with a sweep; leave it out, or use jaxdl train.")
+    for field in dataclasses.fields(Config):
+        if field.name in given and not field.metadata["in_sweep"]:
+            raise UserError(f"{flag_name(field.name)} does not go with a sweep; leave it out, or use jaxdl train.")
     config = Config(**_fields(options))
     swept = {field: _values(field, text, config) for field, text in lists.items()}
     grid = Grid(swept, seed=config.seed)
