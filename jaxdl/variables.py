@@ -33,11 +33,13 @@ def layer_of(path: Path, *, depth: int | None = None) -> str:
     return name if depth is None else ".".join(name.split(".")[:depth])
 
 
-def depth_of(variables: Variables, *, most: int) -> int:
-    """The depth at which ``layer_of`` distinguishes the most layers, but no more than ``most``; at least 1."""
+def depth_of(variables: Variables, *, max_layers: int) -> int:
+    """The depth at which ``layer_of`` distinguishes the most layers, but no more than ``max_layers``; at least 1."""
     paths = list(flat(variables))
     deepest = max(layer_of(path).count(".") + 1 for path in paths)
-    fitting = (depth for depth in range(deepest, 1, -1) if len({layer_of(path, depth=depth) for path in paths}) <= most)
+    fitting = (
+        depth for depth in range(deepest, 1, -1) if len({layer_of(path, depth=depth) for path in paths}) <= max_layers
+    )
     return next(fitting, 1)
 
 

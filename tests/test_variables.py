@@ -65,4 +65,4 @@ def test_a_layer_is_named_by_its_first_parts():
 
 @pytest.mark.parametrize(("most", "depth"), [(100, 3), (5, 3), (4, 3), (3, 2), (1, 1)])
 def test_the_depth_is_the_deepest_that_tells_no_more_layers_apart(most, depth):
-    assert variables.depth_of(TREE, most=most) == depth
+    assert variables.depth_of(TREE, max_layers=most) == depth

@@ -50,7 +50,7 @@ class Checkpoints:
         self._writer = ThreadPoolExecutor(1, "checkpoint")
         self._writing: tuple[int, Future] | None = None
         self._damaged: set[int] = set()
-        noise.hush(UNFINISHED)
+        noise.silence_orbax(UNFINISHED)
 
     @property
     def steps(self) -> list[int]:

@@ -8,7 +8,7 @@ import warnings
 
 
 @functools.cache
-def hush(written: str) -> None:
+def silence_orbax(written: str) -> None:
     """Silences them from here on in this process.
 
     written: part of the name of every file that Orbax is told to write.

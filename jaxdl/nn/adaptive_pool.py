@@ -40,7 +40,7 @@ def adaptive_max_pool(x: jax.Array, output_size: PerAxis) -> jax.Array:
 def _windows(x: jax.Array, output_size: PerAxis) -> list[tuple[int, tuple[np.ndarray, np.ndarray]]]:
     axes = x.ndim - 2
     check_batch(x, min(max(axes, 1), 3))
-    counts = per_axis("output_size", output_size, axes, least=1)
+    counts = per_axis("output_size", output_size, axes, min=1)
     bounds = []
     for axis, count in enumerate(counts, start=1):
         steps, size = np.arange(count), x.shape[axis]

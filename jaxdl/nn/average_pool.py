@@ -28,9 +28,9 @@ def average_pool(
     """
     axes = x.ndim - 2
     check_batch(x, min(max(axes, 1), 3))
-    window = per_axis("window", window, axes, least=1)
-    stride = window if stride is None else per_axis("stride", stride, axes, least=1)
-    padding = per_axis("padding", padding, axes, least=0)
+    window = per_axis("window", window, axes, min=1)
+    stride = window if stride is None else per_axis("stride", stride, axes, min=1)
+    padding = per_axis("padding", padding, axes, min=0)
     for pad, wide in zip(padding, window, strict=True):
         if pad > wide // 2:
             raise UserError(f"padding must be at most half the window, got padding {padding} for window {window}.")

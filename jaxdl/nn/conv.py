@@ -43,10 +43,10 @@ class Conv(nn.Module):
     def __call__(self, x: jax.Array) -> jax.Array:
         """x: float[B, ..., C]; returns float[B, ..., features], its spatial axes as ``output_size`` has them."""
         axes = len(self.kernel_size)
-        window = per_axis("kernel_size", self.kernel_size, axes, least=1)
-        stride = per_axis("stride", self.stride, axes, least=1)
-        padding = per_axis("padding", self.padding, axes, least=0)
-        dilation = per_axis("dilation", self.dilation, axes, least=1)
+        window = per_axis("kernel_size", self.kernel_size, axes, min=1)
+        stride = per_axis("stride", self.stride, axes, min=1)
+        padding = per_axis("padding", self.padding, axes, min=0)
+        dilation = per_axis("dilation", self.dilation, axes, min=1)
         check_batch(x, axes)
         channels = x.shape[-1]
         if self.groups < 1 or channels % self.groups or self.features % self.groups:

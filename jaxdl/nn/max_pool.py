@@ -80,7 +80,7 @@ def max_unpool(x: jax.Array, indices: jax.Array, output_size: PerAxis) -> jax.Ar
     """
     if x.shape != indices.shape:
         raise UserError(f"indices must have the shape of x, {x.shape}; got {indices.shape}.")
-    size = per_axis("output_size", output_size, x.ndim - 2, least=1)
+    size = per_axis("output_size", output_size, x.ndim - 2, min=1)
     batch, channels = x.shape[0], x.shape[-1]
     flat = jnp.zeros((batch, math.prod(size), channels), x.dtype)
     rows = jnp.arange(batch)[:, None, None]
@@ -129,10 +129,10 @@ max_pool_2x2.defvjp(_forward, _backward)
 def _arguments(x: jax.Array, window: PerAxis, stride: PerAxis | None, padding: PerAxis, dilation: PerAxis):
     axes = x.ndim - 2
     check_batch(x, min(max(axes, 1), 3))
-    window = per_axis("window", window, axes, least=1)
-    stride = window if stride is None else per_axis("stride", stride, axes, least=1)
-    padding = per_axis("padding", padding, axes, least=0)
-    dilation = per_axis("dilation", dilation, axes, least=1)
+    window = per_axis("window", window, axes, min=1)
+    stride = window if stride is None else per_axis("stride", stride, axes, min=1)
+    padding = per_axis("padding", padding, axes, min=0)
+    dilation = per_axis("dilation", dilation, axes, min=1)
     for pad, wide, spread in zip(padding, window, dilation, strict=True):
         if pad > (spread * (wide - 1) + 1) // 2:
             raise UserError(f"padding must be at most half the window, got padding {padding} for window {window}.")

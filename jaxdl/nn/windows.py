@@ -10,13 +10,13 @@ from jaxdl.errors import UserError
 PerAxis = int | Sequence[int]
 
 
-def per_axis(name: str, value: PerAxis, axes: int, *, least: int) -> tuple[int, ...]:
-    """One integer for each of ``axes`` spatial axes, each at least ``least``; a single integer stands for all."""
+def per_axis(name: str, value: PerAxis, axes: int, *, min: int) -> tuple[int, ...]:
+    """One integer for each of ``axes`` spatial axes, each at least ``min``; a single integer stands for all."""
     values = (value,) * axes if isinstance(value, int | float) else tuple(value)
     if len(values) != axes:
         raise UserError(f"{name} must be an integer or {axes} of them, one for each spatial axis; got {value!r}.")
-    if any(not isinstance(size, int) or size < least for size in values):
-        raise UserError(f"{name} must be integers of at least {least}, got {value!r}.")
+    if any(not isinstance(size, int) or size < min for size in values):
+        raise UserError(f"{name} must be integers of at least {min}, got {value!r}.")
     return values
 
 

@@ -27,7 +27,7 @@ def with_ema(optimizer: optax.GradientTransformation, decay: float) -> optax.Gra
 
     decay: in [0, 1]; 0.999 remembers about the last 1000 updates. Raises UserError outside.
     """
-    check_number("decay", decay, least=0, most=1)
+    check_number("decay", decay, min=0, max=1)
     optimizer = optax.with_extra_args_support(optimizer)
 
     def init(params: optax.Params) -> EmaState:

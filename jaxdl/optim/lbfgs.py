@@ -77,12 +77,12 @@ def lbfgs(
     Raises UserError for values out of range and, from update, without ``value_fn`` or ``params``.
     """
     if isinstance(learning_rate, Real):
-        check_number("learning_rate", learning_rate, least=0)
+        check_number("learning_rate", learning_rate, min=0)
     check_count("max_iter", max_iter)
     max_eval = max_iter * 5 // 4 if max_eval is None else max_eval
     check_count("max_eval", max_eval)
-    check_number("tolerance_grad", tolerance_grad, least=0)
-    check_number("tolerance_change", tolerance_change, least=0)
+    check_number("tolerance_grad", tolerance_grad, min=0)
+    check_number("tolerance_change", tolerance_change, min=0)
     check_count("history_size", history_size)
     if line_search not in (None, "strong_wolfe"):
         raise UserError(f'line_search must be None or "strong_wolfe", got {line_search!r}.')

@@ -31,7 +31,7 @@ def with_lookahead(
     decay: per update, in [0, 1]. steps: the number of updates of the run; after them nothing is averaged.
     Raises UserError for values out of range and, from update, without ``params``.
     """
-    check_number("decay", decay, least=0, most=1)
+    check_number("decay", decay, min=0, max=1)
     check_count("steps", steps)
     check_count("every", every)
     optimizer = optax.with_extra_args_support(optimizer)

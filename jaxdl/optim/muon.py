@@ -31,7 +31,7 @@ def muon(
 
     Raises UserError for values out of range, for a leaf of less than two axes and, from update, without ``params``.
     """
-    check_number("momentum", momentum, least=0, below=1)
+    check_number("momentum", momentum, min=0, below=1)
     check_count("iterations", iterations)
     averaging = optax.trace(momentum, nesterov)
 

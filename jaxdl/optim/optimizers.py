@@ -54,12 +54,12 @@ def create(
     if name not in OPTIMIZERS:
         raise unknown("optimizer", name, OPTIMIZERS)
     if isinstance(learning_rate, Real):
-        check_number("learning_rate", learning_rate, least=0)
+        check_number("learning_rate", learning_rate, min=0)
     for argument, limit in (("clip_norm", clip_norm), ("clip_value", clip_value)):
         if limit is not None:
             check_number(argument, limit, above=0)
-    check_number("l2", l2, least=0)
-    check_number("weight_decay", weight_decay, least=0)
+    check_number("l2", l2, min=0)
+    check_number("weight_decay", weight_decay, min=0)
     if name == "lbfgs":
         given = {"clip_norm": clip_norm, "clip_value": clip_value, "l2": l2, "weight_decay": weight_decay}
         for argument, value in given.items():
@@ -83,7 +83,7 @@ def create(
 
 
 def _sgd(*, momentum: float = 0.0, dampening: float = 0.0, nesterov: bool = False) -> optax.GradientTransformation:
-    check_number("momentum", momentum, least=0)
+    check_number("momentum", momentum, min=0)
     check_number("dampening", dampening)
     if nesterov and (not momentum or dampening):
         raise UserError(
@@ -97,17 +97,17 @@ def _sgd(*, momentum: float = 0.0, dampening: float = 0.0, nesterov: bool = Fals
 def _adam(
     *, betas: tuple[float, float] = (0.9, 0.999), eps: float = 1e-8, amsgrad: bool = False
 ) -> optax.GradientTransformation:
-    check_pair("betas", betas, least=0, below=1)
-    check_number("eps", eps, least=0)
+    check_pair("betas", betas, min=0, below=1)
+    check_number("eps", eps, min=0)
     return scale_by_amsgrad(*betas, eps) if amsgrad else optax.scale_by_adam(*betas, eps)
 
 
 def _adagrad(
     *, lr_decay: float = 0.0, initial_accumulator_value: float = 0.0, eps: float = 1e-10
 ) -> optax.GradientTransformation:
-    check_number("lr_decay", lr_decay, least=0)
-    check_number("initial_accumulator_value", initial_accumulator_value, least=0)
-    check_number("eps", eps, least=0)
+    check_number("lr_decay", lr_decay, min=0)
+    check_number("initial_accumulator_value", initial_accumulator_value, min=0)
+    check_number("eps", eps, min=0)
     direction = scale_by_adagrad(initial_accumulator_value, eps)
     if not lr_decay:
         return direction
@@ -117,26 +117,26 @@ def _adagrad(
 def _rmsprop(
     *, alpha: float = 0.99, eps: float = 1e-8, momentum: float = 0.0, centered: bool = False
 ) -> optax.GradientTransformation:
-    check_number("alpha", alpha, least=0)
-    check_number("eps", eps, least=0)
-    check_number("momentum", momentum, least=0)
+    check_number("alpha", alpha, min=0)
+    check_number("eps", eps, min=0)
+    check_number("momentum", momentum, min=0)
     scale = optax.scale_by_stddev if centered else optax.scale_by_rms
     direction = scale(alpha, eps, eps_in_sqrt=False)
     return optax.chain(direction, optax.trace(momentum)) if momentum else direction
 
 
 def _adadelta(*, rho: float = 0.9, eps: float = 1e-6) -> optax.GradientTransformation:
-    check_number("rho", rho, least=0, most=1)
-    check_number("eps", eps, least=0)
+    check_number("rho", rho, min=0, max=1)
+    check_number("eps", eps, min=0)
     return optax.scale_by_adadelta(rho, eps)
 
 
 def _nadam(
     *, betas: tuple[float, float] = (0.9, 0.999), eps: float = 1e-8, momentum_decay: float = 4e-3
 ) -> optax.GradientTransformation:
-    check_pair("betas", betas, least=0, below=1)
-    check_number("eps", eps, least=0)
-    check_number("momentum_decay", momentum_decay, least=0)
+    check_pair("betas", betas, min=0, below=1)
+    check_number("eps", eps, min=0)
+    check_number("momentum_decay", momentum_decay, min=0)
     return scale_by_nadam(*betas, eps, momentum_decay)
 
 

@@ -29,16 +29,16 @@ def check_number(
     name: str,
     value: Any,
     *,
-    least: float | None = None,
+    min: float | None = None,
     above: float | None = None,
-    most: float | None = None,
+    max: float | None = None,
     below: float | None = None,
 ) -> None:
     """Raises UserError unless ``value`` is a number within the limits; NaN is within none."""
     limits = [
-        ("at least", least, lambda limit: value >= limit),
+        ("at least", min, lambda limit: value >= limit),
         ("greater than", above, lambda limit: value > limit),
-        ("at most", most, lambda limit: value <= limit),
+        ("at most", max, lambda limit: value <= limit),
         ("less than", below, lambda limit: value < limit),
     ]
     limits = [limit for limit in limits if limit[1] is not None]
@@ -47,15 +47,15 @@ def check_number(
         raise UserError(f"{name} must be {expected or 'a number'}, got {value!r}.")
 
 
-def check_count(name: str, value: Any, *, least: int = 1) -> None:
-    """Raises UserError unless ``value`` is a whole number of at least ``least``."""
-    if not isinstance(value, Integral) or value < least:
-        raise UserError(f"{name} must be a whole number of at least {least}, got {value!r}.")
+def check_count(name: str, value: Any, *, min: int = 1) -> None:
+    """Raises UserError unless ``value`` is a whole number of at least ``min``."""
+    if not isinstance(value, Integral) or value < min:
+        raise UserError(f"{name} must be a whole number of at least {min}, got {value!r}.")
 
 
-def check_pair(name: str, value: Any, *, least: float, below: float) -> None:
+def check_pair(name: str, value: Any, *, min: float, below: float) -> None:
     """Raises UserError unless ``value`` is two numbers within the limits."""
     if not isinstance(value, tuple | list) or len(value) != 2:
         raise UserError(f"{name} must be two numbers, got {value!r}.")
     for index, part in enumerate(value):
-        check_number(f"{name}[{index}]", part, least=least, below=below)
+        check_number(f"{name}[{index}]", part, min=min, below=below)

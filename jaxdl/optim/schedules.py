@@ -40,10 +40,10 @@ def schedule(
     """
     if name not in _SCHEDULES:
         raise unknown("schedule", name, SCHEDULES)
-    check_number("learning_rate", learning_rate, least=0)
+    check_number("learning_rate", learning_rate, min=0)
     check_count("steps", steps)
-    check_count("warmup_steps", warmup_steps, least=0)
-    check_number("warmup_start", warmup_start, least=0, most=1)
+    check_count("warmup_steps", warmup_steps, min=0)
+    check_number("warmup_start", warmup_start, min=0, max=1)
     check_options(name, _SCHEDULES[name], options)
     if name == "one_cycle" and warmup_steps:
         raise UserError(f"one_cycle rises by itself over pct_start of the steps; got warmup_steps={warmup_steps}.")
@@ -61,7 +61,7 @@ def _constant(learning_rate: float, steps: int) -> optax.Schedule:
 
 
 def _linear(learning_rate: float, steps: int, *, end: float = 0.0) -> optax.Schedule:
-    check_number("end", end, least=0)
+    check_number("end", end, min=0)
     return optax.linear_schedule(learning_rate, end * learning_rate, steps)
 
 
@@ -108,7 +108,7 @@ def _one_cycle(
     anneal: str = "cos",
     three_phase: bool = False,
 ) -> optax.Schedule:
-    check_number("pct_start", pct_start, least=0, most=1)
+    check_number("pct_start", pct_start, min=0, max=1)
     check_number("div_factor", div_factor, above=0)
     check_number("final_div_factor", final_div_factor, above=0)
     if anneal not in _ANNEALS:

@@ -111,7 +111,7 @@ class Curves:
         before, after = 1 - max(accuracy[:early]), 1 - max(accuracy[early:])
         return before - after >= max(share * before, least)
 
-    def still_units(self, *, above_loss: float) -> dict[str, float]:
+    def dead_units(self, *, above_loss: float) -> dict[str, float]:
         """By group, the fraction of units without gradient in the last epoch of training loss above ``above_loss``."""
         rows = [index for index, loss in enumerate(self.train_loss) if loss > above_loss]
         return {name: shares[rows[-1]] for name, shares in self.still.items()} if rows else {}

@@ -253,7 +253,7 @@ def _improving(curves: Curves) -> bool:
 
 
 def _still(curves: Curves) -> dict[str, float]:
-    return curves.still_units(above_loss=FITTED)
+    return curves.dead_units(above_loss=FITTED)
 
 
 def _ends(curves: Curves) -> str:

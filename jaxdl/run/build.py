@@ -94,7 +94,7 @@ def build(
     freeze = frozen_patterns(config.freeze, model, sample[:1])
     with Heartbeat("making the network"):
         state = devices.make(partial(create_state, model, optimizer, key, sample, variables=variables, freeze=freeze))
-    depth = depth_of({"params": state.params}, most=GROUPS)
+    depth = depth_of({"params": state.params}, max_layers=GROUPS)
     functions = step_functions(
         task, config, model, optimizer, mean=mean, std=std, num_classes=len(dataset.classes), depth=depth
     )

@@ -8,7 +8,7 @@ import jax.numpy as jnp
 
 from jaxdl.metrics import Mean
 from jaxdl.train import compiler, convolution
-from jaxdl.train.across import across, every_row
+from jaxdl.train.collectives import all_gather, psum
 from jaxdl.train.state import TrainState
 from jaxdl.train.step import Batch, Loss, PerExample, mask_of, mean_loss
 
@@ -37,7 +37,7 @@ def make_eval_step(
         labels, mask = batch["labels"], mask_of(batch)
         logits = logits_of(state, batch["images"])
         means = {name: Mean.of(of(logits, labels), mask) for name, of in measured.items()}
-        return across({"loss": mean_loss(loss, logits, labels, mask), **means})
+        return psum({"loss": mean_loss(loss, logits, labels, mask), **means})
 
     return jax.jit(step, compiler_options=compiler.options())
 
@@ -55,7 +55,7 @@ def make_predict_step(
     logits_of = _averaged(model, prepare, views)
 
     def step(state: TrainState, batch: Batch) -> jax.Array:
-        return every_row(logits_of(state, batch["images"]).astype(jnp.float32))
+        return all_gather(logits_of(state, batch["images"]).astype(jnp.float32))
 
     return jax.jit(step, compiler_options=compiler.options())
 

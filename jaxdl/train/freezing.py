@@ -8,7 +8,7 @@ import flax.linen as nn
 from flax import traverse_util
 
 
-def statistics_stay(batch_stats: Any) -> AbstractContextManager:
+def frozen_batch_norm(batch_stats: Any) -> AbstractContextManager:
     """A context in which each batch norm with statistics in ``batch_stats`` uses them and leaves them as they are.
 
     As ``module.eval()`` on the frozen part in PyTorch, where ``requires_grad = False`` alone would let the statistics

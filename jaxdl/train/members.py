@@ -12,7 +12,7 @@ import jax.numpy as jnp
 
 from jaxdl.metrics import Mean
 from jaxdl.train import compiler, convolution
-from jaxdl.train.resident import several
+from jaxdl.train.resident import run_steps
 from jaxdl.train.state import TrainState
 from jaxdl.train.step import Batch
 
@@ -61,7 +61,7 @@ def make_members_step(
         member: tuple[TrainState, Any, Mapping[str, jax.Array]], data: Mapping[str, jax.Array], count: jax.Array
     ) -> tuple[TrainState, dict[str, Mean]]:
         state, numbers, feed = member
-        return several(lambda state, batch: update(state, numbers, batch), state, data, feed, count)
+        return run_steps(lambda state, batch: update(state, numbers, batch), state, data, feed, count)
 
     def step(
         states: TrainState,

@@ -28,13 +28,13 @@ def make_resident_steps(train_step: TrainStep, data: Mapping[str, jax.Array]) ->
     def steps(
         state: TrainState, data: Mapping[str, jax.Array], feed: Mapping[str, jax.Array], count: jax.Array
     ) -> tuple[TrainState, dict[str, Mean]]:
-        return several(train_step.__wrapped__, state, data, feed, count)
+        return run_steps(train_step.__wrapped__, state, data, feed, count)
 
     jitted = jax.jit(steps, donate_argnums=0, compiler_options=compiler.options())
     return lambda state, feed, count: jitted(state, data, feed, jnp.asarray(count, jnp.int32))
 
 
-def several(
+def run_steps(
     update: Update,
     state: TrainState,
     data: Mapping[str, jax.Array],

@@ -14,8 +14,8 @@ import optax
 from jaxdl.metrics import Mean
 from jaxdl.train import compiler, convolution
 from jaxdl.train.accumulation import split, sum_over_parts
-from jaxdl.train.across import AXIS, across, shared, whole_batch
-from jaxdl.train.freezing import statistics_stay
+from jaxdl.train.collectives import AXIS, psum, shared, whole_batch
+from jaxdl.train.freezing import frozen_batch_norm
 from jaxdl.train.gradient import with_gradient
 from jaxdl.train.state import TrainState
 from jaxdl.variables import flat, merge, restrict
@@ -151,7 +151,7 @@ def make_train_step(
     def forward(variables: Any, frozen: Any, part: dict[str, jax.Array]) -> tuple[Mean, dict[str, Mean], Any]:
         labels, mask = part["labels"], mask_of(part)
         frozen_stats = frozen.get("batch_stats", {})
-        with convolution.fast(), statistics_stay(frozen_stats), whole_batch(part.get("mask")):
+        with convolution.fast(), frozen_batch_norm(frozen_stats), whole_batch(part.get("mask")):
             logits, changed = model.apply(
                 merge(variables, frozen),
                 part["images"],
@@ -177,7 +177,7 @@ def make_train_step(
             whole = gather or (lambda tree: tree)
             variables = {"params": whole(params), "batch_stats": batch_stats}
             mean, means, changed = forward(variables, whole(state.frozen), part)
-            share = mean.total if accumulate > 1 else Mean(mean.total, across(mean.count)).value
+            share = mean.total if accumulate > 1 else Mean(mean.total, psum(mean.count)).value
             return share, (mean, means, changed)
 
         if gather:
@@ -190,7 +190,7 @@ def make_train_step(
                 return changed, (gradients, mean, means)
 
             batch_stats, sums = sum_over_parts(differentiate, state.batch_stats, parts)
-            gradients, mean, means = across(sums)
+            gradients, mean, means = psum(sums)
             if accumulate > 1:
                 gradients = jax.tree.map(lambda leaf: leaf / jnp.where(mean.count > 0, mean.count, 1.0), gradients)
             return batch_stats, (gradients, mean, means)
@@ -200,7 +200,7 @@ def make_train_step(
                 _, (mean, _, changed) = objective(params, batch_stats, part)
                 return changed, mean
 
-            return across(sum_over_parts(value, state.batch_stats, parts)[1]).value
+            return psum(sum_over_parts(value, state.batch_stats, parts)[1]).value
 
         def data_loss_and_gradient(params: Any) -> tuple[jax.Array, Any]:
             _, (gradients, mean, _) = gradients_of(params)
@@ -231,7 +231,7 @@ def make_train_step(
         )
         sums = {
             **means,
-            "loss": means["loss"].over(across(mask_of(batch).sum(dtype=jnp.float32))),
+            "loss": means["loss"].over(psum(mask_of(batch).sum(dtype=jnp.float32))),
             "grad_norm": Mean(norm, jnp.ones(())),
             **extra,
         }

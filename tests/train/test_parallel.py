@@ -14,7 +14,7 @@ from jaxdl import losses, metrics, models, optim
 from jaxdl.data import augment
 from jaxdl.errors import UserError
 from jaxdl.train import parallel
-from jaxdl.train.across import across
+from jaxdl.train.collectives import psum
 from jaxdl.train.eval_step import make_eval_step, make_predict_step
 from jaxdl.train.loop import predict
 from jaxdl.train.state import create_state
@@ -182,7 +182,7 @@ def test_a_step_of_ones_own_needs_no_more_than_a_sum(form, rng):
         def loss(weights):
             return jnp.square(batch["images"].reshape(len(batch["labels"]), -1) @ weights - 1).sum()
 
-        value, slope = across(jax.value_and_grad(loss)(weights))
+        value, slope = psum(jax.value_and_grad(loss)(weights))
         return weights - 1e-4 * slope, value
 
     weights = jnp.asarray(rng.normal(size=(192, 64)), jnp.float32)

@@ -15,15 +15,15 @@ import numpy as np
 from jax.sharding import Mesh
 
 from jaxdl.errors import UserError, unknown
-from jaxdl.train.across import AXIS
+from jaxdl.train.collectives import AXIS
 from jaxdl.train.parallel.devices import PlacedBatch as PlacedBatch
 from jaxdl.train.parallel.devices import Single
-from jaxdl.train.parallel.replicas import Replicas
+from jaxdl.train.parallel.pmap_devices import Pmap
 from jaxdl.train.parallel.sharded import MeshOfDevices
 from jaxdl.wording import counted
 
 KINDS = ("auto", "single", "pmap", "mesh")
-Devices = Single | Replicas | MeshOfDevices
+Devices = Single | Pmap | MeshOfDevices
 
 
 def single(device: jax.Device | None = None) -> Single:
@@ -33,9 +33,9 @@ def single(device: jax.Device | None = None) -> Single:
     return Single(device or jax.devices()[0])
 
 
-def pmap(devices: Sequence[jax.Device] | None = None) -> Replicas:
+def pmap(devices: Sequence[jax.Device] | None = None) -> Pmap:
     """The step under ``jax.pmap`` on ``devices``, by default all of all processes."""
-    return Replicas(Mesh(np.array(_ordered(devices)), (AXIS,)))
+    return Pmap(Mesh(np.array(_ordered(devices)), (AXIS,)))
 
 
 def mesh(*, data: int | None = None, fsdp: int = 1, devices: Sequence[jax.Device] | None = None) -> MeshOfDevices:

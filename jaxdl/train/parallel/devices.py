@@ -10,7 +10,7 @@ from jax.sharding import Mesh, NamedSharding, PartitionSpec
 
 from jaxdl.errors import UserError
 from jaxdl.train.parallel.rows import fill, rows_of, up_to_multiple
-from jaxdl.train.parallel.typed_keys import bare, fetched, typed
+from jaxdl.train.parallel.typed_keys import fetched, unwrap_keys, wrap_keys
 from jaxdl.train.step import Batch, TrainStep
 
 Step = Callable[[Any, Batch], Any]
@@ -77,7 +77,7 @@ class Single:
         )
 
 
-class Several:
+class MultiDevice:
     """Several devices, of this process or of all: a mesh, and the axes over which a batch's rows are divided."""
 
     def __init__(self, mesh: Mesh):
@@ -95,7 +95,7 @@ class Several:
 
     def put(self, tree: Any) -> Any:
         """A copy of ``tree``, placed on the devices for the step, the same in every process; the step may donate it."""
-        return typed(jax.tree.map(self._put, bare(tree)))
+        return wrap_keys(jax.tree.map(self._put, unwrap_keys(tree)))
 
     def make(self, function: Callable[[], Any]) -> Any:
         """Result of ``function()``, placed as by ``put``."""

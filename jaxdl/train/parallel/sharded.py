@@ -9,13 +9,13 @@ from jax.ad_checkpoint import checkpoint_name
 from jax.sharding import NamedSharding, PartitionSpec
 
 from jaxdl.train import convolution
-from jaxdl.train.parallel.devices import Compiled, Several, Step
+from jaxdl.train.parallel.devices import Compiled, MultiDevice, Step
 from jaxdl.train.step import GATHERED, Batch, TrainStep
 
 LEAST_SHARDED = 4096  # leaves of fewer numbers are whole on every device
 
 
-class MeshOfDevices(Several):
+class MeshOfDevices(MultiDevice):
     """``jit`` over a mesh with the axes ``data`` and ``fsdp``: XLA divides the work as the arrays are divided.
 
     A batch's rows are divided over both axes. A large leaf of the state is divided over ``fsdp`` along its longest

@@ -17,7 +17,7 @@ class KeyData:
     implementation: Any = flax.struct.field(pytree_node=False)
 
 
-def bare(tree: Any) -> Any:
+def unwrap_keys(tree: Any) -> Any:
     """``tree`` with keys replaced by their ``KeyData``."""
 
     def data_of(leaf: Any) -> Any:
@@ -27,7 +27,7 @@ def bare(tree: Any) -> Any:
     return jax.tree.map(data_of, tree)
 
 
-def typed(tree: Any) -> Any:
+def wrap_keys(tree: Any) -> Any:
     """The inverse of ``bare``."""
 
     def key_of(leaf: Any) -> Any:
@@ -38,4 +38,4 @@ def typed(tree: Any) -> Any:
 
 def fetched(tree: Any) -> Any:
     """``tree`` on the host, its arrays whole; keys stay keys, of this process alone."""
-    return typed(jax.tree.map(on_host, bare(tree)))
+    return wrap_keys(jax.tree.map(on_host, unwrap_keys(tree)))

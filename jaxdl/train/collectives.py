@@ -16,12 +16,12 @@ import jax.numpy as jnp
 AXIS = "batch"
 
 
-def across(tree: Any) -> Any:
+def psum(tree: Any) -> Any:
     """Sums each leaf over the devices that share the batch (``psum``); returns it unchanged where none do."""
     return jax.lax.psum(tree, AXIS) if shared() else tree
 
 
-def every_row(rows: jax.Array) -> jax.Array:
+def all_gather(rows: jax.Array) -> jax.Array:
     """Gathers the rows of the whole batch, in order, from the devices that share it; unchanged where none do."""
     return jax.lax.all_gather(rows, AXIS, tiled=True) if shared() else rows
 
@@ -66,7 +66,7 @@ def _batch_norm(layer: nn.BatchNorm, x: jax.Array, mask: jax.Array | None) -> ja
     rows = counted.reshape(-1, *(1,) * (x.ndim - 1))
     sums = jnp.stack([(values * rows).sum(axes), (jnp.square(values) * rows).sum(axes)])
     count = counted.sum() * (x.size // (x.shape[0] * sums.shape[1]))
-    sums, count = across((sums, count))
+    sums, count = psum((sums, count))
     mean, squares = sums / count
     measured = {"mean": mean, "var": jnp.maximum(0.0, squares - jnp.square(mean))}
 

@@ -8,13 +8,13 @@ import jax
 import numpy as np
 
 from jaxdl.train import convolution
-from jaxdl.train.across import AXIS
-from jaxdl.train.parallel.devices import Compiled, PlacedBatch, Several, Step
-from jaxdl.train.parallel.typed_keys import bare, typed
+from jaxdl.train.collectives import AXIS
+from jaxdl.train.parallel.devices import Compiled, MultiDevice, PlacedBatch, Step
+from jaxdl.train.parallel.typed_keys import unwrap_keys, wrap_keys
 from jaxdl.train.step import Batch, TrainStep
 
 
-class Replicas(Several):
+class Pmap(MultiDevice):
     """``jax.pmap``: a replica of the step and of the state on each device, sums taken over the axis "batch"."""
 
     kind = "pmap"
@@ -23,7 +23,7 @@ class Replicas(Several):
         """``step(state, batch)`` for what ``put`` and ``place`` return.
 
         A ``TrainStep`` donates its state. Any other function runs once per device, on its rows, and has to return the
-        same on each: ``jaxdl.train.across.across`` sums over them.
+        same on each: ``jaxdl.train.collectives.psum`` sums over them.
         """
         if not isinstance(step, TrainStep):
             return self._pmapped(getattr(step, "__wrapped__", step), donate=donate)
@@ -57,17 +57,17 @@ class Replicas(Several):
     def _pmapped(self, function: Step, *, donate: bool) -> Step:
         @convolution.divided()
         def replica(state: Any, batch: Batch) -> Any:
-            return bare(function(typed(state), batch))
+            return unwrap_keys(function(wrap_keys(state), batch))
 
         replicas = jax.pmap(
             replica, AXIS, in_axes=(None, 0), out_axes=None, devices=self.devices, donate_argnums=0 if donate else ()
         )
 
         def run(state: Any, batch: Batch) -> Any:
-            result = replicas(bare(state), dict(batch))
-            return typed(jax.tree.map(self._joined, result) if jax.process_count() > 1 else result)
+            result = replicas(unwrap_keys(state), dict(batch))
+            return wrap_keys(jax.tree.map(self._joined, result) if jax.process_count() > 1 else result)
 
-        return Compiled(run, lambda state, batch: [replicas.lower(bare(state), dict(batch))])
+        return Compiled(run, lambda state, batch: [replicas.lower(unwrap_keys(state), dict(batch))])
 
     def _joined(self, leaf: jax.Array) -> jax.Array:
         """This process's copies of a leaf as its part of one array of all processes."""
