@@ -21,8 +21,9 @@ from jaxdl.run.optimization import LearningRate, optimizer_of, schedule_of, step
 from jaxdl.run.task import Task
 from jaxdl.train import parallel
 from jaxdl.train.eval_step import EvalStep, PredictStep, make_eval_step, make_predict_step
+from jaxdl.train.gradients import Loss
 from jaxdl.train.state import TrainState, create_state
-from jaxdl.train.step import Loss, TrainStep, make_gradient_step, make_train_step
+from jaxdl.train.step import TrainStep, make_gradient_step, make_train_step
 from jaxdl.variables import depth_of
 
 SAMPLE = 2000  # training images that a layer initialised from data sees

@@ -10,7 +10,7 @@ from jaxdl.run.config import Config
 from jaxdl.run.loading import load
 from jaxdl.run.network import model_of
 from jaxdl.run.task import Task
-from jaxdl.train.step import Loss
+from jaxdl.train.gradients import Loss
 
 
 def _loss(config: Config) -> Loss:

@@ -9,7 +9,7 @@ import numpy as np
 
 from jaxdl.data.dataset import Dataset
 from jaxdl.run.config import Config
-from jaxdl.train.step import Loss, PerExample
+from jaxdl.train.gradients import Loss, PerExample
 
 Images = Callable[[jax.Array], jax.Array]
 

@@ -9,8 +9,8 @@ import jax.numpy as jnp
 from jaxdl.metrics import Mean
 from jaxdl.train import compiler, convolution
 from jaxdl.train.collectives import all_gather, psum
+from jaxdl.train.gradients import Batch, Loss, PerExample, mask_of, mean_loss
 from jaxdl.train.state import TrainState
-from jaxdl.train.step import Batch, Loss, PerExample, mask_of, mean_loss
 
 EvalStep = Callable[[TrainState, Batch], dict[str, Mean]]
 PredictStep = Callable[[TrainState, Batch], jax.Array]

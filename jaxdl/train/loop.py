@@ -14,9 +14,10 @@ from jaxdl.errors import UserError
 from jaxdl.metrics import Mean, Totals
 from jaxdl.processes import on_host
 from jaxdl.train.eval_step import EvalStep, PredictStep
+from jaxdl.train.gradients import Batch
 from jaxdl.train.resident import Steps
 from jaxdl.train.state import TrainState
-from jaxdl.train.step import Batch, TrainStep
+from jaxdl.train.step import TrainStep
 
 AHEAD = 4  # steps queued on an accelerator before the host waits for a result: enough never to starve it
 AHEAD_ON_CPU = 1  # where a queued step already holds the memory that it will work in

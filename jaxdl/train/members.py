@@ -12,9 +12,9 @@ import jax.numpy as jnp
 
 from jaxdl.metrics import Mean
 from jaxdl.train import compiler, convolution
+from jaxdl.train.gradients import Batch
 from jaxdl.train.resident import run_steps
 from jaxdl.train.state import TrainState
-from jaxdl.train.step import Batch
 
 Update = Callable[[TrainState, Any, Batch], tuple[TrainState, dict[str, Mean]]]
 

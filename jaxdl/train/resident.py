@@ -8,8 +8,9 @@ import jax.numpy as jnp
 
 from jaxdl.metrics import Mean
 from jaxdl.train import compiler, convolution
+from jaxdl.train.gradients import Batch
 from jaxdl.train.state import TrainState
-from jaxdl.train.step import Batch, TrainStep
+from jaxdl.train.step import TrainStep
 
 ROWS = "rows"
 Update = Callable[[TrainState, Batch], tuple[TrainState, dict[str, Mean]]]

@@ -12,18 +12,10 @@ import numpy as np
 import optax
 
 from jaxdl.metrics import Mean
-from jaxdl.train import compiler, convolution
-from jaxdl.train.accumulation import split, sum_over_parts
-from jaxdl.train.collectives import AXIS, psum, shared, whole_batch
-from jaxdl.train.freezing import frozen_batch_norm
-from jaxdl.train.gradient import with_gradient
+from jaxdl.train import compiler
+from jaxdl.train.collectives import AXIS, psum, shared
+from jaxdl.train.gradients import Batch, Loss, PerExample, make_gradients, mask_of
 from jaxdl.train.state import TrainState
-from jaxdl.variables import flat, merge, restrict
-
-Batch = Mapping[str, jax.Array]
-PerExample = Callable[[jax.Array, jax.Array], jax.Array]
-Loss = Callable[[jax.Array, jax.Array], jax.Array | tuple[jax.Array, jax.Array]]
-GATHERED = "gathered"  # the name under which ``jax.checkpoint`` knows what is gathered again rather than kept
 
 
 class TrainStep:
@@ -143,80 +135,19 @@ def make_train_step(
     The metrics returned, as ``Mean``, are ``loss`` (without penalty and auxiliary classifiers), ``grad_norm`` (global
     L2, before clipping), ``penalty`` and ``skipped`` if used, ``metrics`` and ``gradient_metrics``.
     """
-    measured = dict(metrics or {})
     optimizer = optax.with_extra_args_support(optimizer)
-
-    prepare = partial(prepare_batch, augment=augment, mix=mix)
-
-    def forward(variables: Any, frozen: Any, part: dict[str, jax.Array]) -> tuple[Mean, dict[str, Mean], Any]:
-        labels, mask = part["labels"], mask_of(part)
-        frozen_stats = frozen.get("batch_stats", {})
-        with convolution.fast(), frozen_batch_norm(frozen_stats), whole_batch(part.get("mask")):
-            logits, changed = model.apply(
-                merge(variables, frozen),
-                part["images"],
-                train=True,
-                mutable=["batch_stats", "auxiliary"],
-                rngs={"dropout": part["key"]},
-            )
-        means = {name: Mean.of(of(logits, labels), mask) for name, of in measured.items()}
-        objective = means["loss"] = mean_loss(loss, logits, labels, mask)
-        for others in jax.tree.leaves(changed.get("auxiliary", {})):
-            extra = mean_loss(loss, others, labels, mask)
-            objective = objective.replace(total=objective.total + model.auxiliary_weight * extra.total)
-        return objective, means, restrict(changed.get("batch_stats", {}), flat(variables["batch_stats"]))
+    gradients_of = make_gradients(model, loss, metrics=metrics, accumulate=accumulate)
 
     def update(
         state: TrainState, batch: Batch, *, gather: Callable[[Any], Any] | None = None
     ) -> tuple[TrainState, dict[str, Mean]]:
-        key = _keys(state.key, state.step)[1]
-        keys = key[None] if accumulate == 1 else jax.random.split(key, accumulate)
-        parts = {**split(dict(batch), accumulate), "key": keys}
-
-        def objective(params: Any, batch_stats: Any, part: dict[str, jax.Array]) -> tuple[jax.Array, tuple]:
-            whole = gather or (lambda tree: tree)
-            variables = {"params": whole(params), "batch_stats": batch_stats}
-            mean, means, changed = forward(variables, whole(state.frozen), part)
-            share = mean.total if accumulate > 1 else Mean(mean.total, psum(mean.count)).value
-            return share, (mean, means, changed)
-
-        if gather:
-            kept = jax.checkpoint_policies.save_anything_except_these_names(GATHERED)
-            objective = jax.checkpoint(objective, policy=kept)
-
-        def gradients_of(params: Any) -> tuple[Any, tuple[Any, Mean, dict[str, Mean]]]:
-            def differentiate(batch_stats: Any, part: dict[str, jax.Array]) -> tuple[Any, tuple]:
-                gradients, (mean, means, changed) = jax.grad(objective, has_aux=True)(params, batch_stats, part)
-                return changed, (gradients, mean, means)
-
-            batch_stats, sums = sum_over_parts(differentiate, state.batch_stats, parts)
-            gradients, mean, means = psum(sums)
-            if accumulate > 1:
-                gradients = jax.tree.map(lambda leaf: leaf / jnp.where(mean.count > 0, mean.count, 1.0), gradients)
-            return batch_stats, (gradients, mean, means)
-
-        def data_loss(params: Any) -> jax.Array:
-            def value(batch_stats: Any, part: dict[str, jax.Array]) -> tuple[Any, Mean]:
-                _, (mean, _, changed) = objective(params, batch_stats, part)
-                return changed, mean
-
-            return psum(sum_over_parts(value, state.batch_stats, parts)[1]).value
-
-        def data_loss_and_gradient(params: Any) -> tuple[jax.Array, Any]:
-            _, (gradients, mean, _) = gradients_of(params)
-            return mean.value, gradients
-
-        def value_fn(params: Any) -> jax.Array:
-            with convolution.looped():  # of a line search
-                value = with_gradient(data_loss, data_loss_and_gradient)(params)
-            return value if penalty is None else value + penalty(params)
-
-        batch_stats, (gradients, mean, means) = gradients_of(state.params)
-        value, extra = mean.value, {}
+        found = gradients_of(state, batch, _keys(state.key, state.step)[1], gather=gather)
+        gradients, value, value_fn, extra = found.gradients, found.loss, found.value_fn, {}
         if penalty is not None:
             added, slope = jax.value_and_grad(penalty)(state.params)
             gradients = jax.tree.map(jnp.add, gradients, slope)
             value, extra = value + added, {"penalty": Mean(added, jnp.ones(()))}
+            value_fn = lambda params: found.value_fn(params) + penalty(params)  # noqa: E731
         updates, opt_state = optimizer.update(
             gradients, state.opt_state, state.params, value=value, grad=gradients, value_fn=value_fn
         )
@@ -225,13 +156,13 @@ def make_train_step(
             extra |= {name: Mean(measure, jnp.ones(())) for name, measure in gradient_metrics(gradients).items()}
         after = state.replace(
             params=optax.apply_updates(state.params, updates),
-            batch_stats=batch_stats,
+            batch_stats=found.batch_stats,
             opt_state=opt_state,
             step=state.step + 1,
         )
         sums = {
-            **means,
-            "loss": means["loss"].over(psum(mask_of(batch).sum(dtype=jnp.float32))),
+            **found.metrics,
+            "loss": found.metrics["loss"].over(psum(mask_of(batch).sum(dtype=jnp.float32))),
             "grad_norm": Mean(norm, jnp.ones(())),
             **extra,
         }
@@ -241,6 +172,7 @@ def make_train_step(
             sums["skipped"] = Mean(1.0 - finite, jnp.ones(()))
         return after, sums
 
+    prepare = partial(prepare_batch, augment=augment, mix=mix)
     return TrainStep(prepare, update, parts=accumulate, check=partial(_check_labels, model, loss))
 
 
@@ -274,18 +206,6 @@ def _check_labels(model: nn.Module, loss: Loss, labels: np.ndarray) -> None:
 def _keys(key: jax.Array, step: jax.Array) -> jax.Array:
     """The keys of augmentation and of dropout."""
     return jax.random.split(jax.random.fold_in(key, step))
-
-
-def mask_of(batch: Batch) -> jax.Array:
-    """The batch's mask, bool[B]; True throughout if it has none."""
-    return batch["mask"] if "mask" in batch else jnp.ones(batch["images"].shape[:1], bool)
-
-
-def mean_loss(loss: Loss, logits: jax.Array, labels: jax.Array, mask: jax.Array) -> Mean:
-    """``loss`` averaged over the rows of ``mask``, by its weights if it returns any."""
-    result = loss(logits, labels)
-    values, weights = result if isinstance(result, tuple) else (result, None)
-    return Mean.of(values, mask, weights)
 
 
 def _only_if(holds: jax.Array, value: Any, otherwise: Any) -> Any:

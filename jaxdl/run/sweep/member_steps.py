@@ -17,9 +17,9 @@ from jaxdl.run.sweep.grid import Grid
 from jaxdl.run.sweep.member_data import SweepData
 from jaxdl.run.sweep.numbers import Numbers, loss_of_member, optimizer_of_member
 from jaxdl.run.task import Task
+from jaxdl.train.gradients import Batch
 from jaxdl.train.members import make_members_evaluation, make_members_step
 from jaxdl.train.state import TrainState, create_state
-from jaxdl.train.step import Batch
 
 
 class MemberSteps(NamedTuple):

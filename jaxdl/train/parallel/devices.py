@@ -9,9 +9,10 @@ import numpy as np
 from jax.sharding import Mesh, NamedSharding, PartitionSpec
 
 from jaxdl.errors import UserError
+from jaxdl.train.gradients import Batch
 from jaxdl.train.parallel.rows import fill, rows_of, up_to_multiple
 from jaxdl.train.parallel.typed_keys import fetched, unwrap_keys, wrap_keys
-from jaxdl.train.step import Batch, TrainStep
+from jaxdl.train.step import TrainStep
 
 Step = Callable[[Any, Batch], Any]
 

@@ -9,9 +9,10 @@ import numpy as np
 
 from jaxdl.train import convolution
 from jaxdl.train.collectives import AXIS
+from jaxdl.train.gradients import Batch
 from jaxdl.train.parallel.devices import Compiled, MultiDevice, PlacedBatch, Step
 from jaxdl.train.parallel.typed_keys import unwrap_keys, wrap_keys
-from jaxdl.train.step import Batch, TrainStep
+from jaxdl.train.step import TrainStep
 
 
 class Pmap(MultiDevice):

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from jaxdl.train.step import Batch
+from jaxdl.train.gradients import Batch
 
 
 def rows_of(batch: Batch) -> int:

@@ -9,8 +9,9 @@ from jax.ad_checkpoint import checkpoint_name
 from jax.sharding import NamedSharding, PartitionSpec
 
 from jaxdl.train import convolution
+from jaxdl.train.gradients import GATHERED, Batch
 from jaxdl.train.parallel.devices import Compiled, MultiDevice, Step
-from jaxdl.train.step import GATHERED, Batch, TrainStep
+from jaxdl.train.step import TrainStep
 
 LEAST_SHARDED = 4096  # leaves of fewer numbers are whole on every device
 
