@@ -6,7 +6,10 @@ import re
 import threading
 import urllib.error
 import urllib.request
+from collections.abc import Callable, Mapping
 from pathlib import Path
+from types import MappingProxyType
+from typing import NamedTuple
 
 import numpy as np
 from tqdm import tqdm
@@ -18,7 +21,6 @@ from jaxdl.data.streaming import Pictures
 from jaxdl.errors import UserError, unknown
 from jaxdl.wording import brief, printable
 
-NAMES = ("auto", "cifar10", "digits", "folder")
 CIFAR10_CLASSES = ("airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck")
 CIFAR10_HOST = "https://www.cs.toronto.edu/~kriz/cifar.html"
 EXPECTED = "Name the folder in which TFDS prepared cifar10/<version>/, or an empty one to download into."
@@ -28,6 +30,16 @@ HOST_PATIENCE = 5.0  # seconds to wait for the host before giving up on a downlo
 
 class UnavailableError(UserError):
     """The data is not on this machine and could not be downloaded."""
+
+
+class Request(NamedTuple):
+    """Arguments of ``load``, for the source of that name."""
+
+    data_dir: str | Path | None
+    offline: bool
+    image_size: int
+    stream: bool
+    progress: bool
 
 
 def load(
@@ -53,21 +65,20 @@ def load(
     """
     if stream and name != "folder":
         raise UserError(f"only --dataset folder can be streamed: {name} has no picture files and fits into memory.")
-    if name == "auto":
-        try:
-            return _cifar10(data_dir, offline=offline, progress=progress)
-        except UnavailableError as problem:
-            return _digits(notice=f"NOT CIFAR-10: trained on the digits dataset, because {problem}")
-    if name == "cifar10":
-        return _cifar10(data_dir, offline=offline, progress=progress)
-    if name == "digits":
-        return _digits()
-    if name == "folder":
-        return _folder(data_dir, image_size, stream, progress)
-    raise unknown("dataset", name, NAMES)
+    if name not in SOURCES:
+        raise unknown("dataset", name, SOURCES)
+    return SOURCES[name](Request(data_dir, offline, image_size, stream, progress))
 
 
-def _folder(data_dir: str | Path | None, size: int, stream: bool, progress: bool) -> Dataset:
+def _auto(asked: Request) -> Dataset:
+    try:
+        return _cifar10(asked)
+    except UnavailableError as problem:
+        return _digits(asked, notice=f"NOT CIFAR-10: trained on the digits dataset, because {problem}")
+
+
+def _folder(asked: Request) -> Dataset:
+    data_dir, size, stream, progress = asked.data_dir, asked.image_size, asked.stream, asked.progress
     if data_dir is None:
         raise UserError("--dataset folder needs --data-dir: a folder with train/<class>/*.jpg and test/<class>/*.jpg.")
     root = Path(os.path.expanduser(data_dir))
@@ -103,7 +114,7 @@ def _streamed(root: Path, size: int) -> Dataset:
     )
 
 
-def _digits(notice: str | None = None) -> Dataset:
+def _digits(asked: Request, notice: str | None = None) -> Dataset:
     from sklearn.datasets import load_digits
 
     bundle = load_digits()
@@ -128,7 +139,8 @@ def _digits(notice: str | None = None) -> Dataset:
     )
 
 
-def _cifar10(data_dir: str | Path | None, *, offline: bool, progress: bool) -> Dataset:
+def _cifar10(asked: Request) -> Dataset:
+    data_dir, offline, progress = asked.data_dir, asked.offline, asked.progress
     given, home = data_dir is not None, places.home()
     root = data_dir or os.environ.get("TFDS_DATA_DIR") or (home and home / "tensorflow_datasets")
     if root is None:
@@ -239,3 +251,9 @@ def _decode(prepared: Path, progress: bool) -> tuple[dict[str, np.ndarray], dict
 
 def _said(error: Exception) -> str:
     return f"{type(error).__name__}: {brief(error)}"
+
+
+SOURCES: Mapping[str, Callable[[Request], Dataset]] = MappingProxyType(
+    {"auto": _auto, "cifar10": _cifar10, "digits": _digits, "folder": _folder}
+)
+NAMES = tuple(SOURCES)

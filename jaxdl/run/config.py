@@ -101,6 +101,11 @@ class Config:
     optimizer: str = flag("sgd", "optimizer", choices=OPTIMIZERS, group="optimizer")
     momentum: float = flag(0.9, "momentum of sgd, rmsprop and muon", min=0, below=1, sweepable=True)
     nesterov: bool = flag(True, "Nesterov momentum, for sgd and muon")
+    beta1: float = flag(0.9, "adam, adamw, nadam: decay of the average of gradients", min=0, below=1)
+    beta2: float = flag(0.999, "adam, adamw, nadam: decay of the average of their squares", min=0, below=1)
+    eps: float | None = flag(
+        None, "term added to the denominator, for all but sgd, muon and lbfgs", above=0, unset="as in PyTorch"
+    )
     rest_lr: float = flag(0.1, "with muon: peak learning rate of sgd for all but convolution kernels", above=0)
     rest_momentum: float = flag(0.9, "with muon: momentum of that sgd", min=0, below=1)
     bias_lr_factor: float = flag(

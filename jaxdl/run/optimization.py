@@ -83,8 +83,11 @@ def _optimizer(
 ) -> optax.GradientTransformation:
     """gradient_factor: of what the gradient moves, not of what decay does."""
     momentum = config.momentum if momentum is None else momentum
+    betas, eps = {"betas": (config.beta1, config.beta2)}, {} if config.eps is None else {"eps": config.eps}
     options = {
-        "rmsprop": {"momentum": momentum},
+        **dict.fromkeys(("adam", "adamw", "nadam"), betas | eps),
+        **dict.fromkeys(("adagrad", "adadelta"), eps),
+        "rmsprop": {"momentum": momentum} | eps,
         "sgd": {"momentum": momentum, "nesterov": config.nesterov and momentum > 0},
     }
     rate = learning_rate if gradient_factor == 1 else lambda count: gradient_factor * learning_rate(count)

@@ -46,6 +46,23 @@ def test_every_optimizer_is_made_from_the_flags(name):
     assert np.isfinite(updates["kernel"]).all()
 
 
+@pytest.mark.parametrize("name", ["adam", "nadam", "rmsprop", "adadelta", "adagrad"])
+def test_betas_and_eps_reach_the_optimizer(name):
+    config = dataclasses.replace(QUICK, optimizer=name, schedule="constant", warmup_epochs=0.0, weight_decay=0.0)
+    config = dataclasses.replace(config, beta1=0.5, beta2=0.6, eps=0.1)
+    params = gradients = {"kernel": 0.3 * jnp.ones((2, 2))}
+
+    def update(optimizer):
+        return optimizer.update(gradients, optimizer.init(params), params)[0]["kernel"]
+
+    betas = {"betas": (0.5, 0.6)} if "adam" in name else {"momentum": 0.9} if name == "rmsprop" else {}
+    rate = schedule_of(config, 100)
+    expected = update(optim.create(name, learning_rate=rate, eps=0.1, **betas))
+    np.testing.assert_array_equal(update(optimizer_of(config, rate)), expected)
+    usual = dataclasses.replace(config, eps=None, beta1=0.9, beta2=0.999)
+    assert not np.array_equal(update(optimizer_of(usual, rate)), expected)
+
+
 def test_momentum_of_zero_needs_no_second_flag():
     config = dataclasses.replace(QUICK, momentum=0.0)
     assert config.nesterov
