@@ -4,9 +4,8 @@ from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
 
-from experiments.benchmark.contestants import LeftOutError
+from experiments.benchmark.contestant import LeftOutError, Task
 from experiments.benchmark.process import Evaluation, Process, Ready
-from experiments.benchmark.task import Task
 
 
 @dataclass(frozen=True, kw_only=True)

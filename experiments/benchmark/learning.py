@@ -4,7 +4,7 @@ import math
 
 import numpy as np
 
-from experiments.benchmark.task import Task
+from experiments.benchmark.contestant import Task
 from jaxdl.data import sources
 from jaxdl.data.dataset import Dataset
 from jaxdl.errors import UserError

@@ -4,9 +4,9 @@ import dataclasses
 from typing import Any
 
 from experiments.benchmark.accuracy import Contest, Training
-from experiments.benchmark.contestants import COURSE
+from experiments.benchmark.contestant import COURSE
 from experiments.benchmark.options import Options
-from experiments.benchmark.spread import Spread, paired_ratios
+from experiments.benchmark.record import Spread, paired_ratios
 
 
 def of_contest(options: Options, contest: Contest) -> dict[str, Any]:

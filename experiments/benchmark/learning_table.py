@@ -8,7 +8,7 @@ from rich.table import Table
 
 from experiments.benchmark import table
 from experiments.benchmark.accuracy import Training
-from experiments.benchmark.contestants import COURSE
+from experiments.benchmark.contestant import COURSE
 from experiments.benchmark.process import Evaluation
 from jaxdl.wording import counted
 

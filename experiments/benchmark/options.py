@@ -5,16 +5,16 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
-from experiments.benchmark import contestants, machine
+from experiments.benchmark import contestant, machine
+from experiments.benchmark.contestant import Task
 from experiments.benchmark.networks import NETWORKS
-from experiments.benchmark.task import Task
 from experiments.flags import check, flag, flag_name
 from jaxdl.errors import UserError, unknown
 
 SUBJECTS = ("train", "input", "start", "accuracy", "layers")
 BATCH_SIZE = 256  # of the subject input
 STARTED = "quick_cnn"  # the network of the subject start
-LEARNERS = (contestants.COURSE, "pytorch_tuned", "course", "quick")  # that take part unless others are named
+LEARNERS = (contestant.COURSE, "pytorch_tuned", "course", "quick")  # that take part unless others are named
 OF_ACCURACY = ("dataset", "data_dir", "target", "seeds", "budget")
 NOT_FOR = {
     "train": OF_ACCURACY,
@@ -68,7 +68,7 @@ class Options:
 
     def tasks(self, model: str) -> list[Task]:
         """The contestants that are to run, in order. Raises UserError for an unknown one."""
-        known, usual, learns = contestants.names(self.subject), None, self.subject == "accuracy"
+        known, usual, learns = contestant.names(self.subject), None, self.subject == "accuracy"
         if learns:
             from experiments.recipes import RECIPES  # with which comes jax
 
@@ -80,7 +80,7 @@ class Options:
                 model=model,
                 batch_size=None if learns else self.images_a_step(model),
                 precision=self.precision,
-                augment=self.augment and name == contestants.OURS,
+                augment=self.augment and name == contestant.OURS,
                 threads=self.threads,
                 dataset=self.dataset if learns else "",
                 data_dir=self.data_dir if learns else None,

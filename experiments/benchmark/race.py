@@ -5,9 +5,8 @@ from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 
-from experiments.benchmark.contestants import LeftOutError
+from experiments.benchmark.contestant import LeftOutError, Task
 from experiments.benchmark.process import BenchmarkError, Process, Ready, Round
-from experiments.benchmark.task import Task
 
 WARM_UP_SECONDS = 1.0  # at most, beside the first step
 

@@ -4,19 +4,36 @@ import dataclasses
 import json
 import os
 import shlex
+import statistics
 import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from experiments.benchmark import machine
-from experiments.benchmark.contestants import OURS
+from experiments.benchmark.contestant import OURS, Task
 from experiments.benchmark.options import Options
 from experiments.benchmark.race import Race
-from experiments.benchmark.spread import Spread, paired_ratios
 from experiments.benchmark.start import STARTS, Start
-from experiments.benchmark.task import Task
 from jaxdl.errors import UserError
+
+
+class Spread(NamedTuple):
+    """The middle of some values, and the outermost: several rounds' figures as one, with what they vary by."""
+
+    median: float
+    lowest: float
+    highest: float
+
+    @classmethod
+    def of(cls, values: Sequence[float]) -> "Spread":
+        """Of at least one value."""
+        return cls(statistics.median(values), min(values), max(values))
+
+
+def paired_ratios(ours: Sequence[float], theirs: Sequence[float]) -> list[float]:
+    """Ours over theirs, round by round: a slow minute of the machine's is in both, and goes out of the ratio."""
+    return [mine / other for mine, other in zip(ours, theirs, strict=True)]
 
 
 def about(options: Options, argv: Sequence[str], *, data: str) -> dict[str, Any]:

@@ -8,8 +8,8 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from experiments.benchmark.contestant import Task
 from experiments.benchmark.process import BenchmarkError, Process, environment
-from experiments.benchmark.task import Task
 
 HELP = "--help"
 PLAIN, COLD, WARM = "first step, no cache", "first step, cold cache", "first step, warm cache"

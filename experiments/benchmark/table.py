@@ -9,7 +9,7 @@ from rich.console import Console
 from rich.table import Table
 
 from experiments.benchmark import machine
-from experiments.benchmark.contestants import OURS
+from experiments.benchmark.contestant import OURS
 from jaxdl.wording import counted
 
 WIDTH = 110  # where the output is no terminal

@@ -11,10 +11,10 @@ import pytest
 
 from experiments.benchmark import record, start
 from experiments.benchmark.__main__ import main
+from experiments.benchmark.contestant import Task
 from experiments.benchmark.contestants import train_jaxdl
 from experiments.benchmark.process import Ready, Round
 from experiments.benchmark.race import Lap, Race
-from experiments.benchmark.task import Task
 from jaxdl.errors import UserError
 from tests import pytorch
 from tests.experiments.short_run import ROOT

@@ -14,10 +14,10 @@ from experiments import cifar
 from experiments.benchmark import accuracy, learning, learning_record
 from experiments.benchmark.__main__ import main
 from experiments.benchmark.accuracy import Contest, Training
-from experiments.benchmark.contestants import LeftOutError, learn_pytorch, learn_recipe
+from experiments.benchmark.contestant import LeftOutError, Task
+from experiments.benchmark.contestants import learn_pytorch, learn_recipe
 from experiments.benchmark.options import Options
 from experiments.benchmark.process import Evaluation, Ready
-from experiments.benchmark.task import Task
 from experiments.benchmark.worker import Learning
 from experiments.recipes import QUICK, RECIPES
 from tests import pytorch

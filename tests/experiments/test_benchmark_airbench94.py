@@ -5,9 +5,9 @@ import itertools
 import numpy as np
 import pytest
 
-from experiments.benchmark.contestants import LeftOutError, learn_airbench94
+from experiments.benchmark.contestant import LeftOutError, Task
+from experiments.benchmark.contestants import learn_airbench94
 from experiments.benchmark.networks import speed_cnn
-from experiments.benchmark.task import Task
 from tests import pytorch
 
 

@@ -6,9 +6,8 @@ from functools import partial
 import jax
 
 from experiments import host_memory
-from experiments.benchmark import synthetic
-from experiments.benchmark.contestants import jax_device
-from experiments.benchmark.task import Task
+from experiments.benchmark import jax_device, synthetic
+from experiments.benchmark.contestant import Task
 from jaxdl.data import augment, pipeline
 from jaxdl.data.prefetch import Prefetch
 from jaxdl.train.loop import AHEAD

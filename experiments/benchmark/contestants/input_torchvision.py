@@ -3,8 +3,8 @@
 from collections.abc import Iterator
 
 from experiments.benchmark import synthetic
-from experiments.benchmark.contestants import optional, torchvision_package
-from experiments.benchmark.task import Task
+from experiments.benchmark.contestant import Task, optional
+from experiments.benchmark.torch_device import torchvision
 
 EXAMPLES = 10_000
 WORKERS = 2
@@ -17,7 +17,7 @@ class Input:
     device = "cpu"
 
     def __init__(self, task: Task):
-        torch, transforms = optional("torch"), torchvision_package.load().transforms
+        torch, transforms = optional("torch"), torchvision().transforms
         from PIL import Image
 
         if task.threads:

@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from experiments.benchmark import learning
-from experiments.benchmark.contestants.torch_device import TorchDevice
+from experiments.benchmark.contestant import Task
 from experiments.benchmark.networks import speed_cnn
-from experiments.benchmark.task import Task
+from experiments.benchmark.torch_device import TorchDevice
 from jaxdl.data.dataset import channel_statistics
 
 if TYPE_CHECKING:

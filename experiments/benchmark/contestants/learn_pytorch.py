@@ -4,10 +4,9 @@ from collections.abc import Iterable, Iterator, Sized
 from typing import TYPE_CHECKING, Protocol
 
 from experiments.benchmark import learning
-from experiments.benchmark.contestants import torchvision_package
-from experiments.benchmark.contestants.torch_device import TorchDevice
+from experiments.benchmark.contestant import Task
 from experiments.benchmark.networks import NETWORKS
-from experiments.benchmark.task import Task
+from experiments.benchmark.torch_device import TorchDevice, torchvision
 from jaxdl.data.dataset import Split
 
 if TYPE_CHECKING:
@@ -31,7 +30,7 @@ class Program:
     def __init__(self, task: Task):
         self._on = TorchDevice(task)
         self._torch, self._device, self.device = self._on.torch, self._on.device, self._on.words
-        self._totensor = torchvision_package.load().transforms.ToTensor()
+        self._totensor = torchvision().transforms.ToTensor()
         self._dataset, self._seed, self._epochs = learning.dataset(task), task.seed, task.epochs or EPOCHS
         self.threads, self.parameters, self.batch_size = self._on.threads, None, BATCH_SIZE
         self._on.wake()

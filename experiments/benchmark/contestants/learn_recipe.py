@@ -9,9 +9,8 @@ import jax
 
 from experiments import host_memory
 from experiments.augmentation import augmentation_of, mix_of, views_of
-from experiments.benchmark import learning
-from experiments.benchmark.contestants import jax_device
-from experiments.benchmark.task import Task
+from experiments.benchmark import jax_device, learning
+from experiments.benchmark.contestant import Task
 from experiments.config import Config
 from experiments.feeding import feeding
 from experiments.network import model_of

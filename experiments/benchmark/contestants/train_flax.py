@@ -8,10 +8,9 @@ import jax
 import jax.numpy as jnp
 import optax
 
-from experiments.benchmark import synthetic
-from experiments.benchmark.contestants import jax_device
+from experiments.benchmark import jax_device, synthetic
+from experiments.benchmark.contestant import Task
 from experiments.benchmark.networks import NETWORKS
-from experiments.benchmark.task import Task
 from jaxdl.data import pipeline
 from jaxdl.data.dataset import Split
 

@@ -8,9 +8,8 @@ import optax
 
 from experiments import host_memory
 from experiments.augmentation import augmentation_of
-from experiments.benchmark import synthetic
-from experiments.benchmark.contestants import jax_device
-from experiments.benchmark.task import Task
+from experiments.benchmark import jax_device, synthetic
+from experiments.benchmark.contestant import Task
 from experiments.config import Config
 from experiments.network import model_of
 from experiments.optimization import optimizer_of

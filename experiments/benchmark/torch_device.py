@@ -1,9 +1,9 @@
-"""PyTorch and the device that it computes on, for the contestants that use it."""
+"""PyTorch, the device that it computes on, and torchvision, for the contestants that use them."""
 
 from functools import partial
+from types import ModuleType
 
-from experiments.benchmark.contestants import LeftOutError, optional
-from experiments.benchmark.task import Task
+from experiments.benchmark.contestant import LeftOutError, Task, optional
 
 
 class TorchDevice:
@@ -45,3 +45,23 @@ def not_compiled(error: Exception) -> LeftOutError:
     """What a failure of ``torch.compile``, which shows itself in many ways, says in a line."""
     lines = [line.strip() for line in str(error).splitlines() if line.strip()]
     return LeftOutError(f"torch.compile: {lines[0] if lines else type(error).__name__}")
+
+
+def torchvision() -> ModuleType:
+    """torchvision, also beside a torch that its compiled operators are not made for: no transform here uses them.
+
+    Raises LeftOutError where it cannot be had.
+    """
+    try:
+        return optional("torchvision")
+    except RuntimeError:
+        torch = optional("torch")
+        declared = torch.library.Library("torchvision", "DEF")
+        for name in ("nms", "qnms"):
+            declared.define(f"{name}(Tensor dets, Tensor scores, float iou_threshold) -> Tensor")
+        try:
+            package = optional("torchvision")
+        except RuntimeError as error:
+            raise LeftOutError(f"torchvision cannot be imported: {error}") from error
+        package.declared = declared  # which go with the library that declared them
+        return package
