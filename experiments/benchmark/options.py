@@ -90,7 +90,7 @@ class Options:
 
     def images_a_step(self, model: str) -> int:
         """As the flag says, or as is usual for the network; "" where there is none."""
-        return self.batch_size or (NETWORKS[model].BATCH_SIZE if model else BATCH_SIZE)
+        return self.batch_size or (NETWORKS[model].batch_size if model else BATCH_SIZE)
 
     def settled(self, given: frozenset[str]) -> Path:
         """The file to write. Raises UserError for flags that do not go together, or cannot be done here."""

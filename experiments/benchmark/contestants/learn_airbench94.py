@@ -10,7 +10,7 @@ import numpy as np
 
 from experiments.benchmark import learning
 from experiments.benchmark.contestant import Task
-from experiments.benchmark.networks import speed_cnn
+from experiments.benchmark.networks import NETWORKS
 from experiments.benchmark.torch_device import TorchDevice
 from jaxdl.data.dataset import channel_statistics
 
@@ -57,7 +57,7 @@ class Method:
             images = torch.where(mirrored, images.flip(3), images)
         padded = torch.nn.functional.pad(images, (SHIFT,) * 4, mode="reflect")
 
-        model = self._model = speed_cnn.pytorch().to(self._device, memory_format=torch.channels_last)
+        model = self._model = NETWORKS["speed_cnn"].pytorch().to(self._device, memory_format=torch.channels_last)
         self.parameters = sum(parameter.numel() for parameter in model.parameters() if parameter.requires_grad)
         model[0].weight.data.copy_(kernel)
         network = self._prepared(model)
