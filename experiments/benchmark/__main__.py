@@ -10,19 +10,11 @@ from rich.console import Console
 from tqdm import tqdm
 
 from experiments import flags
-from experiments.benchmark import (
-    accuracy,
-    learning,
-    learning_record,
-    learning_table,
-    race,
-    record,
-    start,
-    synthetic,
-    table,
-)
+from experiments.benchmark import accuracy, learning, learning_record, learning_table, record, start, table
 from experiments.benchmark.options import Options
 from experiments.benchmark.process import BenchmarkError
+from experiments.benchmark.throughput import race, synthetic
+from experiments.benchmark.throughput import table as throughput_table
 from jaxdl.report.heartbeat import Heartbeat
 
 COMMAND = "experiments.benchmark"
@@ -57,9 +49,9 @@ def _measure(argv: list[str]) -> None:
         result = _learned(options, console) if learns else _timed(options, model)
         found["results"].append(result)
         printed = {"start": table.print_starts, "accuracy": learning_table.print_learned}
-        printed.get(options.subject, table.print_race)(console, result)
+        printed.get(options.subject, throughput_table.print_race)(console, result)
     if options.subject in ("train", "input"):
-        table.print_reading(console)
+        throughput_table.print_reading(console)
     record.write(out, found)
     console.print(f"figures  {out}")
 
@@ -81,7 +73,7 @@ def _timed(options: Options, model: str) -> dict[str, Any]:
         if starts:
             return record.of_starts(tasks[0], start.run(tasks[0], rounds=options.rounds, on_turn=on_turn))
         measured = race.run(tasks, rounds=options.rounds, seconds=options.seconds, on_turn=on_turn)
-        return record.of_race(tasks[0], measured)
+        return race.record(tasks[0], measured)
 
 
 def _by_layer(options: Options, model: str, console: Console) -> dict[str, Any]:

@@ -8,8 +8,6 @@ from dataclasses import dataclass
 from types import MappingProxyType, ModuleType
 from typing import Protocol
 
-from experiments.benchmark import contestants
-
 OURS = "jaxdl"  # to whom the others are compared
 COURSE = "pytorch"  # to whom those of the subject accuracy are: the course's own program
 
@@ -106,21 +104,21 @@ class LeftOutError(Exception):
 
 _PATHS: Mapping[tuple[str, str], str] = MappingProxyType(
     {
-        ("train", OURS): "train_jaxdl.Training",
-        ("train", "flax"): "train_flax.Training",
-        ("train", "pytorch"): "train_pytorch.Training",
-        ("train", "pytorch-cl"): "train_pytorch.ChannelsLast",
-        ("train", "pytorch-compile"): "train_pytorch.Compiled",
-        ("input", OURS): "input_jaxdl.Input",
-        ("input", "torchvision"): "input_torchvision.Input",
-        ("start", OURS): "start_jaxdl.Start",
-        ("accuracy", COURSE): "learn_pytorch.Program",
-        ("accuracy", "pytorch_tuned"): "learn_pytorch.Tuned",
-        ("accuracy", "airbench94"): "learn_airbench94.Method",
-        ("accuracy", "airbench94-compile"): "learn_airbench94.Compiled",
+        ("train", OURS): "throughput.train_jaxdl.Training",
+        ("train", "flax"): "throughput.train_flax.Training",
+        ("train", "pytorch"): "throughput.train_pytorch.Training",
+        ("train", "pytorch-cl"): "throughput.train_pytorch.ChannelsLast",
+        ("train", "pytorch-compile"): "throughput.train_pytorch.Compiled",
+        ("input", OURS): "throughput.input_jaxdl.Input",
+        ("input", "torchvision"): "throughput.input_torchvision.Input",
+        ("start", OURS): "contestants.start_jaxdl.Start",
+        ("accuracy", COURSE): "contestants.learn_pytorch.Program",
+        ("accuracy", "pytorch_tuned"): "contestants.learn_pytorch.Tuned",
+        ("accuracy", "airbench94"): "contestants.learn_airbench94.Method",
+        ("accuracy", "airbench94-compile"): "contestants.learn_airbench94.Compiled",
     }
 )
-_RECIPE = "learn_recipe.Recipe"  # of the subject accuracy, every other name
+_RECIPE = "contestants.learn_recipe.Recipe"  # of the subject accuracy, every other name
 
 
 def names(subject: str) -> tuple[str, ...]:
@@ -131,8 +129,8 @@ def names(subject: str) -> tuple[str, ...]:
 def create(task: Task) -> Contestant | Learner:
     """The contestant of that task. Raises LeftOutError where it cannot take part."""
     path = _PATHS.get((task.subject, task.program)) or (_RECIPE if task.subject == "accuracy" else "")
-    module, kind = path.split(".")
-    return getattr(importlib.import_module(f"{contestants.__name__}.{module}"), kind)(task)
+    module, _, kind = path.rpartition(".")
+    return getattr(importlib.import_module(f"experiments.benchmark.{module}"), kind)(task)
 
 
 def optional(package: str) -> ModuleType:

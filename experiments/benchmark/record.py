@@ -11,9 +11,8 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from experiments.benchmark import machine
-from experiments.benchmark.contestant import OURS, Task
+from experiments.benchmark.contestant import Task
 from experiments.benchmark.options import Options
-from experiments.benchmark.race import Race
 from experiments.benchmark.start import STARTS, Start
 from jaxdl.errors import UserError
 
@@ -54,41 +53,6 @@ def about(options: Options, argv: Sequence[str], *, data: str) -> dict[str, Any]
     }
 
 
-def of_race(task: Task, race: Race) -> dict[str, Any]:
-    """The figures of one network, or of the input; plain JSON.
-
-    Rates are images a second; ratios are ours over each peer's in the same round. ``rounds`` are in the order in which
-    they were run.
-    """
-    contestants = {name: _contestant(race, name) for name in race.ready}
-    ratios = {}
-    if OURS in race.ready:
-        for name in race.ready:
-            if name != OURS:
-                values = paired_ratios(race.rates(OURS), race.rates(name))
-                ratios[name] = {"rounds": values, **Spread.of(values)._asdict()}
-    return {
-        "model": task.model or None,
-        "batch_size": task.batch_size,
-        "precision": task.precision,
-        "parameters": race.parameters,
-        "contestants": contestants,
-        "ratios": ratios,
-        "left_out": race.left_out,
-        "rounds": [
-            {
-                "number": lap.number,
-                "contestant": lap.contestant,
-                "began": lap.began,
-                "images": lap.round.images,
-                "seconds": lap.round.seconds,
-                "cpu_seconds": lap.round.cpu_seconds,
-            }
-            for lap in race.laps
-        ],
-    }
-
-
 def of_starts(task: Task, starts: Sequence[Start]) -> dict[str, Any]:
     """The seconds of every kind of start; plain JSON."""
     kinds = {}
@@ -114,19 +78,3 @@ def write(path: Path, record: Mapping[str, Any]) -> None:
             file.write("\n")
     except OSError as error:
         raise UserError(f"the figures above could not be written to {path}: {error.strerror or error}.") from error
-
-
-def _contestant(race: Race, name: str) -> dict[str, Any]:
-    ready, rates = race.ready[name], race.rates(name)
-    turns = [lap.round for lap in race.laps if lap.contestant == name]
-    last = turns[-1]
-    return {
-        "images_per_second": {"rounds": rates, **Spread.of(rates)._asdict()},
-        "cores_busy": Spread.of([turn.cpu_seconds / turn.seconds for turn in turns])._asdict(),
-        "first_step_seconds": ready.seconds,
-        "peak_bytes": last.peak_bytes,
-        "device_peak_bytes": last.device_peak_bytes,
-        "waiting_for_data": last.waiting_for_data,
-        "device": ready.device,
-        "threads": ready.threads,
-    }

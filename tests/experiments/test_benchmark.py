@@ -12,9 +12,9 @@ import pytest
 from experiments.benchmark import record, start
 from experiments.benchmark.__main__ import main
 from experiments.benchmark.contestant import Task
-from experiments.benchmark.contestants import train_jaxdl
 from experiments.benchmark.process import Ready, Round
-from experiments.benchmark.race import Lap, Race
+from experiments.benchmark.throughput import race, train_jaxdl
+from experiments.benchmark.throughput.race import Lap, Race
 from jaxdl.errors import UserError
 from tests import pytorch
 from tests.experiments.short_run import ROOT
@@ -100,13 +100,13 @@ def test_ratios_are_of_each_round_by_itself():
     ]
     ready = {name: Ready(seconds=1.0, cpu_seconds=1.0, parameters=5, device="cpu", threads=2) for name in rates}
     task = Task(subject="train", contestant="jaxdl", model="cifar_cnn", batch_size=1)
-    result = record.of_race(task, Race(ready=ready, left_out={}, laps=laps))
+    result = race.record(task, Race(ready=ready, left_out={}, laps=laps))
     # the medians are 300 and 100, but no round had ours three times as fast and the others not
     assert result["ratios"] == {"flax": {"rounds": [2.0, 3.0, 1.0], "median": 2.0, "lowest": 1.0, "highest": 3.0}}
     assert result["contestants"]["flax"]["images_per_second"]["median"] == 100.0
     assert result["contestants"]["flax"]["cores_busy"]["median"] == 1.5
     alone = Race(ready={"flax": ready["flax"]}, left_out={}, laps=[lap for lap in laps if lap.contestant == "flax"])
-    assert record.of_race(task, alone)["ratios"] == {}
+    assert race.record(task, alone)["ratios"] == {}
 
 
 def rounds_of(rate):

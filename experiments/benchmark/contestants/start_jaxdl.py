@@ -1,7 +1,7 @@
 """From nothing to the end of the first training step, with all that the command imports."""
 
 from experiments import cifar  # noqa: F401
-from experiments.benchmark.contestants.train_jaxdl import Training
+from experiments.benchmark.throughput.train_jaxdl import Training
 
 
 class Start(Training):

@@ -6,12 +6,12 @@ from dataclasses import dataclass
 from experiments import host_memory
 from experiments.benchmark import jax_device
 from experiments.benchmark.contestant import LeftOutError, Task, optional
-from experiments.benchmark.contestants import train_jaxdl, train_pytorch
 from experiments.benchmark.layers import programs
 from experiments.benchmark.layers.network import Layer, layers
 from experiments.benchmark.layers.programs import Arguments, Programs
 from experiments.benchmark.layers.pytorch import PyTorch
 from experiments.benchmark.layers.turns import Run, best
+from experiments.benchmark.throughput import train_jaxdl, train_pytorch
 from experiments.config import Config
 from experiments.network import model_of
 from jaxdl.train import convolution

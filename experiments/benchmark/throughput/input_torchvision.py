@@ -2,8 +2,8 @@
 
 from collections.abc import Iterator
 
-from experiments.benchmark import synthetic
 from experiments.benchmark.contestant import Task, optional
+from experiments.benchmark.throughput import synthetic
 from experiments.benchmark.torch_device import torchvision
 
 EXAMPLES = 10_000

@@ -8,9 +8,10 @@ import jax
 import jax.numpy as jnp
 import optax
 
-from experiments.benchmark import jax_device, synthetic
+from experiments.benchmark import jax_device
 from experiments.benchmark.contestant import Task
 from experiments.benchmark.networks import NETWORKS
+from experiments.benchmark.throughput import synthetic
 from jaxdl.data import pipeline
 from jaxdl.data.dataset import Split
 

@@ -4,9 +4,11 @@ import time
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
+from typing import Any
 
-from experiments.benchmark.contestant import LeftOutError, Task
+from experiments.benchmark.contestant import OURS, LeftOutError, Task
 from experiments.benchmark.process import BenchmarkError, Process, Ready, Round
+from experiments.benchmark.record import Spread, paired_ratios
 
 WARM_UP_SECONDS = 1.0  # at most, beside the first step
 
@@ -79,8 +81,59 @@ def run(
     return Race(ready=ready, left_out=left_out, laps=laps)
 
 
+def record(task: Task, race: Race) -> dict[str, Any]:
+    """The figures of one network, or of the input, for the file that the benchmark writes; plain JSON.
+
+    Rates are images a second; ratios are ours over each peer's in the same round. ``rounds`` are in the order in which
+    they were run.
+    """
+    contestants = {name: _contestant(race, name) for name in race.ready}
+    ratios = {}
+    if OURS in race.ready:
+        for name in race.ready:
+            if name != OURS:
+                values = paired_ratios(race.rates(OURS), race.rates(name))
+                ratios[name] = {"rounds": values, **Spread.of(values)._asdict()}
+    return {
+        "model": task.model or None,
+        "batch_size": task.batch_size,
+        "precision": task.precision,
+        "parameters": race.parameters,
+        "contestants": contestants,
+        "ratios": ratios,
+        "left_out": race.left_out,
+        "rounds": [
+            {
+                "number": lap.number,
+                "contestant": lap.contestant,
+                "began": lap.began,
+                "images": lap.round.images,
+                "seconds": lap.round.seconds,
+                "cpu_seconds": lap.round.cpu_seconds,
+            }
+            for lap in race.laps
+        ],
+    }
+
+
 def _check_alike(ready: dict[str, Ready]) -> None:
     counts = {name: found.parameters for name, found in ready.items()}
     if len(set(counts.values())) > 1:
         listed = ", ".join(f"{name} {count:,}" for name, count in counts.items())
         raise BenchmarkError(f"the contestants do not train the same network; parameters: {listed}.")
+
+
+def _contestant(race: Race, name: str) -> dict[str, Any]:
+    ready, rates = race.ready[name], race.rates(name)
+    turns = [lap.round for lap in race.laps if lap.contestant == name]
+    last = turns[-1]
+    return {
+        "images_per_second": {"rounds": rates, **Spread.of(rates)._asdict()},
+        "cores_busy": Spread.of([turn.cpu_seconds / turn.seconds for turn in turns])._asdict(),
+        "first_step_seconds": ready.seconds,
+        "peak_bytes": last.peak_bytes,
+        "device_peak_bytes": last.device_peak_bytes,
+        "waiting_for_data": last.waiting_for_data,
+        "device": ready.device,
+        "threads": ready.threads,
+    }

@@ -8,8 +8,9 @@ import optax
 
 from experiments import host_memory
 from experiments.augmentation import augmentation_of
-from experiments.benchmark import jax_device, synthetic
+from experiments.benchmark import jax_device
 from experiments.benchmark.contestant import Task
+from experiments.benchmark.throughput import synthetic
 from experiments.config import Config
 from experiments.network import model_of
 from experiments.optimization import optimizer_of

@@ -6,8 +6,9 @@ from functools import partial
 import jax
 
 from experiments import host_memory
-from experiments.benchmark import jax_device, synthetic
+from experiments.benchmark import jax_device
 from experiments.benchmark.contestant import Task
+from experiments.benchmark.throughput import synthetic
 from jaxdl.data import augment, pipeline
 from jaxdl.data.prefetch import Prefetch
 from jaxdl.train.loop import AHEAD

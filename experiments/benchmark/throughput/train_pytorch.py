@@ -5,9 +5,9 @@ from functools import partial
 
 import numpy as np
 
-from experiments.benchmark import synthetic
 from experiments.benchmark.contestant import Task
 from experiments.benchmark.networks import NETWORKS
+from experiments.benchmark.throughput import synthetic
 from experiments.benchmark.torch_device import TorchDevice, not_compiled
 from jaxdl.data import pipeline
 from jaxdl.data.dataset import Split
