@@ -111,7 +111,7 @@ _PATHS: Mapping[tuple[str, str], str] = MappingProxyType(
         ("train", "pytorch-compile"): "throughput.train_pytorch.Compiled",
         ("input", OURS): "throughput.input_jaxdl.Input",
         ("input", "torchvision"): "throughput.input_torchvision.Input",
-        ("start", OURS): "contestants.start_jaxdl.Start",
+        ("start", OURS): "startup.first_step.Start",
         ("accuracy", COURSE): "contestants.learn_pytorch.Program",
         ("accuracy", "pytorch_tuned"): "contestants.learn_pytorch.Tuned",
         ("accuracy", "airbench94"): "contestants.learn_airbench94.Method",

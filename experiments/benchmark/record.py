@@ -11,9 +11,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from experiments.benchmark import machine
-from experiments.benchmark.contestant import Task
 from experiments.benchmark.options import Options
-from experiments.benchmark.start import STARTS, Start
 from jaxdl.errors import UserError
 
 
@@ -50,23 +48,6 @@ def about(options: Options, argv: Sequence[str], *, data: str) -> dict[str, Any]
             "load_before": machine.load(),
         },
         "versions": machine.versions(),
-    }
-
-
-def of_starts(task: Task, starts: Sequence[Start]) -> dict[str, Any]:
-    """The seconds of every kind of start; plain JSON."""
-    kinds = {}
-    for what in STARTS:
-        of_kind = [start for start in starts if start.what == what]
-        kinds[what] = {
-            "wall_seconds": Spread.of([start.wall_seconds for start in of_kind])._asdict(),
-            "cpu_seconds": Spread.of([start.cpu_seconds for start in of_kind])._asdict(),
-        }
-    return {
-        "model": task.model,
-        "batch_size": task.batch_size,
-        "starts": kinds,
-        "rounds": [dataclasses.asdict(start) for start in starts],
     }
 
 

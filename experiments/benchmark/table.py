@@ -37,21 +37,6 @@ def print_about(console: Console, about: Mapping[str, Any]) -> None:
         )
 
 
-def print_starts(console: Console, result: Mapping[str, Any]) -> None:
-    """Seconds of every kind of start."""
-    console.print()
-    console.print(f"start of experiments.cifar, {result['model']}, batch {result['batch_size']}", style="bold")
-    table = blank("start", "wall", "", "CPU", "")
-    for what, seconds in result["starts"].items():
-        wall, cpu = seconds["wall_seconds"], seconds["cpu_seconds"]
-        cells = [(f"{spread['median']:.1f} s", spread_of(spread, ".1f")) for spread in (wall, cpu)]
-        table.add_row(what, *cells[0], *cells[1])
-    console.print(table)
-    console.print(
-        "\nMedian, and lowest to highest of the rounds, from the start of the process; CPU is of all threads."
-    )
-
-
 def print_left_out(console: Console, result: Mapping[str, Any]) -> None:
     """Who cannot take part, and why."""
     for name, reason in result["left_out"].items():

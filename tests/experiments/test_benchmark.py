@@ -9,10 +9,11 @@ import time
 import jax
 import pytest
 
-from experiments.benchmark import record, start
+from experiments.benchmark import record
 from experiments.benchmark.__main__ import main
 from experiments.benchmark.contestant import Task
 from experiments.benchmark.process import Ready, Round
+from experiments.benchmark.startup import starts
 from experiments.benchmark.throughput import race, train_jaxdl
 from experiments.benchmark.throughput.race import Lap, Race
 from jaxdl.errors import UserError
@@ -134,15 +135,15 @@ def test_input_is_measured_against_torchvision(tmp_path, capsys):
 
 def test_starts_are_told_apart_by_kind():
     task = Task(subject="start", contestant="jaxdl", model="quick_cnn", batch_size=256)
-    starts = [
-        start.Start(number=number, what=what, wall_seconds=number * place, cpu_seconds=2.0 * number * place)
+    begun = [
+        starts.Start(number=number, what=what, wall_seconds=number * place, cpu_seconds=2.0 * number * place)
         for number in (1, 2, 3)
-        for place, what in enumerate(start.STARTS, 1)
+        for place, what in enumerate(starts.STARTS, 1)
     ]
-    kinds = record.of_starts(task, starts)["starts"]
-    assert list(kinds) == list(start.STARTS)
-    assert kinds[start.COLD]["wall_seconds"] == {"median": 6, "lowest": 3, "highest": 9}
-    assert kinds[start.WARM]["cpu_seconds"] == {"median": 16, "lowest": 8, "highest": 24}
+    kinds = starts.record(task, begun)["starts"]
+    assert list(kinds) == list(starts.STARTS)
+    assert kinds[starts.COLD]["wall_seconds"] == {"median": 6, "lowest": 3, "highest": 9}
+    assert kinds[starts.WARM]["cpu_seconds"] == {"median": 16, "lowest": 8, "highest": 24}
 
 
 @pytest.mark.slow
@@ -152,8 +153,8 @@ def test_start_is_measured_with_and_without_a_cache(tmp_path, capsys):
     assert main(flags) == 0
     (result,) = json.loads(out.read_text())["results"]
     cpu = {what: seconds["cpu_seconds"]["median"] for what, seconds in result["starts"].items()}
-    assert list(cpu) == [turn["what"] for turn in result["rounds"]] == list(start.STARTS)
-    assert cpu[start.WARM] < cpu[start.COLD]  # which compiles seconds of a processor's time
+    assert list(cpu) == [turn["what"] for turn in result["rounds"]] == list(starts.STARTS)
+    assert cpu[starts.WARM] < cpu[starts.COLD]  # which compiles seconds of a processor's time
     assert "first step, warm cache" in capsys.readouterr().out
 
 
