@@ -11,7 +11,9 @@ from rich.console import Console
 from tqdm import tqdm
 
 from experiments import flags
-from experiments.benchmark import accuracy, learning, learning_record, learning_table, record, table
+from experiments.benchmark import record, table
+from experiments.benchmark.accuracy import contest, learning
+from experiments.benchmark.accuracy.table import print_end, print_evaluation, print_learned
 from experiments.benchmark.options import Options
 from experiments.benchmark.process import BenchmarkError
 from experiments.benchmark.startup import starts
@@ -101,16 +103,16 @@ def _contest(options: Options, model: str, console: Console) -> dict[str, Any]:
             line(console, *about)
             heartbeat.spoke()
 
-        contest = accuracy.run(
+        learned = contest.run(
             options.tasks(model),
             seeds=options.seeds,
             target=options.target,
             budget=options.budget,
-            on_evaluation=partial(told, learning_table.print_evaluation),
-            on_end=partial(told, learning_table.print_end),
+            on_evaluation=partial(told, print_evaluation),
+            on_end=partial(told, print_end),
         )
-    result = learning_record.of_contest(options, contest)
-    learning_table.print_learned(console, result)
+    result = contest.record(options, learned)
+    print_learned(console, result)
     return result
 
 

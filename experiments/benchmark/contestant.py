@@ -112,13 +112,13 @@ _PATHS: Mapping[tuple[str, str], str] = MappingProxyType(
         ("input", OURS): "throughput.input_jaxdl.Input",
         ("input", "torchvision"): "throughput.input_torchvision.Input",
         ("start", OURS): "startup.first_step.Start",
-        ("accuracy", COURSE): "contestants.learn_pytorch.Program",
-        ("accuracy", "pytorch_tuned"): "contestants.learn_pytorch.Tuned",
-        ("accuracy", "airbench94"): "contestants.learn_airbench94.Method",
-        ("accuracy", "airbench94-compile"): "contestants.learn_airbench94.Compiled",
+        ("accuracy", COURSE): "accuracy.learn_pytorch.Program",
+        ("accuracy", "pytorch_tuned"): "accuracy.learn_pytorch.Tuned",
+        ("accuracy", "airbench94"): "accuracy.learn_airbench94.Method",
+        ("accuracy", "airbench94-compile"): "accuracy.learn_airbench94.Compiled",
     }
 )
-_RECIPE = "contestants.learn_recipe.Recipe"  # of the subject accuracy, every other name
+_RECIPE = "accuracy.learn_recipe.Recipe"  # of the subject accuracy, every other name
 
 
 def names(subject: str) -> tuple[str, ...]:

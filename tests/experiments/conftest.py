@@ -6,7 +6,7 @@ import subprocess
 import numpy as np
 import pytest
 
-from experiments.benchmark import learning
+from experiments.benchmark.accuracy import learning
 from jaxdl.data.dataset import Dataset
 from tests.experiments.short_run import ROOT, SHORT, command
 

@@ -6,8 +6,8 @@ import itertools
 import numpy as np
 import pytest
 
+from experiments.benchmark.accuracy import learn_airbench94
 from experiments.benchmark.contestant import LeftOutError, Task
-from experiments.benchmark.contestants import learn_airbench94
 from experiments.benchmark.networks import NETWORKS
 from tests import pytorch
 

@@ -20,7 +20,7 @@ def test_a_process_of_pytorchs_loads_no_jax():
     program = (
         "import sys; from experiments.benchmark import worker, networks; "
         "from experiments.benchmark.throughput import train_pytorch, input_torchvision; "
-        "from experiments.benchmark.contestants import learn_pytorch, learn_airbench94; "
+        "from experiments.benchmark.accuracy import learn_pytorch, learn_airbench94; "
         "print('jax' in sys.modules, 'flax' in sys.modules, 'torch' in sys.modules)"
     )
     done = subprocess.run([sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True, check=True)

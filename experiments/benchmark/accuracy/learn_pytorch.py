@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Iterator, Sized
 from typing import TYPE_CHECKING, Protocol
 
-from experiments.benchmark import learning
+from experiments.benchmark.accuracy import learning
 from experiments.benchmark.contestant import Task
 from experiments.benchmark.networks import NETWORKS
 from experiments.benchmark.torch_device import TorchDevice, torchvision

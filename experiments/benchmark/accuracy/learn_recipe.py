@@ -9,7 +9,8 @@ import jax
 
 from experiments import host_memory
 from experiments.augmentation import augmentation_of, mix_of, views_of
-from experiments.benchmark import jax_device, learning
+from experiments.benchmark import jax_device
+from experiments.benchmark.accuracy import learning
 from experiments.benchmark.contestant import Task
 from experiments.config import Config
 from experiments.feeding import feeding

@@ -7,7 +7,7 @@ from rich.console import Console
 from rich.table import Table
 
 from experiments.benchmark import table
-from experiments.benchmark.accuracy import Training
+from experiments.benchmark.accuracy.contest import Training
 from experiments.benchmark.contestant import COURSE
 from experiments.benchmark.process import Evaluation
 from jaxdl.wording import counted

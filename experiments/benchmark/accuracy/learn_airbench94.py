@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from experiments.benchmark import learning
+from experiments.benchmark.accuracy import learning
 from experiments.benchmark.contestant import Task
 from experiments.benchmark.networks import NETWORKS
 from experiments.benchmark.torch_device import TorchDevice

@@ -1,1 +1,0 @@
-"""The programs that take part, each in a process of its own."""
