@@ -77,7 +77,8 @@ def _starts(options: Options, model: str, console: Console) -> dict[str, Any]:
 
 def _layers(options: Options, model: str, console: Console) -> dict[str, Any]:
     """The figures of one network's layers, printed."""
-    from experiments.benchmark.layers import measured, of_step, to_read  # with which comes jax, in no other subject
+    from experiments.benchmark.layers import breakdown  # with which comes jax, in no other subject
+    from experiments.benchmark.layers.table import print_step
 
     with _progress("part", f"{model} compiling") as (bar, heartbeat):
 
@@ -88,9 +89,9 @@ def _layers(options: Options, model: str, console: Console) -> dict[str, Any]:
             bar.set_description(f"{model} {doing}")
 
         batch_size = options.images_a_step(model)
-        step = measured.run(model, batch_size=batch_size, rounds=options.rounds, on_part=on_part)
-    result = of_step.record(step)
-    to_read.print_step(console, result)
+        step = breakdown.run(model, batch_size=batch_size, rounds=options.rounds, on_part=on_part)
+    result = breakdown.record(step)
+    print_step(console, result)
     return result
 
 

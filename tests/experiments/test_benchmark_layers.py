@@ -14,12 +14,11 @@ from rich.console import Console
 
 from experiments.benchmark import table
 from experiments.benchmark.__main__ import main
-from experiments.benchmark.layers import of_step, programs, to_read
-from experiments.benchmark.layers.measured import Measured, Seconds, Step
-from experiments.benchmark.layers.network import layers
-from experiments.benchmark.layers.programs import Arguments
-from experiments.benchmark.layers.pytorch import PyTorch
-from experiments.benchmark.layers.turns import best
+from experiments.benchmark.layers import breakdown, programs
+from experiments.benchmark.layers.breakdown import Measured, Seconds, Step
+from experiments.benchmark.layers.layer import layers
+from experiments.benchmark.layers.programs import Arguments, PyTorch, best
+from experiments.benchmark.layers.table import print_step
 from experiments.benchmark.networks import NETWORKS
 from jaxdl import models
 from tests import pytorch
@@ -203,7 +202,7 @@ def test_a_table_of_long_names_and_numbers_fits_where_there_is_no_terminal():
         for layer in layers(network("resnet18"), IMAGE)
     ]
     console = Console(width=table.WIDTH, file=io.StringIO())
-    to_read.print_step(console, of_step.record(step_of(rows)))
+    print_step(console, breakdown.record(step_of(rows)))
     printed = console.file.getvalue()
     assert "conv 3x3/2, 16x16x128 to 256 " in printed
     assert "\N{HORIZONTAL ELLIPSIS}" not in printed
@@ -217,7 +216,7 @@ def test_sums_count_a_layer_as_often_as_it_occurs():
         Measured(layer=of, way="XLA's", ours=seconds(1.0), xla=seconds(2.0), pytorch=theirs)
         for of, theirs in ((layer, seconds(4.0)), (dense, None))
     ]
-    result = of_step.record(step_of(rows))
+    result = breakdown.record(step_of(rows))
     assert layer.times == 4
     assert result["sums"] == {
         "convolutions": {"jaxdl": 4.0, "xla": 8.0, "pytorch": 16.0},
@@ -247,9 +246,9 @@ def test_pytorch_that_is_not_installed_is_left_out(tmp_path):
     (tmp_path / "torch.py").write_text("raise ModuleNotFoundError('No module named torch', name='torch')\n")
     program = (
         f"import sys; sys.path.insert(0, {str(tmp_path)!r}); import jax; "
-        "from experiments.benchmark.layers import measured; measured._whole = lambda *_, with_pytorch: {}; "
-        "measured.layers = lambda *_: []; measured.programs.SIDE = {'cpu': 8}; "
-        "print(measured.run('cifar_cnn', batch_size=1, rounds=1).left_out)"
+        "from experiments.benchmark.layers import breakdown; breakdown._whole = lambda *_, with_pytorch: {}; "
+        "breakdown.layers = lambda *_: []; breakdown.programs.SIDE = {'cpu': 8}; "
+        "print(breakdown.run('cifar_cnn', batch_size=1, rounds=1).left_out)"
     )
     done = subprocess.run([sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "{'pytorch': 'torch is not installed'}"

@@ -1,16 +1,16 @@
-"""Every layer of a network measured by itself, and the whole training step beside them."""
+"""Where the time of a step goes: every layer measured by itself, and the whole training step beside them."""
 
-from collections.abc import Callable
+import dataclasses
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from typing import Any
 
 from experiments import host_memory
 from experiments.benchmark import jax_device
 from experiments.benchmark.contestant import LeftOutError, Task, optional
 from experiments.benchmark.layers import programs
-from experiments.benchmark.layers.network import Layer, layers
-from experiments.benchmark.layers.programs import Arguments, Programs
-from experiments.benchmark.layers.pytorch import PyTorch
-from experiments.benchmark.layers.turns import Run, best
+from experiments.benchmark.layers.layer import CONVOLUTION, Layer, layers
+from experiments.benchmark.layers.programs import Arguments, Programs, PyTorch, Run, best
 from experiments.benchmark.throughput import train_jaxdl, train_pytorch
 from experiments.config import Config
 from experiments.network import model_of
@@ -100,6 +100,33 @@ def run(
     )
 
 
+def record(step: Step) -> dict[str, Any]:
+    """For the file that the benchmark writes; plain JSON. Seconds are of one layer and one step.
+
+    A layer's share is of the sum of all, as often as they occur. ``sums`` has those of all convolutions and of all
+    layers, by whom; PyTorch's only of convolutions, and only where each was measured.
+    """
+    whole = _sum(step.layers, lambda row: row.ours)
+    convolutions = [row for row in step.layers if row.layer.kind == CONVOLUTION]
+    products = sum(row.layer.times * row.layer.multiply_adds * row.layer.passes for row in convolutions)
+    sums = {"convolutions": _sums(convolutions), "layers": _sums(step.layers)}
+    if all(row.pytorch for row in convolutions):
+        sums["convolutions"][PYTORCH] = _sum(convolutions, lambda row: row.pytorch)
+    return {
+        "model": step.model,
+        "batch_size": step.batch_size,
+        "layers": [_row(row, step, whole) for row in step.layers],
+        "sums": sums,
+        "convolution_flops_per_second": {
+            name: 2 * products * step.batch_size / seconds for name, seconds in sums["convolutions"].items()
+        },
+        "step_seconds": step.whole,
+        "matrix_product_flops_per_second": step.matrix_product,
+        "devices": step.devices,
+        "left_out": step.left_out,
+    }
+
+
 def _measured(layer: Layer, peer: PyTorch | None, *, batch_size: int, rounds: int) -> Measured:
     arguments = Arguments.of(layer, batch_size=batch_size)
     found = {OURS: programs.fast(layer, arguments)}
@@ -150,3 +177,32 @@ def _whole(model: str, batch_size: int, *, with_pytorch: bool) -> dict[str, Run]
     if with_pytorch:
         runs[PYTORCH] = train_pytorch.ChannelsLast(task).run
     return runs
+
+
+def _row(row: Measured, step: Step, whole: float) -> dict[str, Any]:
+    layer = row.layer
+    return {
+        "layer": layer.name,
+        "kind": layer.kind,
+        "input": list(layer.shape),
+        "variables": {name: list(leaf.shape) for own in layer.variables.values() for name, leaf in dict(own).items()},
+        "window": dataclasses.asdict(layer.window) if layer.window else None,
+        "times": layer.times,
+        "way": row.way,
+        "multiply_adds": layer.multiply_adds,
+        "gradient_by_input": layer.by_input,
+        "forward_seconds": row.ours.forward,
+        "backward_seconds": row.ours.backward,
+        "flops_per_second": row.flops_per_second(step.batch_size),
+        XLA: dataclasses.asdict(row.xla),
+        PYTORCH: dataclasses.asdict(row.pytorch) if row.pytorch else None,
+        "share": layer.times * row.ours.total / whole,
+    }
+
+
+def _sums(rows: Iterable[Measured]) -> dict[str, float]:
+    return {OURS: _sum(rows, lambda row: row.ours), XLA: _sum(rows, lambda row: row.xla)}
+
+
+def _sum(rows: Iterable[Measured], of: Callable[[Measured], Seconds]) -> float:
+    return sum(row.layer.times * of(row).total for row in rows)

@@ -7,7 +7,7 @@ from rich.console import Console
 from rich.table import Table
 
 from experiments.benchmark import table
-from experiments.benchmark.layers.measured import OURS, PYTORCH, XLA
+from experiments.benchmark.layers.breakdown import OURS, PYTORCH, XLA
 
 SUMS = {"convolutions": "all convolutions", "layers": "all layers"}
 
