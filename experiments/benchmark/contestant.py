@@ -1,4 +1,4 @@
-"""Who takes part in what. A contestant is made from its task, and lives in a process of its own."""
+"""A contestant is made from its task, and lives in a process of its own. Each subject's folder says who takes part."""
 
 import dataclasses
 import importlib
@@ -8,8 +8,12 @@ from dataclasses import dataclass
 from types import MappingProxyType, ModuleType
 from typing import Protocol
 
-OURS = "jaxdl"  # to whom the others are compared
-COURSE = "pytorch"  # to whom those of the subject accuracy are: the course's own program
+from experiments.benchmark import accuracy, layers, startup, throughput
+
+OURS = "jaxdl"  # to whom the others are compared; of accuracy, they are to ``accuracy.COURSE``
+FOLDERS: Mapping[str, ModuleType] = MappingProxyType(
+    {subject: folder for folder in (throughput, startup, accuracy, layers) for subject in folder.FLAGS}
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -102,35 +106,16 @@ class LeftOutError(Exception):
     """A contestant cannot take part on this machine; says why."""
 
 
-_PATHS: Mapping[tuple[str, str], str] = MappingProxyType(
-    {
-        ("train", OURS): "throughput.train_jaxdl.Training",
-        ("train", "flax"): "throughput.train_flax.Training",
-        ("train", "pytorch"): "throughput.train_pytorch.Training",
-        ("train", "pytorch-cl"): "throughput.train_pytorch.ChannelsLast",
-        ("train", "pytorch-compile"): "throughput.train_pytorch.Compiled",
-        ("input", OURS): "throughput.input_jaxdl.Input",
-        ("input", "torchvision"): "throughput.input_torchvision.Input",
-        ("start", OURS): "startup.first_step.Start",
-        ("accuracy", COURSE): "accuracy.learn_pytorch.Program",
-        ("accuracy", "pytorch_tuned"): "accuracy.learn_pytorch.Tuned",
-        ("accuracy", "airbench94"): "accuracy.learn_airbench94.Method",
-        ("accuracy", "airbench94-compile"): "accuracy.learn_airbench94.Compiled",
-    }
-)
-_RECIPE = "accuracy.learn_recipe.Recipe"  # of the subject accuracy, every other name
-
-
 def names(subject: str) -> tuple[str, ...]:
     """The contestants of a subject, ours first; of accuracy, those that are not recipes of ``experiments.recipes``."""
-    return tuple(name for about, name in _PATHS if about == subject)
+    return tuple(FOLDERS[subject].CONTESTANTS[subject])
 
 
 def create(task: Task) -> Contestant | Learner:
     """The contestant of that task. Raises LeftOutError where it cannot take part."""
-    path = _PATHS.get((task.subject, task.program)) or (_RECIPE if task.subject == "accuracy" else "")
-    module, _, kind = path.rpartition(".")
-    return getattr(importlib.import_module(f"experiments.benchmark.{module}"), kind)(task)
+    folder = FOLDERS[task.subject]
+    module, kind = folder.CONTESTANTS[task.subject].get(task.program, accuracy.RECIPE).split(".")
+    return getattr(importlib.import_module(f"{folder.__name__}.{module}"), kind)(task)
 
 
 def optional(package: str) -> ModuleType:

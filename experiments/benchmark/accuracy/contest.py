@@ -6,7 +6,8 @@ from contextlib import ExitStack
 from dataclasses import dataclass, field
 from typing import Any
 
-from experiments.benchmark.contestant import COURSE, LeftOutError, Task
+from experiments.benchmark.accuracy import COURSE
+from experiments.benchmark.contestant import LeftOutError, Task
 from experiments.benchmark.options import Options
 from experiments.benchmark.process import Evaluation, Process, Ready
 from experiments.benchmark.record import Spread, paired_ratios

@@ -7,8 +7,8 @@ from rich.console import Console
 from rich.table import Table
 
 from experiments.benchmark import table
+from experiments.benchmark.accuracy import COURSE
 from experiments.benchmark.accuracy.contest import Training
-from experiments.benchmark.contestant import COURSE
 from experiments.benchmark.process import Evaluation
 from jaxdl.wording import counted
 
