@@ -1,8 +1,8 @@
 """The device that jax runs on, for the contestants that use jax."""
 
-import os
-
 import jax
+
+from experiments.benchmark import machine
 
 
 def words() -> str:
@@ -13,9 +13,7 @@ def words() -> str:
 
 def threads() -> int | None:
     """The cores that XLA divides its work among on CPU."""
-    if jax.default_backend() != "cpu":
-        return None
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+    return machine.cores() if jax.default_backend() == "cpu" else None
 
 
 def bytes_used() -> int | None:

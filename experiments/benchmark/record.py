@@ -28,9 +28,10 @@ class Spread(NamedTuple):
         return cls(statistics.median(values), min(values), max(values))
 
 
-def paired_ratios(ours: Sequence[float], theirs: Sequence[float]) -> list[float]:
+def ratio(ours: Sequence[float], theirs: Sequence[float]) -> dict[str, Any]:
     """Ours over theirs, round by round: a slow minute of the machine's is in both, and goes out of the ratio."""
-    return [mine / other for mine, other in zip(ours, theirs, strict=True)]
+    values = [mine / other for mine, other in zip(ours, theirs, strict=True)]
+    return {"rounds": values, **Spread.of(values)._asdict()}
 
 
 def about(options: Options, argv: Sequence[str], *, data: str) -> dict[str, Any]:

@@ -1,9 +1,15 @@
 """PyTorch, the device that it computes on, and torchvision, for the contestants that use them."""
 
+from collections.abc import Callable
 from functools import partial
 from types import ModuleType
+from typing import TYPE_CHECKING, Any
 
 from experiments.benchmark.contestant import LeftOutError, Task, optional
+from jaxdl.data.dataset import Split
+
+if TYPE_CHECKING:
+    import torch
 
 
 class TorchDevice:
@@ -65,3 +71,17 @@ def torchvision() -> ModuleType:
             raise LeftOutError(f"torchvision cannot be imported: {error}") from error
         package.declared = declared  # which go with the library that declared them
         return package
+
+
+def pictures(split: Split, transform: Callable[[Any], Any]) -> "torch.utils.data.Dataset":
+    """Pairs of what ``transform`` makes of a picture and its label, as ``torchvision.datasets.CIFAR10`` has them."""
+    from PIL import Image
+
+    class Pictures(optional("torch").utils.data.Dataset):
+        def __len__(self):
+            return len(split)
+
+        def __getitem__(self, index):
+            return transform(Image.fromarray(split.images[index])), int(split.labels[index])
+
+    return Pictures()

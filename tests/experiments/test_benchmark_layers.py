@@ -14,12 +14,14 @@ from rich.console import Console
 
 from experiments.benchmark import table
 from experiments.benchmark.__main__ import main
+from experiments.benchmark.contestant import Task
 from experiments.benchmark.layers import breakdown, programs
 from experiments.benchmark.layers.breakdown import Measured, Seconds, Step
 from experiments.benchmark.layers.layer import layers
 from experiments.benchmark.layers.programs import Arguments, PyTorch, best
 from experiments.benchmark.layers.table import print_step
 from experiments.benchmark.networks import NETWORKS
+from experiments.benchmark.torch_device import TorchDevice
 from jaxdl import models
 from tests import pytorch
 from tests.experiments.short_run import ROOT
@@ -113,10 +115,12 @@ def test_the_way_is_that_of_the_training_step(batch_size, way):
     [("conv 3x3/2, 32x32x64 to 128", True), ("conv 1x1/2, 32x32x64 to 128", True), ("conv 3x3, 32x32x3 to 64", False)],
 )
 def test_pytorch_is_given_the_same_convolution(name, by_input, monkeypatch):
-    torch, layer = pytorch.torch(), layer_of("resnet18", name)
+    pytorch.torch()
+    layer = layer_of("resnet18", name)
     arguments = Arguments.of(layer, batch_size=2)
     monkeypatch.setattr(PyTorch, "_run", lambda self, call: call)
-    theirs = PyTorch(torch).convolution(layer, arguments)
+    on = TorchDevice(Task(subject="layers", contestant="pytorch"))
+    theirs = PyTorch(on).convolution(layer, arguments)
     params, x = arguments.variables["params"], arguments.x
     ours, pull = jax.vjp(lambda params, x: layer.call({"params": params}, x)[0], params, x)
     pytorch.assert_close(jnp.moveaxis(ours, -1, 1), theirs.forward().detach(), 1e-4)

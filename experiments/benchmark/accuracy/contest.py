@@ -10,7 +10,7 @@ from experiments.benchmark.accuracy import COURSE
 from experiments.benchmark.contestant import LeftOutError, Task
 from experiments.benchmark.options import Options
 from experiments.benchmark.process import Evaluation, Process, Ready
-from experiments.benchmark.record import Spread, paired_ratios
+from experiments.benchmark.record import Spread, ratio
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -108,11 +108,8 @@ def record(options: Options, contest: Contest) -> dict[str, Any]:
     trainings = {name: [found for found in contest.trainings if found.contestant == name] for name in names}
     seconds = {name: _seconds(found) for name, found in trainings.items() if all(turn.reached for turn in found)}
     reference = next((name for name in seconds if name.partition(":")[0] == COURSE), None)
-    ratios = {}
-    for name in seconds:
-        if reference not in (None, name):
-            values = paired_ratios(seconds[reference], seconds[name])
-            ratios[name] = {"rounds": values, **Spread.of(values)._asdict()}
+    peers = [name for name in seconds if reference not in (None, name)]
+    ratios = {name: ratio(seconds[reference], seconds[name]) for name in peers}
     return {
         "target": options.target,
         "budget_seconds": options.budget,

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Protocol
 from experiments.benchmark.accuracy import learning
 from experiments.benchmark.contestant import Task
 from experiments.benchmark.networks import NETWORKS
-from experiments.benchmark.torch_device import TorchDevice, torchvision
+from experiments.benchmark.torch_device import TorchDevice, pictures, torchvision
 from jaxdl.data.dataset import Split
 
 if TYPE_CHECKING:
@@ -74,20 +74,8 @@ class Program:
         return NETWORKS["cifar_cnn"].pytorch().to(self._device)
 
     def _batches(self, split: Split, *, shuffle: bool) -> Batches:
-        from PIL import Image
-
-        torch, totensor = self._torch, self._totensor
-
-        class Pictures(torch.utils.data.Dataset):
-            """As ``torchvision.datasets.CIFAR10`` hands them out."""
-
-            def __len__(self):
-                return len(split)
-
-            def __getitem__(self, index):
-                return totensor(Image.fromarray(split.images[index])), int(split.labels[index])
-
-        return torch.utils.data.DataLoader(Pictures(), batch_size=BATCH_SIZE, shuffle=shuffle)
+        loader = self._torch.utils.data.DataLoader
+        return loader(pictures(split, self._totensor), batch_size=BATCH_SIZE, shuffle=shuffle)
 
 
 class Tuned(Program):

@@ -7,11 +7,12 @@ from typing import Any
 
 from experiments import host_memory
 from experiments.benchmark import jax_device
-from experiments.benchmark.contestant import LeftOutError, Task, optional
+from experiments.benchmark.contestant import LeftOutError, Task
 from experiments.benchmark.layers import programs
 from experiments.benchmark.layers.layer import CONVOLUTION, Layer, layers
 from experiments.benchmark.layers.programs import Arguments, Programs, PyTorch, Run, best
 from experiments.benchmark.throughput import train_jaxdl, train_pytorch
+from experiments.benchmark.torch_device import TorchDevice
 from experiments.config import Config
 from experiments.network import model_of
 from jaxdl.train import convolution
@@ -75,9 +76,10 @@ def run(
     """
     host_memory.keep_freed()  # as in training
     found = layers(model_of(Config(model=model), num_classes=10), IMAGE)
+    task = Task(subject="train", contestant=OURS, model=model, batch_size=batch_size)
     peer, left_out = None, {}
     try:
-        peer = PyTorch(optional("torch"))
+        peer = PyTorch(TorchDevice(task))
     except LeftOutError as reason:
         left_out[PYTORCH] = str(reason)
     parts, measured = len(found) + 2, []
@@ -87,7 +89,7 @@ def run(
     on_part("matrix product", parts)
     product = _matrix_product(peer, rounds=rounds)
     on_part("whole step", parts)
-    whole = best(_whole(model, batch_size, with_pytorch=peer is not None), rounds=rounds)
+    whole = best(_whole(task, with_pytorch=peer is not None), rounds=rounds)
     devices = {OURS: jax_device.words(), **({PYTORCH: peer.device} if peer else {})}
     return Step(
         model=model,
@@ -164,9 +166,8 @@ def _matrix_product(peer: PyTorch | None, *, rounds: int) -> dict[str, float]:
     return {name: operations / seconds for name, seconds in best(runs, rounds=rounds).items()}
 
 
-def _whole(model: str, batch_size: int, *, with_pytorch: bool) -> dict[str, Run]:
+def _whole(task: Task, *, with_pytorch: bool) -> dict[str, Run]:
     """The training step as the subject train has it: with its loop, loss, metrics and optimizer."""
-    task = Task(subject="train", contestant=OURS, model=model, batch_size=batch_size)
     ours, plain = train_jaxdl.Training(task), train_jaxdl.Training(task)
 
     def with_xlas_own(steps: int) -> None:

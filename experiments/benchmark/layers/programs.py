@@ -5,7 +5,6 @@ import time
 from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
-from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 import jax
@@ -13,6 +12,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from experiments.benchmark.layers.layer import Layer, equations, is_convolution
+from experiments.benchmark.torch_device import TorchDevice
 from jaxdl.train import compiler, convolution
 
 if TYPE_CHECKING:
@@ -82,12 +82,10 @@ def matrix_product() -> tuple[Run, float]:
 
 
 class PyTorch:
-    """The same convolution, and the same matrix product, eager, on the device of ``torch``: CUDA where it has such."""
+    """The same convolution, and the same matrix product, eager, on the device ``on``; ``device`` is that in words."""
 
-    def __init__(self, torch: ModuleType):
-        self._torch = torch
-        self._device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
-        self.device = torch.cuda.get_device_name() if self._device.type == "cuda" else "cpu"
+    def __init__(self, on: TorchDevice):
+        self._on, self._torch, self._device, self.device = on, on.torch, on.device, on.words
 
     def convolution(self, layer: Layer, arguments: Arguments) -> Programs | None:
         """``conv2d`` with everything in ``torch.channels_last``; None for what it has no argument for."""
@@ -122,8 +120,7 @@ class PyTorch:
         def run(calls: int) -> None:
             for _ in range(calls):
                 call()
-            if self._device.type == "cuda":
-                self._torch.cuda.synchronize()
+            self._on.synchronize()
 
         return run
 

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 from experiments.benchmark.contestant import Task, optional
 from experiments.benchmark.throughput import synthetic
-from experiments.benchmark.torch_device import torchvision
+from experiments.benchmark.torch_device import pictures, torchvision
 
 EXAMPLES = 10_000
 WORKERS = 2
@@ -18,8 +18,6 @@ class Input:
 
     def __init__(self, task: Task):
         torch, transforms = optional("torch"), torchvision().transforms
-        from PIL import Image
-
         if task.threads:
             torch.set_num_threads(task.threads)
         self.batch_size, self.threads = task.batch_size, torch.get_num_threads()
@@ -32,16 +30,8 @@ class Input:
                 transforms.Normalize(synthetic.MEAN, synthetic.STD),
             ]
         )
-
-        class Pictures(torch.utils.data.Dataset):
-            def __len__(self):
-                return len(split)
-
-            def __getitem__(self, index):
-                return transform(Image.fromarray(split.images[index])), int(split.labels[index])
-
         self._loader = torch.utils.data.DataLoader(
-            Pictures(),
+            pictures(split, transform),
             batch_size=task.batch_size,
             shuffle=True,
             num_workers=WORKERS,

@@ -8,7 +8,7 @@ from typing import Any
 
 from experiments.benchmark.contestant import OURS, LeftOutError, Task
 from experiments.benchmark.process import BenchmarkError, Process, Ready, Round
-from experiments.benchmark.record import Spread, paired_ratios
+from experiments.benchmark.record import Spread, ratio
 
 WARM_UP_SECONDS = 1.0  # at most, beside the first step
 
@@ -88,12 +88,8 @@ def record(task: Task, race: Race) -> dict[str, Any]:
     they were run.
     """
     contestants = {name: _contestant(race, name) for name in race.ready}
-    ratios = {}
-    if OURS in race.ready:
-        for name in race.ready:
-            if name != OURS:
-                values = paired_ratios(race.rates(OURS), race.rates(name))
-                ratios[name] = {"rounds": values, **Spread.of(values)._asdict()}
+    peers = [name for name in race.ready if name != OURS] if OURS in race.ready else []
+    ratios = {name: ratio(race.rates(OURS), race.rates(name)) for name in peers}
     return {
         "model": task.model or None,
         "batch_size": task.batch_size,
