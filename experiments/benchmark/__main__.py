@@ -2,26 +2,22 @@
 
 import signal
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from functools import partial
 from typing import Any
 
 from rich.console import Console
 from tqdm import tqdm
 
-from experiments.benchmark import (
-    accuracy,
-    learning,
-    learning_record,
-    learning_table,
-    race,
-    record,
-    start,
-    synthetic,
-    table,
-)
+from experiments.benchmark import record, table
+from experiments.benchmark.accuracy import contest, learning
+from experiments.benchmark.accuracy.table import print_end, print_evaluation, print_learned
 from experiments.benchmark.options import Options
 from experiments.benchmark.process import BenchmarkError
+from experiments.benchmark.startup import starts
+from experiments.benchmark.throughput import race, synthetic
+from experiments.benchmark.throughput.table import print_race, print_reading
 from jaxdl.report.heartbeat import Heartbeat
 from jaxdl.run import flags
 
@@ -45,53 +41,46 @@ def main(argv: list[str] | None = None) -> int:
 def _measure(argv: list[str]) -> None:
     options, given = flags.parse(argv, Options(), COMMAND, ABOUT)
     out = options.settled(given)
-    learns, by_layer = options.subject == "accuracy", options.subject == "layers"
+    learns = options.subject == "accuracy"
     data = learning.load(options.dataset, options.data_dir, progress=True).source if learns else synthetic.WORDS
     found, console = record.about(options, argv, data=data), table.printed_to()
     found["results"] = []
     table.print_about(console, found)
+    measured = {"start": _starts, "accuracy": _contest, "layers": _layers}.get(options.subject, _race)
     for model in options.models:
-        if by_layer:
-            found["results"].append(_by_layer(options, model, console))
-            continue
-        result = _learned(options, console) if learns else _timed(options, model)
-        found["results"].append(result)
-        printed = {"start": table.print_starts, "accuracy": learning_table.print_learned}
-        printed.get(options.subject, table.print_race)(console, result)
-    if options.subject in ("train", "input"):
-        table.print_reading(console)
+        found["results"].append(measured(options, model, console))
+    if measured is _race:
+        print_reading(console)
     record.write(out, found)
     console.print(f"figures  {out}")
 
 
-def _timed(options: Options, model: str) -> dict[str, Any]:
-    """The figures of one network, of the input, or of the starts."""
-    tasks, starts = options.tasks(model), options.subject == "start"
-    turns = options.rounds * len(start.STARTS) if starts else (options.rounds + 1) * len(tasks)
-    with (
-        tqdm(total=turns, unit="turn", leave=False, disable=None, file=sys.stderr) as bar,
-        Heartbeat("starting", stream=sys.stderr) as heartbeat,
-    ):
-
-        def on_turn(who: str, doing: str) -> None:
-            bar.set_description(" ".join(filter(None, (model, who, doing))))
-            heartbeat.begin(" ".join(filter(None, (model, who, doing))))
-            bar.update(bar.n < bar.total)
-
-        if starts:
-            return record.of_starts(tasks[0], start.run(tasks[0], rounds=options.rounds, on_turn=on_turn))
+def _race(options: Options, model: str, console: Console) -> dict[str, Any]:
+    """The figures of one network, or of the input, printed."""
+    tasks = options.tasks(model)
+    with _turns(model, (options.rounds + 1) * len(tasks)) as on_turn:
         measured = race.run(tasks, rounds=options.rounds, seconds=options.seconds, on_turn=on_turn)
-        return record.of_race(tasks[0], measured)
+    result = race.record(tasks[0], measured)
+    print_race(console, result)
+    return result
 
 
-def _by_layer(options: Options, model: str, console: Console) -> dict[str, Any]:
+def _starts(options: Options, model: str, console: Console) -> dict[str, Any]:
+    """The figures of the starts, printed."""
+    (task,) = options.tasks(model)
+    with _turns(model, options.rounds * len(starts.STARTS)) as on_turn:
+        measured = starts.run(task, rounds=options.rounds, on_turn=on_turn)
+    result = starts.record(task, measured)
+    starts.print_starts(console, result)
+    return result
+
+
+def _layers(options: Options, model: str, console: Console) -> dict[str, Any]:
     """The figures of one network's layers, printed."""
-    from experiments.benchmark.layers import measured, of_step, to_read  # with which comes jax, in no other subject
+    from experiments.benchmark.layers import breakdown  # with which comes jax, in no other subject
+    from experiments.benchmark.layers.table import print_step
 
-    with (
-        tqdm(unit="part", leave=False, disable=None, file=sys.stderr) as bar,
-        Heartbeat(f"{model} compiling", stream=sys.stderr) as heartbeat,
-    ):
+    with _progress("part", f"{model} compiling") as (bar, heartbeat):
 
         def on_part(doing: str, parts: int) -> None:
             heartbeat.begin(f"{model} {doing}")
@@ -100,14 +89,14 @@ def _by_layer(options: Options, model: str, console: Console) -> dict[str, Any]:
             bar.set_description(f"{model} {doing}")
 
         batch_size = options.images_a_step(model)
-        step = measured.run(model, batch_size=batch_size, rounds=options.rounds, on_part=on_part)
-    result = of_step.record(step)
-    to_read.print_step(console, result)
+        step = breakdown.run(model, batch_size=batch_size, rounds=options.rounds, on_part=on_part)
+    result = breakdown.record(step)
+    print_step(console, result)
     return result
 
 
-def _learned(options: Options, console: Console) -> dict[str, Any]:
-    """The figures of the contestants that learn, of which each evaluation is told as it comes."""
+def _contest(options: Options, model: str, console: Console) -> dict[str, Any]:
+    """The figures of the contestants that learn, of which each evaluation is told as it comes, printed."""
     console.print()
     with Heartbeat("training to the next evaluation", stream=sys.stderr) as heartbeat:
 
@@ -115,15 +104,41 @@ def _learned(options: Options, console: Console) -> dict[str, Any]:
             line(console, *about)
             heartbeat.spoke()
 
-        contest = accuracy.run(
-            options.tasks(""),
+        learned = contest.run(
+            options.tasks(model),
             seeds=options.seeds,
             target=options.target,
             budget=options.budget,
-            on_evaluation=partial(told, learning_table.print_evaluation),
-            on_end=partial(told, learning_table.print_end),
+            on_evaluation=partial(told, print_evaluation),
+            on_end=partial(told, print_end),
         )
-    return learning_record.of_contest(options, contest)
+    result = contest.record(options, learned)
+    print_learned(console, result)
+    return result
+
+
+@contextmanager
+def _turns(model: str, total: int) -> Iterator[Callable[[str, str], None]]:
+    """Progress in turns; hands out what is to be called with who has one, and with what."""
+    with _progress("turn", "starting", total=total) as (bar, heartbeat):
+
+        def on_turn(who: str, doing: str) -> None:
+            words = " ".join(filter(None, (model, who, doing)))
+            bar.set_description(words)
+            heartbeat.begin(words)
+            bar.update(bar.n < bar.total)
+
+        yield on_turn
+
+
+@contextmanager
+def _progress(unit: str, first: str, *, total: int | None = None) -> Iterator[tuple[tqdm, Heartbeat]]:
+    """A bar on a terminal, and lines now and then elsewhere. first: what is done before anything is told."""
+    with (
+        tqdm(total=total, unit=unit, leave=False, disable=None, file=sys.stderr) as bar,
+        Heartbeat(first, stream=sys.stderr) as heartbeat,
+    ):
+        yield bar, heartbeat
 
 
 if __name__ == "__main__":

@@ -1,28 +1,17 @@
 """Flags of the benchmark."""
 
+import dataclasses
 import os
 import time
 from dataclasses import dataclass
 from pathlib import Path
 
-from experiments.benchmark import contestants, machine
+from experiments.benchmark import accuracy, machine, startup
+from experiments.benchmark.contestant import FOLDERS, OURS, Task, names
 from experiments.benchmark.networks import NETWORKS
-from experiments.benchmark.task import Task
+from experiments.benchmark.throughput import INPUT_BATCH
 from jaxdl.errors import UserError, unknown
 from jaxdl.run.flags import check, flag, flag_name
-
-SUBJECTS = ("train", "input", "start", "accuracy", "layers")
-BATCH_SIZE = 256  # of the subject input
-STARTED = "quick_cnn"  # the network of the subject start
-LEARNERS = (contestants.COURSE, "pytorch_tuned", "course", "quick")  # that take part unless others are named
-OF_ACCURACY = ("dataset", "data_dir", "target", "seeds", "budget")
-NOT_FOR = {
-    "train": OF_ACCURACY,
-    "input": ("model", "precision", "augment", *OF_ACCURACY),
-    "start": ("contestants", "seconds", *OF_ACCURACY),
-    "accuracy": ("model", "rounds", "seconds", "batch_size", "augment"),
-    "layers": ("contestants", "seconds", "precision", "augment", "threads", *OF_ACCURACY),
-}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -32,17 +21,19 @@ class Options:
     subject: str = flag(
         "train",
         "what to measure: training steps, data loading alone, start-up, time to an accuracy, or each layer of a step",
-        choices=SUBJECTS,
+        choices=tuple(FOLDERS),
     )
-    model: str | None = flag(None, "networks, comma-separated", unset=f"{','.join(NETWORKS)}; for start, {STARTED}")
+    model: str | None = flag(
+        None, "networks, comma-separated", unset=f"{','.join(NETWORKS)}; for start, {startup.MODEL}"
+    )
     contestants: str | None = flag(
         None,
         "implementations to compare, comma-separated; for accuracy also recipes: quick:4 is quick in four epochs",
-        unset=f"all of the subject; for accuracy, {','.join(LEARNERS)}",
+        unset=f"all of the subject; for accuracy, {','.join(accuracy.USUAL)}",
     )
     rounds: int = flag(5, "measurements of each contestant, taken in turns", min=1)
     seconds: float = flag(3.0, "minimum seconds per measurement", above=0)
-    batch_size: int | None = flag(None, "images per step", min=1, unset=f"the network's own; for input, {BATCH_SIZE}")
+    batch_size: int | None = flag(None, "images per step", min=1, unset=f"the network's own; for input, {INPUT_BATCH}")
     precision: str = flag("f32", "dtype of the computation; bf16 is autocast in PyTorch", choices=("f32", "bf16"))
     augment: bool = flag(False, "flip and crop images in jaxdl's step; the other contestants never do", on_only=True)
     dataset: str = flag("cifar10", "for accuracy: dataset to train on", choices=("cifar10", "digits", "folder"))
@@ -59,20 +50,25 @@ class Options:
         check(self)
 
     @property
+    def own_flags(self) -> tuple[str, ...]:
+        """The fields that the subject takes."""
+        return ("subject", "out", *FOLDERS[self.subject].FLAGS[self.subject])
+
+    @property
     def models(self) -> tuple[str, ...]:
         """The networks that are measured, "" where the subject has none. Raises UserError for an unknown one."""
-        if self.subject in ("input", "accuracy"):
+        if "model" not in self.own_flags:
             return ("",)
-        usual = (STARTED,) if self.subject == "start" else tuple(NETWORKS)
+        usual = (startup.MODEL,) if self.subject == "start" else tuple(NETWORKS)
         return _listed(self.model, "model", tuple(NETWORKS)) or usual
 
     def tasks(self, model: str) -> list[Task]:
         """The contestants that are to run, in order. Raises UserError for an unknown one."""
-        known, usual, learns = contestants.names(self.subject), None, self.subject == "accuracy"
+        known, usual, learns = names(self.subject), None, self.subject == "accuracy"
         if learns:
             from jaxdl.run.recipes import RECIPES
 
-            known, usual = (*known, *RECIPES), LEARNERS
+            known, usual = (*known, *RECIPES), accuracy.USUAL
         return [
             Task(
                 subject=self.subject,
@@ -80,7 +76,7 @@ class Options:
                 model=model,
                 batch_size=None if learns else self.images_a_step(model),
                 precision=self.precision,
-                augment=self.augment and name == contestants.OURS,
+                augment=self.augment and name == OURS,
                 threads=self.threads,
                 dataset=self.dataset if learns else "",
                 data_dir=self.data_dir if learns else None,
@@ -90,12 +86,12 @@ class Options:
 
     def images_a_step(self, model: str) -> int:
         """As the flag says, or as is usual for the network; "" where there is none."""
-        return self.batch_size or (NETWORKS[model].BATCH_SIZE if model else BATCH_SIZE)
+        return self.batch_size or (NETWORKS[model].batch_size if model else INPUT_BATCH)
 
     def settled(self, given: frozenset[str]) -> Path:
         """The file to write. Raises UserError for flags that do not go together, or cannot be done here."""
-        for name in NOT_FOR.get(self.subject, ()):
-            if name in given:
+        for name in (field.name for field in dataclasses.fields(self)):
+            if name in given and name not in self.own_flags:
                 raise UserError(f"{flag_name(name)} is not for --subject {self.subject}; leave it out.")
         if self.threads is not None and not hasattr(os, "sched_setaffinity"):
             raise UserError("--threads needs Linux, where a process can be kept to some cores; leave it out.")

@@ -13,8 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from experiments.benchmark.contestants import LeftOutError
-from experiments.benchmark.task import Task
+from experiments.benchmark.contestant import LeftOutError, Task
 
 ROOT = Path(__file__).resolve().parents[2]
 MODULE = "experiments.benchmark.worker"

@@ -4,19 +4,34 @@ import dataclasses
 import json
 import os
 import shlex
+import statistics
 import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from experiments.benchmark import machine
-from experiments.benchmark.contestants import OURS
 from experiments.benchmark.options import Options
-from experiments.benchmark.race import Race
-from experiments.benchmark.spread import Spread, paired_ratios
-from experiments.benchmark.start import STARTS, Start
-from experiments.benchmark.task import Task
 from jaxdl.errors import UserError
+
+
+class Spread(NamedTuple):
+    """The middle of some values, and the outermost: several rounds' figures as one, with what they vary by."""
+
+    median: float
+    lowest: float
+    highest: float
+
+    @classmethod
+    def of(cls, values: Sequence[float]) -> "Spread":
+        """Of at least one value."""
+        return cls(statistics.median(values), min(values), max(values))
+
+
+def ratio(ours: Sequence[float], theirs: Sequence[float]) -> dict[str, Any]:
+    """Ours over theirs, round by round: a slow minute of the machine's is in both, and goes out of the ratio."""
+    values = [mine / other for mine, other in zip(ours, theirs, strict=True)]
+    return {"rounds": values, **Spread.of(values)._asdict()}
 
 
 def about(options: Options, argv: Sequence[str], *, data: str) -> dict[str, Any]:
@@ -37,58 +52,6 @@ def about(options: Options, argv: Sequence[str], *, data: str) -> dict[str, Any]
     }
 
 
-def of_race(task: Task, race: Race) -> dict[str, Any]:
-    """The figures of one network, or of the input; plain JSON.
-
-    Rates are images a second; ratios are ours over each peer's in the same round. ``rounds`` are in the order in which
-    they were run.
-    """
-    contestants = {name: _contestant(race, name) for name in race.ready}
-    ratios = {}
-    if OURS in race.ready:
-        for name in race.ready:
-            if name != OURS:
-                values = paired_ratios(race.rates(OURS), race.rates(name))
-                ratios[name] = {"rounds": values, **Spread.of(values)._asdict()}
-    return {
-        "model": task.model or None,
-        "batch_size": task.batch_size,
-        "precision": task.precision,
-        "parameters": race.parameters,
-        "contestants": contestants,
-        "ratios": ratios,
-        "left_out": race.left_out,
-        "rounds": [
-            {
-                "number": lap.number,
-                "contestant": lap.contestant,
-                "began": lap.began,
-                "images": lap.round.images,
-                "seconds": lap.round.seconds,
-                "cpu_seconds": lap.round.cpu_seconds,
-            }
-            for lap in race.laps
-        ],
-    }
-
-
-def of_starts(task: Task, starts: Sequence[Start]) -> dict[str, Any]:
-    """The seconds of every kind of start; plain JSON."""
-    kinds = {}
-    for what in STARTS:
-        of_kind = [start for start in starts if start.what == what]
-        kinds[what] = {
-            "wall_seconds": Spread.of([start.wall_seconds for start in of_kind])._asdict(),
-            "cpu_seconds": Spread.of([start.cpu_seconds for start in of_kind])._asdict(),
-        }
-    return {
-        "model": task.model,
-        "batch_size": task.batch_size,
-        "starts": kinds,
-        "rounds": [dataclasses.asdict(start) for start in starts],
-    }
-
-
 def write(path: Path, record: Mapping[str, Any]) -> None:
     """Raises UserError where it cannot be written; never writes over a file."""
     try:
@@ -97,19 +60,3 @@ def write(path: Path, record: Mapping[str, Any]) -> None:
             file.write("\n")
     except OSError as error:
         raise UserError(f"the figures above could not be written to {path}: {error.strerror or error}.") from error
-
-
-def _contestant(race: Race, name: str) -> dict[str, Any]:
-    ready, rates = race.ready[name], race.rates(name)
-    turns = [lap.round for lap in race.laps if lap.contestant == name]
-    last = turns[-1]
-    return {
-        "images_per_second": {"rounds": rates, **Spread.of(rates)._asdict()},
-        "cores_busy": Spread.of([turn.cpu_seconds / turn.seconds for turn in turns])._asdict(),
-        "first_step_seconds": ready.seconds,
-        "peak_bytes": last.peak_bytes,
-        "device_peak_bytes": last.device_peak_bytes,
-        "waiting_for_data": last.waiting_for_data,
-        "device": ready.device,
-        "threads": ready.threads,
-    }

@@ -9,11 +9,9 @@ from rich.console import Console
 from rich.table import Table
 
 from experiments.benchmark import machine
-from experiments.benchmark.contestants import OURS
 from jaxdl.wording import counted
 
 WIDTH = 110  # where the output is no terminal
-UNKNOWN = "\N{EN DASH}"
 
 
 def printed_to() -> Console:
@@ -39,40 +37,6 @@ def print_about(console: Console, about: Mapping[str, Any]) -> None:
         )
 
 
-def print_race(console: Console, result: Mapping[str, Any]) -> None:
-    """Rates and ratios of one network, or of the input."""
-    contestants, ratios = result["contestants"], result["ratios"]
-    training = result["model"] is not None
-    facts = [result["model"] or "input alone", f"batch {result['batch_size']}"]
-    if training:
-        facts.append(result["precision"])
-    if result["parameters"] is not None:
-        facts.insert(1, f"{result['parameters']:,} parameters")
-    console.print()
-    console.print(", ".join(facts), style="bold")
-    if contestants:
-        console.print(_raceblank(contestants, ratios))
-    print_left_out(console, result)
-    if training:
-        print_devices(console, contestants)
-    print_waiting(console, contestants)
-
-
-def print_starts(console: Console, result: Mapping[str, Any]) -> None:
-    """Seconds of every kind of start."""
-    console.print()
-    console.print(f"start of experiments.cifar, {result['model']}, batch {result['batch_size']}", style="bold")
-    table = blank("start", "wall", "", "CPU", "")
-    for what, seconds in result["starts"].items():
-        wall, cpu = seconds["wall_seconds"], seconds["cpu_seconds"]
-        cells = [(f"{spread['median']:.1f} s", spread_of(spread, ".1f")) for spread in (wall, cpu)]
-        table.add_row(what, *cells[0], *cells[1])
-    console.print(table)
-    console.print(
-        "\nMedian, and lowest to highest of the rounds, from the start of the process; CPU is of all threads."
-    )
-
-
 def print_left_out(console: Console, result: Mapping[str, Any]) -> None:
     """Who cannot take part, and why."""
     for name, reason in result["left_out"].items():
@@ -94,33 +58,6 @@ def print_waiting(console: Console, contestants: Mapping[str, Any]) -> None:
         console.print(f"waiting for data: {', '.join(told)} of the time")
 
 
-def print_reading(console: Console) -> None:
-    """How the tables of rates are to be read."""
-    console.print(
-        f"\nimages/s: median, and lowest to highest of the rounds. {OURS} is: its rate over theirs, round by round.\n"
-        "cores: those it kept busy. first step: from the start of its process, with imports and compilation."
-    )
-
-
-def _raceblank(contestants: Mapping[str, Any], ratios: Mapping[str, Any]) -> Table:
-    on_accelerator = any(about["device_peak_bytes"] is not None for about in contestants.values())
-    compared = [f"{OURS} is", ""] if ratios else []
-    columns = ["contestant", "images/s", "", *compared, "cores", "first step", "memory"]
-    table = blank(*columns, *(["on device"] if on_accelerator else []))
-    for name, about in contestants.items():
-        rates = about["images_per_second"]
-        form = ",.0f" if rates["lowest"] >= 100 else ",.1f"
-        cells = [name, f"{rates['median']:{form}}", spread_of(rates, form)]
-        if name in ratios:
-            cells += [f"{ratios[name]['median']:.2f} x", spread_of(ratios[name], ".2f")]
-        elif ratios:
-            cells += ["", ""]
-        cells.append(f"{about['cores_busy']['median']:.1f}")
-        cells += [f"{about['first_step_seconds']:.1f} s", _bytes(about["peak_bytes"])]
-        table.add_row(*cells, *([_bytes(about["device_peak_bytes"])] if on_accelerator else []))
-    return table
-
-
 def blank(first: str, *others: str) -> Table:
     """A table with those titles and no rows; what has no title may take two lines."""
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False, show_edge=False)
@@ -133,7 +70,3 @@ def blank(first: str, *others: str) -> Table:
 def spread_of(spread: Mapping[str, float], form: str) -> str:
     """From its lowest to its highest."""
     return f"{spread['lowest']:{form}} to {spread['highest']:{form}}"
-
-
-def _bytes(count: int | None) -> str:
-    return UNKNOWN if count is None else f"{count / 2**20:,.0f} MiB"

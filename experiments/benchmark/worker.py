@@ -13,9 +13,8 @@ import time
 import traceback
 from typing import Any, TextIO
 
-from experiments.benchmark import contestants, usage
-from experiments.benchmark.contestants import Contestant, Learner, LeftOutError
-from experiments.benchmark.task import Task
+from experiments.benchmark import machine
+from experiments.benchmark.contestant import Contestant, Learner, LeftOutError, Task, create
 
 
 def main() -> int:
@@ -84,14 +83,14 @@ class Learning:
 def _serve(task: Task, requests: TextIO, answers: TextIO) -> None:
     if task.threads:
         os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[: task.threads])
-    contestant = contestants.create(task)
+    contestant = create(task)
     learns = task.subject == "accuracy"
     if not learns:
         contestant.run(1)
     _answer(
         answers,
         ready={
-            "cpu_seconds": usage.cpu_seconds(),
+            "cpu_seconds": machine.cpu_seconds(),
             "parameters": contestant.parameters,
             "device": contestant.device,
             "threads": contestant.threads,
@@ -104,9 +103,9 @@ def _serve(task: Task, requests: TextIO, answers: TextIO) -> None:
         return
     rounds = Rounds(contestant)
     for line in requests:
-        before = usage.cpu_seconds()
+        before = machine.cpu_seconds()
         images, seconds = rounds.run(json.loads(line)["seconds"])
-        used = {"cpu_seconds": usage.cpu_seconds() - before, "peak_bytes": usage.peak_bytes()}
+        used = {"cpu_seconds": machine.cpu_seconds() - before, "peak_bytes": machine.peak_bytes()}
         used["device_peak_bytes"] = contestant.device_bytes()
         used["waiting_for_data"] = contestant.waiting_for_data
         _answer(answers, round={"images": images, "seconds": seconds, **used})

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from experiments.benchmark import learning
+from experiments.benchmark.accuracy import learning
 from jaxdl.data.dataset import Dataset
 
 

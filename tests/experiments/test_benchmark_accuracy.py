@@ -10,13 +10,12 @@ import jax
 import numpy as np
 import pytest
 
-from experiments.benchmark import accuracy, learning, learning_record
 from experiments.benchmark.__main__ import main
-from experiments.benchmark.accuracy import Contest, Training
-from experiments.benchmark.contestants import LeftOutError, learn_pytorch, learn_recipe
+from experiments.benchmark.accuracy import contest, learn_pytorch, learn_recipe, learning
+from experiments.benchmark.accuracy.contest import Contest, Training
+from experiments.benchmark.contestant import LeftOutError, Task
 from experiments.benchmark.options import Options
 from experiments.benchmark.process import Evaluation, Ready
-from experiments.benchmark.task import Task
 from experiments.benchmark.worker import Learning
 from jaxdl.commands import train
 from jaxdl.run.recipes import QUICK, RECIPES
@@ -115,14 +114,14 @@ def test_contestants_learn_turn_by_turn_until_each_is_done(monkeypatch):
             turns.append(self.task.contestant)
             return next((evaluation(0.5 * number, found, 10.0 * number) for number, found in self._found), None)
 
-    monkeypatch.setattr(accuracy, "Process", Fake)
+    monkeypatch.setattr(contest, "Process", Fake)
     tasks = [Task(subject="accuracy", contestant=name) for name in ("absent", *accuracies)]
-    contest = accuracy.run(tasks, seeds=2, target=0.9, budget=100.0)
+    held = contest.run(tasks, seeds=2, target=0.9, budget=100.0)
     once = ["early", "late", "never"] * 2 + ["late", "never", "late", "never"]  # whose last turn finds it at its end
     assert turns == once * 2
     assert started == [(name, seed) for seed in (0, 1) for name in accuracies]
-    assert contest.left_out == {"absent": "torch is not installed"}
-    found = {(training.contestant, training.seed): training for training in contest.trainings}
+    assert held.left_out == {"absent": "torch is not installed"}
+    found = {(training.contestant, training.seed): training for training in held.trainings}
     assert found["late", 1].reached.seconds == 40.0
     assert found["late", 1].from_start(found["late", 1].reached) == 2.0 + 40.0 + 1.0
     assert (found["never", 0].reached, found["never", 0].best) == (None, 0.3)
@@ -145,7 +144,7 @@ def test_a_contestant_has_a_time_only_if_every_seed_came_there():
             training.evaluations.append(evaluation(1.0, 0.55 if value is None else 0.65, value or 90.0))
             trainings.append(training)
     options = Options(subject="accuracy", seeds=3, target=0.6)
-    result = learning_record.of_contest(options, Contest(trainings=trainings, left_out={}))
+    result = contest.record(options, Contest(trainings=trainings, left_out={}))
     # the medians are 40 and 20, and no seed had more than four times
     assert result["ratios"] == {"quick": {"rounds": [3.0, 2.0, 4.0], "median": 3.0, "lowest": 2.0, "highest": 4.0}}
     assert result["contestants"]["quick"]["seconds"] == {"median": 20.0, "lowest": 10.0, "highest": 20.0}

@@ -1,13 +1,14 @@
 """airbench94 in PyTorch is the published method: its parameters, whitening, rates, shifts, flips and views."""
 
+import dataclasses
 import itertools
 
 import numpy as np
 import pytest
 
-from experiments.benchmark.contestants import LeftOutError, learn_airbench94
-from experiments.benchmark.networks import speed_cnn
-from experiments.benchmark.task import Task
+from experiments.benchmark.accuracy import learn_airbench94
+from experiments.benchmark.contestant import LeftOutError, Task
+from experiments.benchmark.networks import NETWORKS
 from tests import pytorch
 
 
@@ -62,7 +63,7 @@ def test_airbench94_has_the_published_rates():
     assert (rates[0], rates[109], rates[476]) == (0.2, 1.0, pytest.approx(0.07))
     np.testing.assert_allclose(np.diff(rates[:110]), 0.8 / 109)
     np.testing.assert_allclose(np.diff(rates[109:]), -0.93 / 367)
-    model = speed_cnn.pytorch()
+    model = NETWORKS["speed_cnn"].pytorch()
     norms, others = learn_airbench94.optimizer_of(torch, model, 1024).param_groups
     kilostep = 1024 * (1 + 1 / 0.15)
     assert (norms["lr"], others["lr"]) == pytest.approx((64 * 11.5 / kilostep, 11.5 / kilostep))
@@ -74,7 +75,7 @@ def test_airbench94_has_the_published_rates():
 
 def test_airbench94_begins_by_handing_channels_on(rng):
     torch = pytorch.torch()
-    layer = speed_cnn.pytorch()[2]
+    layer = NETWORKS["speed_cnn"].pytorch()[2]
     x = torch.tensor(rng.normal(size=(2, 24, 6, 6)).astype(np.float32))
     torch.testing.assert_close(layer(x)[:, :24], x)
 
@@ -111,14 +112,15 @@ def test_airbench94_shows_each_image_one_way_round_and_then_the_other(tiny, monk
     monkeypatch.setattr(learn_airbench94, "shifted", lambda torch, padded: padded[:, :, 2:-2, 2:-2])
     monkeypatch.setattr(torch, "randperm", lambda count, device: torch.arange(count))
     seen = []
-    network = speed_cnn.pytorch
+    network = NETWORKS["speed_cnn"]
 
     def watched():
-        model = network()
+        model = network.pytorch()
         model.register_forward_pre_hook(lambda _, arguments: seen.append(arguments[0].clone()))
         return model
 
-    monkeypatch.setattr(speed_cnn, "pytorch", watched)
+    watching = {"speed_cnn": dataclasses.replace(network, pytorch=watched)}
+    monkeypatch.setattr(learn_airbench94, "NETWORKS", watching)
     method = learn_airbench94.Method(Task(subject="accuracy", contestant="airbench94:3", dataset="digits"))
     for _ in method.training():
         pass

@@ -14,13 +14,14 @@ from rich.console import Console
 
 from experiments.benchmark import table
 from experiments.benchmark.__main__ import main
-from experiments.benchmark.layers import of_step, programs, to_read
-from experiments.benchmark.layers.measured import Measured, Seconds, Step
-from experiments.benchmark.layers.network import layers
-from experiments.benchmark.layers.programs import Arguments
-from experiments.benchmark.layers.pytorch import PyTorch
-from experiments.benchmark.layers.turns import best
+from experiments.benchmark.contestant import Task
+from experiments.benchmark.layers import breakdown, programs
+from experiments.benchmark.layers.breakdown import Measured, Seconds, Step
+from experiments.benchmark.layers.layer import layers
+from experiments.benchmark.layers.programs import Arguments, PyTorch, best
+from experiments.benchmark.layers.table import print_step
 from experiments.benchmark.networks import NETWORKS
+from experiments.benchmark.torch_device import TorchDevice
 from jaxdl import models
 from tests import pytorch
 from tests.commands.short_run import ROOT
@@ -114,10 +115,12 @@ def test_the_way_is_that_of_the_training_step(batch_size, way):
     [("conv 3x3/2, 32x32x64 to 128", True), ("conv 1x1/2, 32x32x64 to 128", True), ("conv 3x3, 32x32x3 to 64", False)],
 )
 def test_pytorch_is_given_the_same_convolution(name, by_input, monkeypatch):
-    torch, layer = pytorch.torch(), layer_of("resnet18", name)
+    pytorch.torch()
+    layer = layer_of("resnet18", name)
     arguments = Arguments.of(layer, batch_size=2)
     monkeypatch.setattr(PyTorch, "_run", lambda self, call: call)
-    theirs = PyTorch(torch).convolution(layer, arguments)
+    on = TorchDevice(Task(subject="layers", contestant="pytorch"))
+    theirs = PyTorch(on).convolution(layer, arguments)
     params, x = arguments.variables["params"], arguments.x
     ours, pull = jax.vjp(lambda params, x: layer.call({"params": params}, x)[0], params, x)
     pytorch.assert_close(jnp.moveaxis(ours, -1, 1), theirs.forward().detach(), 1e-4)
@@ -203,7 +206,7 @@ def test_a_table_of_long_names_and_numbers_fits_where_there_is_no_terminal():
         for layer in layers(network("resnet18"), IMAGE)
     ]
     console = Console(width=table.WIDTH, file=io.StringIO())
-    to_read.print_step(console, of_step.record(step_of(rows)))
+    print_step(console, breakdown.record(step_of(rows)))
     printed = console.file.getvalue()
     assert "conv 3x3/2, 16x16x128 to 256 " in printed
     assert "\N{HORIZONTAL ELLIPSIS}" not in printed
@@ -217,7 +220,7 @@ def test_sums_count_a_layer_as_often_as_it_occurs():
         Measured(layer=of, way="XLA's", ours=seconds(1.0), xla=seconds(2.0), pytorch=theirs)
         for of, theirs in ((layer, seconds(4.0)), (dense, None))
     ]
-    result = of_step.record(step_of(rows))
+    result = breakdown.record(step_of(rows))
     assert layer.times == 4
     assert result["sums"] == {
         "convolutions": {"jaxdl": 4.0, "xla": 8.0, "pytorch": 16.0},
@@ -247,9 +250,9 @@ def test_pytorch_that_is_not_installed_is_left_out(tmp_path):
     (tmp_path / "torch.py").write_text("raise ModuleNotFoundError('No module named torch', name='torch')\n")
     program = (
         f"import sys; sys.path.insert(0, {str(tmp_path)!r}); import jax; "
-        "from experiments.benchmark.layers import measured; measured._whole = lambda *_, with_pytorch: {}; "
-        "measured.layers = lambda *_: []; measured.programs.SIDE = {'cpu': 8}; "
-        "print(measured.run('cifar_cnn', batch_size=1, rounds=1).left_out)"
+        "from experiments.benchmark.layers import breakdown; breakdown._whole = lambda *_, with_pytorch: {}; "
+        "breakdown.layers = lambda *_: []; breakdown.programs.SIDE = {'cpu': 8}; "
+        "print(breakdown.run('cifar_cnn', batch_size=1, rounds=1).left_out)"
     )
     done = subprocess.run([sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "{'pytorch': 'torch is not installed'}"

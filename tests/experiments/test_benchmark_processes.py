@@ -10,16 +10,17 @@ from pathlib import Path
 import pytest
 
 from experiments.benchmark.__main__ import main
+from experiments.benchmark.contestant import Task
 from experiments.benchmark.process import BenchmarkError, Process
-from experiments.benchmark.task import Task
 from experiments.benchmark.worker import Rounds
 from tests.commands.short_run import ROOT
 
 
 def test_a_process_of_pytorchs_loads_no_jax():
     program = (
-        "import sys; from experiments.benchmark import worker, networks; from experiments.benchmark.contestants "
-        "import train_pytorch, input_torchvision, learn_pytorch, learn_airbench94; "
+        "import sys; from experiments.benchmark import worker, networks; "
+        "from experiments.benchmark.throughput import train_pytorch, input_torchvision; "
+        "from experiments.benchmark.accuracy import learn_pytorch, learn_airbench94; "
         "print('jax' in sys.modules, 'flax' in sys.modules, 'torch' in sys.modules)"
     )
     done = subprocess.run([sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True, check=True)
@@ -47,7 +48,7 @@ def test_a_round_lasts_at_least_as_long_as_told():
 def test_a_contestants_time_is_that_of_the_processes_it_started_too():
     busy = "sum(range(10**8)); input()"
     program = (
-        "import subprocess, sys, time; from experiments.benchmark.usage import cpu_seconds; "
+        "import subprocess, sys, time; from experiments.benchmark.machine import cpu_seconds; "
         f"child = subprocess.Popen([sys.executable, '-c', {busy!r}], stdin=subprocess.PIPE); "
         "began = time.monotonic(); "
         "exec('while cpu_seconds() < time.process_time() + 0.3: assert time.monotonic() < began + 60'); "

@@ -1,18 +1,25 @@
-"""One layer by itself, compiled as the training step compiles it: forward, and with its gradients."""
+"""One layer by itself, forward and with its gradients: compiled as the training step compiles it, and in PyTorch."""
 
-from collections.abc import Callable
+import math
+import time
+from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 
-from experiments.benchmark.layers.network import Layer, equations, is_convolution
-from experiments.benchmark.layers.turns import Run
+from experiments.benchmark.layers.layer import Layer, equations, is_convolution
+from experiments.benchmark.torch_device import TorchDevice
 from jaxdl.train import compiler, convolution
 
+if TYPE_CHECKING:
+    import torch
+
+Run = Callable[[int], object]  # so many calls; returns when the device has finished them
+TURN_SECONDS = 0.05  # that a turn lasts at least: of a quick program, many calls
 WINOGRAD, XLA = "winograd", "XLA's"
 SIDE = {"cpu": 2048}  # of the matrices whose product is the bound
 LARGE_SIDE = 8192  # on an accelerator
@@ -74,6 +81,65 @@ def matrix_product() -> tuple[Run, float]:
     return _run(lambda: product(one, one)), 2.0 * side**3
 
 
+class PyTorch:
+    """The same convolution, and the same matrix product, eager, on the device ``on``; ``device`` is that in words."""
+
+    def __init__(self, on: TorchDevice):
+        self._on, self._torch, self._device, self.device = on, on.torch, on.device, on.words
+
+    def convolution(self, layer: Layer, arguments: Arguments) -> Programs | None:
+        """``conv2d`` with everything in ``torch.channels_last``; None for what it has no argument for."""
+        torch, window = self._torch, layer.window
+        if window is None or len(window.strides) != 2 or any(low != high for low, high in window.padding):
+            return None
+        params = arguments.variables.get("params", {})
+        kernel = params.get("kernel", arguments.variables.get("batch_stats", {}).get("kernel"))
+        weight = self._channels_last(kernel.transpose(3, 2, 0, 1)).requires_grad_("kernel" in params)
+        bias = torch.from_numpy(params["bias"]).to(self._device).requires_grad_() if "bias" in params else None
+        x = self._channels_last(arguments.x.transpose(0, 3, 1, 2)).requires_grad_(layer.by_input)
+        gradient = self._channels_last(arguments.gradient.transpose(0, 3, 1, 2))
+        wanted = [tensor for tensor in (x, weight, bias) if tensor is not None and tensor.requires_grad]
+        padding = tuple(low for low, _ in window.padding)
+
+        def call() -> "torch.Tensor":
+            return torch.nn.functional.conv2d(x, weight, bias, window.strides, padding, window.dilation, window.groups)
+
+        both = self._run(lambda: torch.autograd.grad(call(), wanted, gradient)) if wanted else None
+        return Programs(forward=self._run(call), both=both, way="pytorch")
+
+    def matrix_product(self, side: int) -> Run:
+        """In float32, of matrices with so many rows and columns."""
+        one = self._torch.randn(side, side, device=self._device)
+        return self._run(lambda: one @ one)
+
+    def _channels_last(self, values: np.ndarray) -> "torch.Tensor":
+        tensor = self._torch.from_numpy(np.ascontiguousarray(values)).to(self._device)
+        return tensor.contiguous(memory_format=self._torch.channels_last)
+
+    def _run(self, call) -> Run:
+        def run(calls: int) -> None:
+            for _ in range(calls):
+                call()
+            self._on.synchronize()
+
+        return run
+
+
+def best(runs: Mapping[str, Run], *, rounds: int, seconds: float = TURN_SECONDS) -> dict[str, float]:
+    """Seconds of one call of each, the least of all rounds, in each of which every program has a turn.
+
+    A first call, with compilation, and a second, which says how many calls fill a turn, come before.
+    """
+    calls, least = {}, dict.fromkeys(runs, math.inf)
+    for name, run in runs.items():
+        run(1)
+        calls[name] = math.ceil(seconds / max(_taken(run, 1), 1e-9))
+    for _ in range(rounds):
+        for name, run in runs.items():
+            least[name] = min(least[name], _taken(run, calls[name]) / calls[name])
+    return least
+
+
 def _compiled(layer: Layer, arguments: Arguments, way: Callable[[], AbstractContextManager]) -> Programs:
     variables, x, gradient = jax.device_put((arguments.variables, arguments.x, arguments.gradient))
     params = variables.pop("params", {})
@@ -112,3 +178,9 @@ def _run(call: Callable[[], Any]) -> Run:
         jax.block_until_ready(out)
 
     return run
+
+
+def _taken(run: Run, calls: int) -> float:
+    began = time.perf_counter()
+    run(calls)
+    return time.perf_counter() - began
