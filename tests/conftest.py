@@ -18,11 +18,14 @@ signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture(scope="session", autouse=True)
-def _own_caches(tmp_path_factory):
-    os.environ["JAXDL_CACHE"] = str(tmp_path_factory.mktemp("cache"))
+def _own_caches(tmp_path_factory, worker_id):
+    folder = tmp_path_factory.getbasetemp()
+    if worker_id != "master":
+        folder = folder.parent  # which the workers have in common
+    os.environ["JAXDL_CACHE"] = str(folder / "cache")
     # What one test has compiled the next need not: whole runs compile the same steps. Processes that tests start, and
     # may kill while they write there, have no part in it.
-    jax.config.update("jax_compilation_cache_dir", str(tmp_path_factory.mktemp("compiled")))
+    jax.config.update("jax_compilation_cache_dir", str(folder / "compiled"))
     jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.3)
     jax.config.update("jax_persistent_cache_min_entry_size_bytes", -1)
 

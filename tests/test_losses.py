@@ -22,6 +22,7 @@ def test_cross_entropy_equals_optax_on_smoothed_labels(rng, smoothing):
     np.testing.assert_allclose(ours, expected, rtol=1e-5, atol=1e-6)
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("reduction", REDUCTIONS)
 @pytest.mark.parametrize("smoothing", [0.0, 0.1])
 @pytest.mark.parametrize("ignore_index", [None, -100, 2])
@@ -53,6 +54,7 @@ def test_cross_entropy_equals_pytorchs(rng, shape, weighted, ignore_index, smoot
     pytorch.assert_same_function(ours, theirs, logits)
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("reduction", REDUCTIONS)
 @pytest.mark.parametrize("smoothing", [0.0, 0.2])
 @pytest.mark.parametrize("weighted", [False, True])
@@ -113,6 +115,7 @@ NAMES = ["mse", "l1", "smooth_l1", "smooth_l1 beta", "smooth_l1 of 0", "bce", "b
 NAMES += ["logits", "logits weight", "kl", "kl logs"]
 
 
+@pytest.mark.long
 @pytest.mark.filterwarnings("ignore:reduction. 'mean' divides the total loss")  # kl_div's, about its own mean
 @pytest.mark.parametrize("reduction", REDUCTIONS)
 @pytest.mark.parametrize("shape", SHAPES)

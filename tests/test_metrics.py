@@ -52,6 +52,7 @@ def test_correct_takes_mixed_labels_by_their_largest_share():
     assert correct(logits, jnp.array([[0.3, 0.7], [0.4, 0.6]])).tolist() == [1.0, 0.0]
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("activation", ["sigmoid", "tanh", "relu"])
 @pytest.mark.parametrize("init", ["he_normal", "xavier_uniform"])
 @pytest.mark.parametrize("kind", ["plain", "residual", "batch norm"])

@@ -252,6 +252,7 @@ def test_notes_say_what_they_mean():
             assert word in ("differs", "random"), row
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("row", ROWS, ids=[row.theirs[:60] for row in ROWS])
 def test_row_is_true(row):
     results = outcome(row)

@@ -52,6 +52,7 @@ def commands(page):
     ]
 
 
+@pytest.mark.long
 def test_the_research_blocks_run_and_learn():
     block, devices = blocks("python")
     assert len(block.strip().splitlines()) <= 20
@@ -119,6 +120,7 @@ def test_links_and_pictures_of_the_pages_exist():
             assert "://" in target or ((ROOT / page).parent / target).exists(), f"{page}: {target}"
 
 
+@pytest.mark.long
 def test_the_page_on_networks_holds(tmp_path):
     program = "\n".join(blocks("python", NETWORKS))
     done = subprocess.run(

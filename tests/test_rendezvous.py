@@ -44,6 +44,7 @@ def address():
         return f"127.0.0.1:{server.getsockname()[1]}"
 
 
+@pytest.mark.long
 def test_auto_without_a_launcher_says_what_there_is(tmp_path):
     with joining("--coordinator", "auto", "--out", str(tmp_path / "run"), notice=15, patience=60) as process:
         _, errors = process.communicate(timeout=120)
@@ -52,6 +53,7 @@ def test_auto_without_a_launcher_says_what_there_is(tmp_path):
     assert errors.count("\n") == 1
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(("number", "reason"), [("0", "not all have come"), ("1", "process 0 does not answer")])
 def test_who_waits_in_vain_says_so(tmp_path, address, number, reason):
     numbers = ("--process-id", number, "--num-processes", "2", "--out", str(tmp_path / "run"))

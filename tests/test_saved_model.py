@@ -37,6 +37,7 @@ def assert_same(saved, model, variables):
     )
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(
     ("name", "options"),
     [
@@ -57,6 +58,7 @@ def test_a_network_comes_back_bit_for_bit(name, options, tmp_path):
     assert_same(saved, model, variables)
 
 
+@pytest.mark.long
 def test_a_changed_network_comes_back(tmp_path):
     model, variables = network("resnet18", stem="cifar")
     changed = transfer.replace(model, variables, "fc", [Dense(16), nn.relu, nn.Dropout(0.25), Dense(3)], **NEW)
@@ -85,6 +87,7 @@ np.save(sys.argv[1] + "/logits.npy", saved.model.apply(saved.variables, images, 
     pytorch.assert_close(np.load(tmp_path / "logits.npy"), model.apply(variables, IMAGES, train=False))
 
 
+@pytest.mark.long
 def test_pytorch_loads_the_weights(tmp_path):
     torch = pytorch.torch()
     pytorch.torchvision()
@@ -186,6 +189,7 @@ def test_a_folder_that_could_not_be_read_again_is_not_written(tmp_path):
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("name", ["densenet201", "efficientnet_b7"])
 def test_the_deepest_networks_are_within_half_of_the_bounds(name, monkeypatch, tmp_path):
     monkeypatch.setattr(saved_model, "MOST_CALLS", saved_model.MOST_CALLS // 2)

@@ -24,6 +24,7 @@ np.save(sys.argv[3], np.concatenate([served.call(images), served.call(images[:1]
 """
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(
     ("name", "options"),
     [

@@ -231,6 +231,7 @@ def mends(folder):
 """
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(("how", "reason"), [(FILE_SIZE, "File too large"), (MOVED, "Not a directory")])
 def test_a_write_that_fails_is_reported_and_later_ones_succeed(tmp_path, how, reason):
     reports, errors = in_a_program(how + FAILING, tmp_path / "run")
@@ -272,6 +273,7 @@ with Checkpoints(sys.argv[1], keep_last=3) as checkpoints:
 """
 
 
+@pytest.mark.long
 def test_whenever_the_program_is_killed_the_newest_checkpoint_is_whole(tmp_path, rng):
     newest = 0
     for moment in rng.uniform(0, 0.15, 8):

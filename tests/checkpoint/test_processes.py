@@ -41,6 +41,7 @@ def in_parts(leaf):
 PLACES = {"uncommitted": lambda leaf: leaf, "one": on_one, "replicated": replicated, "parts": in_parts}
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("after", PLACES)
 @pytest.mark.parametrize("before", PLACES)
 def test_restore_puts_every_array_where_it_is_to_lie(tmp_path, before, after):
@@ -185,6 +186,7 @@ def run_two(program, *arguments):
     return [output.splitlines() for output, _ in printed]
 
 
+@pytest.mark.long
 def test_two_processes_write_one_checkpoint_and_read_each_others(tmp_path):
     with Checkpoints(tmp_path / "alone") as checkpoints:
         checkpoints.save(small_state(5), {"words": "from one"})
@@ -204,6 +206,7 @@ def test_two_processes_write_one_checkpoint_and_read_each_others(tmp_path):
             assert notes == {"at": step}
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(("failing", "reason"), [(0, "File too large"), (1, "process 1 could not write its part")])
 def test_a_write_that_fails_in_one_process_is_reported_by_the_first(tmp_path, failing, reason):
     first, second = run_two(ONE_FAILS, tmp_path, failing)

@@ -33,6 +33,7 @@ def pixels(data_url):
         return np.asarray(image)
 
 
+@pytest.mark.long
 def test_the_answer_is_the_networks_and_the_picture_what_it_reads(server, digit):
     _, address, run = server
     status, found, _ = ask(address, body=png(digit))

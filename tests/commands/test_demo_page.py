@@ -30,6 +30,7 @@ def dropped(page, files):
     page.dispatch_event("#drop", "drop", {"dataTransfer": transfer})
 
 
+@pytest.mark.long
 def test_a_dropped_picture_is_answered_and_each_class_explained(browser, address, digit):
     expected = ask(address, body=png(digit))[1]["predictions"]
     with browser.visit(f"http://{address}/") as page:

@@ -38,6 +38,7 @@ def test_a_finished_run_holds_the_figures_of_its_test(finished):
     assert (out / "report.html").stat().st_size > 50_000
 
 
+@pytest.mark.long
 def test_evaluating_it_again_gives_the_same_and_changes_nothing(finished, tmp_path, capsys):
     run, _ = finished
     before = {path: path.stat().st_mtime_ns for path in run.rglob("*") if path.is_file()}
@@ -52,6 +53,7 @@ def test_evaluating_it_again_gives_the_same_and_changes_nothing(finished, tmp_pa
     assert before == {path: path.stat().st_mtime_ns for path in run.rglob("*") if path.is_file()}
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("split", ["val", "train"])
 def test_other_splits_are_those_of_the_run(finished, tmp_path, split):
     run, _ = finished

@@ -64,6 +64,7 @@ def test_pytorch_computes_the_same_with_the_weights(exported):
     pytorch.assert_close(saved.model.apply(saved.variables, images, train=False), expected, 1e-4)
 
 
+@pytest.mark.long
 def test_a_run_with_frozen_layers_and_averages_is_exported_as_it_was_tested(tmp_path, capsys):
     run = tmp_path / "run"
     flags = [*SHORT, "--epochs", "1", "--freeze", "backbone", "--ema", "0.8", "--out", str(run)]

@@ -43,6 +43,7 @@ def killed_when_it_says(phrase, out, wait):
         raise AssertionError(f"it ended without {phrase!r}: {run.communicate()[1]}")
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("runs", [1, pytest.param(6, marks=pytest.mark.slow)])
 def test_killed_in_each_of_its_phases_it_ends_as_if_it_had_never_been(finished, tmp_path, runs):
     moments = random.Random(runs)
@@ -70,6 +71,7 @@ def test_a_run_killed_before_its_first_checkpoint_starts_again(finished, tmp_pat
     assert_same_run(out, finished[0])
 
 
+@pytest.mark.long
 def test_a_damaged_checkpoint_is_named_and_the_one_before_used(finished, tmp_path, capsys):
     out = tmp_path / "run"
     shutil.copytree(finished[0], out)
@@ -98,6 +100,7 @@ def run_without_room(size, *flags, out):
     return subprocess.run(arguments, cwd=ROOT, capture_output=True, text=True, timeout=120)
 
 
+@pytest.mark.long
 def test_a_full_disk_is_told_and_training_goes_on(tmp_path):
     out = tmp_path / "run"
     done = run_without_room(60_000, *SHORT, out=out)
@@ -110,6 +113,7 @@ def test_a_full_disk_is_told_and_training_goes_on(tmp_path):
     assert int(final_state(out).step) == STEPS
 
 
+@pytest.mark.long
 def test_no_room_for_the_log_stops_the_run_with_a_line(tmp_path):
     out = tmp_path / "run"
     done = run_without_room(400, *SHORT, out=out)
@@ -118,6 +122,7 @@ def test_no_room_for_the_log_stops_the_run_with_a_line(tmp_path):
     assert "Traceback" not in done.stderr
 
 
+@pytest.mark.long
 def test_what_a_checkpoint_counts_on_is_on_the_disk_before_it(tmp_path, monkeypatch):
     out, counted = tmp_path / "run", []
 
@@ -138,6 +143,7 @@ def test_what_a_checkpoint_counts_on_is_on_the_disk_before_it(tmp_path, monkeypa
     assert {path.name for path in out.iterdir() if path.is_file()} == {*whole, "metrics.jsonl"}
 
 
+@pytest.mark.long
 def test_a_log_that_lost_its_end_is_told_and_the_run_goes_on(finished, tmp_path, capsys):
     out = tmp_path / "run"
     shutil.copytree(finished[0], out)
@@ -154,6 +160,7 @@ def test_a_log_that_lost_its_end_is_told_and_the_run_goes_on(finished, tmp_path,
     assert [record["kind"] for record in records(out)] == ["run", "epoch", "test"]
 
 
+@pytest.mark.long
 def test_a_second_process_on_the_same_folder_is_refused(tmp_path):
     out = tmp_path / "run"
     with subprocess.Popen(
@@ -169,6 +176,7 @@ def test_a_second_process_on_the_same_folder_is_refused(tmp_path):
     assert main(["--resume", "--epochs", "1", "--out", str(out)]) == 0
 
 
+@pytest.mark.long
 def test_a_signal_during_validation_leaves_it_to_the_resumed_run(finished, tmp_path, monkeypatch, capsys):
     out, real, interrupt = tmp_path / "run", evaluating.evaluate, Interruptible()
 
@@ -186,6 +194,7 @@ def test_a_signal_during_validation_leaves_it_to_the_resumed_run(finished, tmp_p
     assert_same_run(out, finished[0])
 
 
+@pytest.mark.long
 def test_updates_that_are_not_finite_are_left_out_and_counted(tmp_path, capsys, monkeypatch):
     real = losses.cross_entropy
 

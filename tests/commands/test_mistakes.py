@@ -5,12 +5,14 @@ import shutil
 
 import jax
 import numpy as np
+import pytest
 
 from jaxdl.checkpoint import Checkpoints
 from jaxdl.commands.train import main
 from tests.commands.short_run import SHORT, final_state
 
 
+@pytest.mark.long
 def test_a_loss_that_is_not_finite_stops_and_keeps_the_last_good_checkpoint(tmp_path, capsys):
     out = tmp_path / "run"
     flags = ["--dataset", "digits", "--model", "cifar_cnn", "--recipe", "course", "--lr", "1e4"]

@@ -98,6 +98,7 @@ def costs_a_line(command, run, tmp_path, capsys, name):
     return line
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("command", COMMANDS)
 def test_an_odd_configuration_costs_a_line(command, run, tmp_path, capsys):
     record = json.loads((run / "config.json").read_text())

@@ -49,6 +49,7 @@ def answers(capsys):
     return json.loads(capsys.readouterr().out)
 
 
+@pytest.mark.long
 def test_probabilities_are_those_of_the_runs_network(run, digits, capsys):
     folder, images = digits
     assert main([run, str(folder), "--json", "--top", "10"]) == 0
@@ -131,6 +132,7 @@ def test_a_folder_is_searched_at_any_depth_in_order_and_once(tmp_path):
     assert find([str(tmp_path / "empty")]) == [str(tmp_path / "empty")]
 
 
+@pytest.mark.long
 def test_bad_pictures_cost_a_line_each_and_the_others_are_predicted(run, tmp_path):
     folder = tmp_path / "pictures"
     folder.mkdir()

@@ -13,6 +13,7 @@ from jaxdl.commands.train import main
 from tests.commands.short_run import ROOT, SHORT, STEPS, assert_same_run, final_state, records
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("stop", [5, *(pytest.param(stop, marks=pytest.mark.slow) for stop in (12, 19))])
 def test_ended_by_steps_and_resumed_is_never_ended(finished, tmp_path, stop):
     reference, _ = finished
@@ -27,6 +28,7 @@ def test_ended_by_steps_and_resumed_is_never_ended(finished, tmp_path, stop):
     assert len(config["resumed_by"]) == 1
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(
     ("number", "status", "after"),
     [
@@ -66,6 +68,7 @@ def test_stopped_by_a_signal_and_resumed_is_never_stopped(finished, tmp_path, nu
     assert_same_run(out, reference)
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(
     ("module", "place"),
     [

@@ -78,6 +78,7 @@ def reference(tmp_path_factory):
     return out
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("form", [pytest.param("pmap", marks=pytest.mark.slow), "fsdp"])
 def test_a_run_on_several_devices_is_that_of_one_and_resumes_bit_for_bit(reference, tmp_path, form, capsys):
     whole, parts = tmp_path / "whole", tmp_path / "parts"
@@ -90,6 +91,7 @@ def test_a_run_on_several_devices_is_that_of_one_and_resumes_bit_for_bit(referen
     jax.tree.map(np.testing.assert_array_equal, ours.params, theirs.params)
 
 
+@pytest.mark.long
 def test_a_run_of_eight_devices_goes_on_with_one_and_the_other_way_round(reference, tmp_path):
     for number, forms in enumerate([(["--parallel", "mesh"], ["--parallel", "single"]), ([], ["--parallel", "pmap"])]):
         out = tmp_path / str(number)
@@ -99,6 +101,7 @@ def test_a_run_of_eight_devices_goes_on_with_one_and_the_other_way_round(referen
         jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, rtol=0, atol=ROUNDING), ours.params, theirs.params)
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("form", [pytest.param("pmap", marks=pytest.mark.slow), "fsdp"])
 def test_two_processes_of_two_devices_are_one_run(reference, tmp_path, form):
     out = tmp_path / "run"
@@ -125,6 +128,7 @@ def test_a_signal_to_one_of_two_processes_saves_both_and_one_process_goes_on(tmp
     assert int(final_state(out).step) == step + 3
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("lost", [0, pytest.param(1, marks=pytest.mark.slow)])
 def test_a_lost_process_ends_the_other_with_a_line(tmp_path, lost):
     out = tmp_path / "run"

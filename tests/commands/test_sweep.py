@@ -64,6 +64,7 @@ def swept(tmp_path_factory):
     return out
 
 
+@pytest.mark.long
 def test_a_member_is_the_run_of_its_flags(swept, tmp_path):
     states, rows = checkpoint(swept, members=4), members_of(swept)
     assert [(row["lr"], row["seed"]) for row in rows] == [("0.05", "3"), ("0.05", "5"), ("0.2", "3"), ("0.2", "5")]
@@ -115,6 +116,7 @@ def test_a_sweep_is_no_run_to_other_commands(swept, capsys, name):
     assert "holds a sweep of many runs" in capsys.readouterr().err
 
 
+@pytest.mark.long
 def test_stopped_by_a_signal_and_resumed_is_never_stopped(swept, tmp_path, capsys):
     after, out = 14, tmp_path / "run"  # in the second epoch
     command = [sys.executable, "-m", "tests.commands.tiny", "slow", *SHORT, *SWEPT, "--ensemble", "--out", str(out)]
@@ -152,6 +154,7 @@ def test_a_members_batches_are_those_of_its_seed():
             np.testing.assert_array_equal(feed["mirrored"][number, index], batch["mirrored"])
 
 
+@pytest.mark.long
 def test_a_member_that_diverges_is_marked_and_the_others_go_on(swept, tmp_path, capsys):
     out, alone = tmp_path / "run", tmp_path / "alone"
     flags = [*SHORT, "--epochs", "2", "--seed", "3"]
@@ -171,6 +174,7 @@ def test_a_member_that_diverges_is_marked_and_the_others_go_on(swept, tmp_path, 
     assert "NaN" not in (out / "metrics.jsonl").read_text()
 
 
+@pytest.mark.long
 def test_without_validation_and_resumed_for_more(tmp_path, capsys):
     out = tmp_path / "run"
     flags = ["--val-size", "0", "--ema", "0.9", "--clip-norm", "1,5", "--label-smoothing", "0,0.1", "--steps", "4"]

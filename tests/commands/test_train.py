@@ -94,6 +94,7 @@ def test_without_a_report_only_the_diagnosis_is_given(tmp_path, capsys):
     assert not list(out.glob("*.html")) + list(out.glob("*.csv"))
 
 
+@pytest.mark.long
 def test_checks_before_training_say_ok_and_train_nothing(tmp_path, capsys):
     flags = ["--dataset", "digits", "--model", "cifar_cnn", "--check"]
     assert main([*flags, "--out", str(tmp_path / "run")]) == 0
@@ -105,6 +106,7 @@ def test_checks_before_training_say_ok_and_train_nothing(tmp_path, capsys):
     assert not (tmp_path / "run").exists()
 
 
+@pytest.mark.long
 def test_a_check_that_fails_is_seen_in_the_exit_status(tmp_path, capsys):
     """Of a network whose trained layers cannot learn: all that is left to train is one layer's bias."""
     flags = ["--dataset", "digits", "--model", "cifar_cnn", "--freeze", "*,!Dense_1.bias", "--check"]
@@ -113,6 +115,7 @@ def test_a_check_that_fails_is_seen_in_the_exit_status(tmp_path, capsys):
     assert last.startswith("LOOK  one batch")
 
 
+@pytest.mark.long
 def test_the_same_seed_gives_the_same_run_and_another_seed_another(finished, tmp_path):
     reference, _ = finished
     assert main([*SHORT, "--out", str(tmp_path / "again")]) == 0
@@ -121,6 +124,7 @@ def test_the_same_seed_gives_the_same_run_and_another_seed_another(finished, tmp
     assert records(tmp_path / "other")[1] != records(reference)[1]
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("batch_size", ["7", "359"])
 def test_the_test_split_is_counted_once_at_any_batch_size(tmp_path, batch_size):
     out = tmp_path / "run"
@@ -129,6 +133,7 @@ def test_the_test_split_is_counted_once_at_any_batch_size(tmp_path, batch_size):
     assert json.loads((out / "summary.json").read_text())["test_examples"] == 360
 
 
+@pytest.mark.long
 def test_a_fallback_is_said_in_every_file(tmp_path, capsys):
     (tmp_path / "data").mkdir()
     out = tmp_path / "run"
@@ -163,6 +168,7 @@ def test_the_second_start_trains_on_cifar10_without_tensorflow(tmp_path):
     assert records(tmp_path / "first") == records(tmp_path / "second")
 
 
+@pytest.mark.long
 def test_a_folder_of_pictures_trains(picture_folder, tmp_path):
     out = tmp_path / "run"
     flags = ["--dataset", "folder", "--data-dir", str(picture_folder), "--model", "cifar_cnn"]
@@ -171,6 +177,7 @@ def test_a_folder_of_pictures_trains(picture_folder, tmp_path):
     assert (summary["dataset"], summary["test_examples"]) == ("folder", 6)
 
 
+@pytest.mark.long
 def test_training_without_validation_keeps_no_best(tmp_path):
     out = tmp_path / "run"
     assert main([*SHORT, "--val-size", "0", "--steps", "2", "--out", str(out)]) == 0
@@ -195,6 +202,7 @@ def test_runs_without_out_get_folders_of_their_own(tmp_path, monkeypatch):
     ]  # fmt: skip
 
 
+@pytest.mark.long
 def test_a_terminal_gets_a_progress_bar(tmp_path):
     import pty
     import termios

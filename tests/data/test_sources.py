@@ -99,6 +99,7 @@ def test_an_unknown_dataset_is_answered_with_the_nearest():
         sources.load("cifar-10")
 
 
+@pytest.mark.long
 @real_cifar10
 def test_cifar10_is_whole_and_its_second_start_needs_no_tensorflow(tmp_path):
     program = (

@@ -76,6 +76,7 @@ def test_channel_statistics_of_a_stream_are_exact_for_few_pictures_and_sampled_f
     assert len(opened) == 8
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("workers", [0, 1, 2])
 @pytest.mark.parametrize(
     "share", [{}, {"rows": slice(3, 6), "padded_size": 6}], ids=["whole batches", "one process's share"]
@@ -152,6 +153,7 @@ def test_a_stream_holds_a_few_batches_of_many(tmp_path, way):
     assert batch_bytes < grown + batch_bytes < 8 * batch_bytes  # all of them are 30
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("workers", [0, 2])
 def test_a_picture_that_becomes_unreadable_is_named_at_its_step(pictures, tmp_path, held, capfd, workers):
     root = tmp_path / "copy"

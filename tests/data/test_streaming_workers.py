@@ -81,6 +81,7 @@ def _ended(process, number):
     raise AssertionError("it goes on")
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(
     ("number", "after"), [(signal.SIGKILL, "running"), (signal.SIGINT, "running"), (signal.SIGINT, "starting")]
 )

@@ -102,6 +102,7 @@ def test_gradients_are_taken_where_something_before_is_trained():
     assert [layer.passes for layer in layers(network("cifar_cnn"), IMAGE)][:3] == [2, 3, 3]
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(("batch_size", "way"), [(1, "XLA's"), (16, "winograd")])
 def test_the_way_is_that_of_the_training_step(batch_size, way):
     layer = layer_of("cifar_cnn", "conv 5x5, 16x16x32 to 32")

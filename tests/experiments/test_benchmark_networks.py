@@ -29,6 +29,7 @@ SPEED_NAMES = {
 NAMES = {"quick_cnn": QUICK_NAMES, "speed_cnn": SPEED_NAMES}
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("name", NETWORKS)
 def test_the_forms_of_a_network_compute_the_same(name, rng):
     images = rng.normal(size=(4, 32, 32, 3)).astype(np.float32)

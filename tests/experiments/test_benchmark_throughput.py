@@ -31,6 +31,7 @@ def measured(tmp_path_factory):
     return json.loads(out.read_text()), done.stdout
 
 
+@pytest.mark.long
 def test_the_file_has_every_contestants_figures(measured):
     found, _ = measured
     (result,) = found["results"]
@@ -76,6 +77,7 @@ def test_the_table_says_what_the_file_says(measured):
             assert f"{result['ratios'][name]['median']:.2f} x" in rows[name]
 
 
+@pytest.mark.long
 def test_training_says_how_long_it_waits_for_data():
     training = train_jaxdl.Training(Task(subject="train", contestant="jaxdl", model="cifar_cnn", batch_size=4))
     quick = training._batch_at
@@ -118,6 +120,7 @@ def rounds_of(rate):
     )
 
 
+@pytest.mark.long
 def test_input_is_measured_against_torchvision(tmp_path, capsys):
     out = tmp_path / "input.json"
     assert main(["--subject", "input", *TINY, "--out", str(out)]) == 0

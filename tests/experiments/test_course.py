@@ -40,11 +40,13 @@ def _as_in_a_process_of_its_own():
     gc.collect()
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("lesson", LESSONS, ids=lambda lesson: lesson.name)
 def test_a_lesson_runs_and_holds_what_it_claims(lesson, tmp_path):
     running.run(lesson, folder=tmp_path / lesson.name, quick=True)
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("lesson", LESSONS, ids=lambda lesson: lesson.name)
 def test_a_lesson_checks_itself_and_speaks_both_languages(lesson):
     found = cells.read(lesson.path)
@@ -61,6 +63,7 @@ def test_a_lesson_checks_itself_and_speaks_both_languages(lesson):
     assert len(re.findall(r"^ *(?:assert|np\.testing\.assert)", code, re.MULTILINE)) >= 3
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("lesson", LESSONS, ids=lambda lesson: lesson.name)
 def test_a_lesson_shows_errors_and_findings_whole(lesson):
     code = lesson.path.read_text()
@@ -104,6 +107,7 @@ def _exists(dotted: str) -> bool:
     return False
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("name", NOTEBOOKS)
 def test_a_lesson_runs_as_a_notebook(name, tmp_path):
     jupytext = pytest.importorskip("jupytext")

@@ -76,6 +76,7 @@ LOSSES = {
 ACTIVATIONS = {"relu": (nn.relu, torch.nn.ReLU), "sigmoid": (nn.sigmoid, torch.nn.Sigmoid)}
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("case", CASES.values(), ids=CASES.keys())
 def test_training_follows_pytorchs(case):
     inputs, targets = case.data()

@@ -11,11 +11,13 @@ from tests.models.parity import assert_parity
 SLOW = ["densenet161", "densenet169", "densenet201"]
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("name", ["densenet121", *(pytest.param(name, marks=pytest.mark.slow) for name in SLOW)])
 def test_logits_equal_torchvisions(name):
     assert_parity(name, getattr(densenet, name), size=64)
 
 
+@pytest.mark.long
 def test_gradients_of_a_small_one_equal_torchvisions(monkeypatch):
     models = pytorch.torchvision().models
     monkeypatch.setattr(models, "small", lambda weights: models.DenseNet(8, (2, 2, 2, 2), 16), raising=False)

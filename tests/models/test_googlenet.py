@@ -61,6 +61,7 @@ def assert_parity_in_training(name, build, auxiliary, *, size, batch, **options)
     pytorch.assert_close(logits, module(tensors).detach(), rtol=1e-4)  # statistics are float32 here, float64 there
 
 
+@pytest.mark.long
 def test_logits_equal_torchvisions():
     assert_parity("googlenet", googlenet, size=33, init_weights=False)
 
@@ -77,6 +78,7 @@ def test_training_equals_torchvisions():
     )
 
 
+@pytest.mark.long
 def test_transform_input_is_the_first_thing_done():
     @partial(jax.jit, static_argnums=0)
     def first(transform_input, images):
@@ -105,6 +107,7 @@ def test_initial_values_are_drawn_as_torchvisions():
     assert (model.dropout, model.auxiliary_dropout) == (module.dropout.p, module.aux1.dropout.p)
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(("auxiliary", "count"), [(True, 13_004_888), (False, 6_624_904)])
 def test_auxiliary_classifiers_are_there_if_asked(auxiliary, count):
     model, images, key = googlenet(num_classes=1000, auxiliary=auxiliary), jnp.zeros((2, 32, 32, 3)), jax.random.key(0)

@@ -19,6 +19,7 @@ def variables_for(model, size, **options):
     return jax.eval_shape(lambda: model.init(jax.random.key(0), images, train=False, **options))
 
 
+@pytest.mark.long
 def test_logits_equal_torchvisions():
     assert_parity("inception_v3", inception_v3, size=75, init_weights=True)
 
@@ -42,6 +43,7 @@ def test_initial_values_are_drawn_as_torchvisions():
     assert model.dropout == module.dropout.p
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(("auxiliary", "count"), [(True, 27_161_264), (False, 23_834_568)])
 def test_auxiliary_classifier_is_there_if_asked(auxiliary, count):
     model = inception_v3(num_classes=1000, auxiliary=auxiliary)
@@ -57,6 +59,7 @@ def test_auxiliary_classifier_is_there_if_asked(auxiliary, count):
         assert sown == ({"AuxLogits": {"logits": ((2, 1000),)}} if auxiliary and train else {})
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(
     ("stem", "size", "sides"), [("cifar", 32, (26, 12, 5)), ("imagenet", 75, (7, 3, 1)), ("imagenet", 299, (35, 17, 8))]
 )

@@ -27,6 +27,7 @@ def built(request):
     return request.param, model, variables, images
 
 
+@pytest.mark.long
 def test_every_model_gives_finite_f32_logits(built):
     _, model, variables, images = built
     logits = jax.jit(lambda v: model.apply(v, images, train=False))(variables)
@@ -35,6 +36,7 @@ def test_every_model_gives_finite_f32_logits(built):
     assert np.isfinite(logits).all()
 
 
+@pytest.mark.long
 def test_every_parameter_receives_a_gradient(built):
     _, model, variables, images = built
 
@@ -58,6 +60,7 @@ def test_published_parameter_counts(name, stem):
     assert parameter_count(variables["params"]) == PARAMETERS[name, stem]
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("name", models.names())
 def test_bf16_computes_in_bf16_and_keeps_f32_parameters_and_logits(name):
     model = models.create(name, num_classes=3, dtype=jnp.bfloat16, stem="cifar" if models.has_stem(name) else None)

@@ -18,6 +18,7 @@ SLOW = [
 ]
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("name", [*QUICK, *(pytest.param(name, marks=pytest.mark.slow) for name in SLOW)])
 def test_logits_equal_torchvisions(name):
     assert_parity(name, getattr(resnet, name), size=64, gradient=name in ("resnet18", "resnext50_32x4d"))

@@ -35,6 +35,7 @@ def network_with_statistics(rng):
     return make
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("train", [True, False], ids=["training", "evaluating"])
 @pytest.mark.parametrize("name", NAMES)
 def test_logits_and_gradients_are_those_of_the_published_network(network_with_statistics, name, train):
@@ -60,6 +61,7 @@ def test_logits_and_gradients_are_those_of_the_published_network(network_with_st
     jax.tree.map(lambda ours, other: assert_close(ours, other, 1e-5), gradients, parameters(slopes))
 
 
+@pytest.mark.long
 def test_running_statistics_keep_six_tenths(network_with_statistics):
     network, images = network_with_statistics("speed_cnn")
     arrays = {name: tensor.float() for name, tensor in network.state_dict().items()}
@@ -73,6 +75,7 @@ def test_running_statistics_keep_six_tenths(network_with_statistics):
             assert_close(values["var"], theirs[norm]["var"], 2e-2)  # PyTorch's is unbiased: 54 values, in the last two
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("name", NAMES)
 def test_starts_where_the_published_network_starts(name):
     torch().manual_seed(1)

@@ -92,6 +92,7 @@ def test_features_are_the_tokens_after_each_layer(stem, size):
     assert variables["params"]["encoder"]["pos_embedding"].shape == (1, tokens, 768)
 
 
+@pytest.mark.long
 def test_dropout_takes_its_key_in_training_only():
     model = small(dropout=0.5)
     images = jax.random.normal(jax.random.key(0), (2, 32, 32, 3))

@@ -20,6 +20,7 @@ CASES = [
 ]
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("ties", [False, True])
 @pytest.mark.parametrize("kind", ["avg", "max"])
 @pytest.mark.parametrize(("size", "output_size"), CASES)

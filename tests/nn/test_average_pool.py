@@ -23,6 +23,7 @@ TORCH_NAMES = {"window": "kernel_size", "count_padding": "count_include_pad", "d
 CASES = [(axes, arguments) for axes in SIZES for arguments in ARGUMENTS if axes > 1 or "divisor" not in arguments]
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(("axes", "arguments"), CASES)
 def test_average_pool_equals_pytorchs(rng, axes, arguments):
     functional = pytorch.torch().nn.functional

@@ -36,6 +36,7 @@ def kernel_for_pytorch(kernel):
     return kernel.movedim((-1, -2), (0, 1))
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(("axes", "size", "kernel", "stride", "padding", "dilation", "groups"), CASES)
 def test_conv_equals_pytorchs(rng, axes, size, kernel, stride, padding, dilation, groups):
     functional = pytorch.torch().nn.functional

@@ -35,6 +35,7 @@ def test_dense_names_the_inputs_its_kernel_is_for():
         Dense(6).apply(variables, jnp.zeros((2, 5)))
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("size", [(), (7,), (4, 5), (2, 3, 4)])
 def test_batch_norm_equals_pytorchs_but_for_the_running_variance(rng, size):
     """Trained on two batches, then evaluated; flax's momentum is 1 - PyTorch's, its running variance biased."""

@@ -34,6 +34,7 @@ def torch_pool(axes, arguments):
     return lambda x, **more: pool(x, **given, **more)
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("ties", [False, True])
 @pytest.mark.parametrize(("axes", "arguments"), CASES)
 def test_max_pool_equals_pytorchs_value_gradient_and_indices(rng, axes, arguments, ties):
@@ -74,6 +75,7 @@ def test_max_pool_takes_what_is_not_finite_as_pytorch_does(rng, window, odd):
     np.testing.assert_array_equal(max_pool(x, **arguments), ours)
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(("axes", "window", "stride"), [(1, 2, 2), (1, 3, 2), (2, 2, 2), (2, 2, 3), (3, 2, 2)])
 def test_max_unpool_equals_pytorchs(rng, axes, window, stride):
     functional = pytorch.torch().nn.functional

@@ -87,6 +87,7 @@ def assert_same(ours, theirs, rtol=RTOL):
             np.testing.assert_allclose(a[name], b[name], rtol=rtol, atol=rtol, err_msg=f"{name} after update {step}")
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(
     "options",
     [
@@ -116,6 +117,7 @@ def test_rosenbrocks_minimum_is_found_in_float32(line_search):
     np.testing.assert_allclose(seen[-1]["x"], 1.0, rtol=1e-3)
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(
     "options",
     [{}, {"history_size": 3, "learning_rate": 0.5}, {"line_search": "strong_wolfe", "max_iter": 4}],
@@ -145,6 +147,7 @@ def test_schedule_counts_updates():
     assert_same(ours, torch_iterates(rosenbrock, params, 8, learning_rate=0.5, gamma=0.6, max_iter=3)[0])
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("max_eval", [3, 40])
 def test_line_search_equals_pytorchs_on_rough_ground(max_eval):
     """Hills and kinks, far too short and far too long first steps, searches that end for want of evaluations."""

@@ -36,6 +36,7 @@ def published(steps, every):
     return make
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("dtype", [np.float32, np.float64], ids=["float32", "float64"])
 @pytest.mark.parametrize(("steps", "every"), [(50, 5), (48, 5), (37, 1), (41, 7), (3, 5)])
 def test_parameters_follow_the_published_lookahead(rng, steps, every, dtype):

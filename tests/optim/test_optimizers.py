@@ -55,6 +55,7 @@ def torch_optimizer(name, mask=None, decay=0.0, **options):
     return make
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("dtype", [np.float32, np.float64], ids=["float32", "float64"])
 @pytest.mark.parametrize(("name", "options"), OPTIONS, ids=str)
 def test_trajectory_equals_pytorchs(rng, name, options, dtype):
@@ -84,6 +85,7 @@ def test_weight_decay_is_pytorchs_decoupled_one(rng, name, torch_options, mask):
     assert_close(ours, theirs, RTOL[np.float64])
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("name", [name for name in CLASSES if name != "adamw"])
 def test_clipping_l2_on_kernels_and_a_schedule_equal_pytorchs_together(rng, name):
     def clip(tensors):

@@ -70,12 +70,14 @@ def photographs():
     ]
 
 
+@pytest.mark.long
 def test_500_photographs_without_augmentation_are_overfitted(photographs):
     found = findings_of(*run(Stack((128,)), *photographs, epochs=30))
     assert cases_of(found)[-1] == "overfitting"
     assert {"--flip", "--crop-padding 4"} <= set(flags_of(found[-1]))
 
 
+@pytest.mark.long
 def test_overfitting_names_the_epoch_from_which(photographs):
     records, groups, settings = run(Stack((256,)), *photographs, epochs=40, lr=0.02, momentum=0.9)
     finding = next(each for each in findings_of(records, groups, settings) if each.case == "overfitting")
@@ -84,6 +86,7 @@ def test_overfitting_names_the_epoch_from_which(photographs):
     assert f"from epoch {1 + losses.index(min(losses))} on" in finding.summary
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("options", [{"lr": 5.0}, {"lr": 5.0, "momentum": 0.9}, {"lr": 1e30}], ids=str)
 def test_a_learning_rate_a_hundred_times_too_large_explodes(data, options):
     found = findings_of(*run(Stack((64,)), *data, **options))
@@ -91,6 +94,7 @@ def test_a_learning_rate_a_hundred_times_too_large_explodes(data, options):
     assert found[0].remedies[0].flags == f"--lr {options['lr'] / 10:g}"
 
 
+@pytest.mark.long
 def test_a_learning_rate_too_large_for_adam_oscillates(data):
     assert "oscillating" in cases_of(findings_of(*run(Stack((64, 64)), *data, lr=0.1, optimizer="adam")))
 
@@ -120,6 +124,7 @@ def test_shuffled_labels_drawn_anew_each_epoch_cannot_even_be_learned_by_heart(d
     assert any("ln(classes) = 2.303" in figure for figure in finding.figures)
 
 
+@pytest.mark.long
 def test_a_stack_of_sigmoids_has_vanishing_gradients(data):
     found = findings_of(*run(Stack((32,) * 8, "sigmoid"), *data, epochs=4))
     assert found[0].case == "vanishing gradients"

@@ -1,6 +1,7 @@
 import flax.linen as nn
 import jax
 import numpy as np
+import pytest
 
 from jaxdl import models
 from jaxdl.report.feature_maps import feature_maps, sheet
@@ -25,6 +26,7 @@ def test_maps_are_the_convolutions_outputs_over_all_shades(rng):
     assert np.abs(found["first"] - expected).max() <= 0.51
 
 
+@pytest.mark.long
 def test_layers_of_a_network_inside_layers_are_found(rng):
     model = models.create("resnet18")
     images = rng.normal(size=(1, 32, 32, 3)).astype(np.float32)

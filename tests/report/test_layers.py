@@ -23,6 +23,7 @@ PUBLISHED = [
 ]
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("name", PUBLISHED)
 def test_parameters_and_multiply_adds_are_the_published_ones(name):
     weights = pytorch.torchvision().models.get_model_weights(name).IMAGENET1K_V1

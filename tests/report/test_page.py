@@ -278,6 +278,7 @@ def test_only_the_pictures_that_are_shown_are_read():
     assert len(images.read) <= MISTAKES + 6 * 6 + 1
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(
     ("report", "says"),
     [

@@ -45,6 +45,7 @@ def test_every_case_has_remedies_that_the_command_understands():
                 assert names, remedy.flags
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("name", [*LARGE, *SMALL])
 def test_the_sizes_of_the_advised_networks_are_the_real_ones(name):
     table = {**LARGE, **SMALL}[name]

@@ -28,6 +28,7 @@ def both(tmp_path_factory):
     return folder / "resident", folder / "plain"
 
 
+@pytest.mark.long
 def test_resident_run_is_the_plain_run(both):
     ours, theirs = map(final_state, both)
     assert int(ours.step) == int(theirs.step) == 14
@@ -41,6 +42,7 @@ def test_resident_run_is_the_plain_run(both):
                 assert found[name] == pytest.approx(value, rel=1e-3, abs=1e-6), name
 
 
+@pytest.mark.long
 def test_run_may_go_on_the_other_way(both, tmp_path):
     out = tmp_path / "run"
     assert main([*SHORT, "--steps", "7", "--resident", "--out", str(out)]) == 0

@@ -73,6 +73,7 @@ def test_a_run_starts_from_the_file_and_resumes_without_it(course_file, tmp_path
     assert main(["--resume", "--steps", "2", "--out", str(out)]) == 0
 
 
+@pytest.mark.long
 def test_weights_that_do_not_fit_are_answered_in_a_line(course_file, tmp_path, capsys):
     path, _ = course_file
     flags = ["--dataset", "digits", "--out", str(tmp_path / "run")]
@@ -88,6 +89,7 @@ def test_weights_that_do_not_fit_are_answered_in_a_line(course_file, tmp_path, c
     assert not (tmp_path / "run").exists()
 
 
+@pytest.mark.long
 def test_torchvisions_weights_are_found_and_fitted(tmp_path, monkeypatch, capsys):
     torch = pytorch.torch()
     pytorch.torchvision()
@@ -166,6 +168,7 @@ def test_a_file_that_fits_one_stem_decides_it(tmp_path):
     assert fitted(tmp_path / "saved" / "weights.safetensors", "resnet18").stem == "cifar"
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("by", ["folder", "file"])
 def test_a_network_saved_here_keeps_its_stem_and_says_which_pixels_it_saw(by, tmp_path, capsys):
     small = models.create("shufflenet_v2_x0_5", stem="cifar")
@@ -191,6 +194,7 @@ def test_a_file_of_unknown_pixels_is_said_to_be_given_normalised_ones(course_fil
         assert capsys.readouterr().out == ""
 
 
+@pytest.mark.long
 def test_torchvisions_own_file_is_known_wherever_it_lies(tmp_path, monkeypatch):
     path = saved_by_torchvision(tmp_path / "mine.pth", "googlenet", init_weights=False)
     config = fitted(path, "googlenet")

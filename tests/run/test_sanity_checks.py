@@ -20,6 +20,7 @@ class Linear(nn.Module):
         return nn.Dense(10, name="head", kernel_init=nn.initializers.normal(self.scale))(x)
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(
     ("scale", "pretrained", "freeze", "odd"),
     [

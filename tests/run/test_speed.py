@@ -30,6 +30,7 @@ NARROW = (26, 30, 30)  # more than the 24 of whitening
 PER_EPOCH = 11  # 109 updates: the last ones after a multiple of five
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("recipe", [SPEED, MUON], ids=lambda recipe: recipe.recipe)
 def test_every_update_of_a_run_is_the_published_one(rng, recipe):
     library = torch()

@@ -17,6 +17,7 @@ VALUES = {"lr": 0.03, "weight_decay": 0.02, "l2": 0.01, "momentum": 0.7, "clip_n
 CHAIN = ("weight_decay", "l2", "clip_norm", "clip_value")
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(
     ("changes", "names"),
     [

@@ -29,6 +29,7 @@ def images_of(rng, side=8):
     return {**batch, "images": rng.normal(size=batch["images"].shape).astype(np.float32)}
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("kind", OPTIMIZERS)
 @pytest.mark.parametrize("accumulate", [1, 2])
 def test_frozen_leaves_and_their_statistics_stay_bitwise(rng, kind, accumulate):
@@ -115,6 +116,7 @@ def test_evaluation_sees_trained_and_frozen_together(rng):
         jax.tree.map(np.testing.assert_array_equal, first, other)
 
 
+@pytest.mark.long
 def test_a_frozen_stage_needs_no_gradient_computed():
     model, optimizer = models.create("resnet18", stem="cifar"), optax.sgd(0.1)
     images = jnp.zeros((2, 32, 32, 3))

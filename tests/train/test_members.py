@@ -81,6 +81,7 @@ def together(drawn, dtype, *, one_by_one, rates=RATES, counts=(STEPS,)):
     return states, measured
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("one_by_one", [True, False], ids=["one by one", "side by side"])
 @pytest.mark.parametrize(
     ("dtype", "within"), [("float32", 1e-5), pytest.param("float64", 1e-10, marks=pytest.mark.slow)]

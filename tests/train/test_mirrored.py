@@ -29,6 +29,7 @@ def test_marked_images_are_mirrored_before_they_are_augmented(batch):
     assert 0 < batch["mirrored"].sum() < 16
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("devices", [parallel.single, parallel.pmap, parallel.mesh])
 def test_every_form_of_the_step_mirrors_them(batch, devices):
     by_hand = {"labels": batch["labels"], "images": batch["images"].copy()}

@@ -80,6 +80,7 @@ def compare_all_forms(model, *, steps, size=16, side=32, tolerance=1e-5, optimiz
         assert_agree(state.opt_state, reference.opt_state, 100 * tolerance)
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("accumulate", [pytest.param(1, marks=pytest.mark.slow), 2])
 def test_twenty_steps_of_the_course_network_are_those_of_one_device(accumulate):
     small = optim.create("sgd", learning_rate=1e-3, momentum=0.9, clip_norm=1.0)  # a large one makes much of rounding
@@ -96,6 +97,7 @@ def test_twenty_steps_of_a_resnet_are_those_of_one_device(accumulate):
         compare_all_forms(model, steps=20, accumulate=accumulate, dtype=jnp.float64)
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(
     "options",
     [
@@ -123,6 +125,7 @@ def test_batch_norm_dropout_and_what_is_random_are_those_of_one_device(options):
     compare_all_forms(Wide(), **{"steps": 3, "side": 8, "size": 16, "tolerance": 2e-5} | options)
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("form", FORMS)
 def test_evaluation_counts_every_example_once(form, rng):
     model, optimizer = Wide(), optim.create("sgd", learning_rate=0.1)
@@ -161,6 +164,7 @@ def test_what_was_put_on_devices_is_fetched_whole(form):
     assert isinstance(fetched.params["Dense_0"]["kernel"], np.ndarray)
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("form", FORMS)
 def test_gradients_are_those_of_one_device(form, rng):
     model, optimizer = Wide(), optim.create("sgd", learning_rate=1.0)
@@ -209,6 +213,7 @@ def test_fsdp_divides_large_leaves_of_parameters_and_optimizer_state():
     )
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("form", ["single", *FORMS])
 def test_made_on_the_devices_is_the_same_state_as_put_there(form):
     devices = parallel.single() if form == "single" else FORMS[form]()
@@ -219,6 +224,7 @@ def test_made_on_the_devices_is_the_same_state_as_put_there(form):
     assert jax.tree.map(lambda leaf: leaf.sharding, made) == jax.tree.map(lambda leaf: leaf.sharding, placed)
 
 
+@pytest.mark.long
 def test_put_copies_what_the_step_then_donates():
     state = create_state(OneBlock(), optim.create("sgd", learning_rate=0.1), jax.random.key(0), jnp.zeros((1, 8, 8, 3)))
     for devices in (parallel.single(), *(make() for make in FORMS.values())):
@@ -229,6 +235,7 @@ def test_put_copies_what_the_step_then_donates():
     assert np.isfinite(np.asarray(state.params["Dense_0"]["kernel"])).all()
 
 
+@pytest.mark.long
 def test_research_code_may_pmap_the_pure_step_itself(rng):
     model, optimizer = OneBlock(), optim.create("sgd", learning_rate=0.1)
     step = make_train_step(model, optimizer, losses.cross_entropy)
@@ -265,6 +272,7 @@ def bytes_sent(programs):
     return found
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("form", FORMS)
 def test_devices_exchange_gradients_statistics_and_scalars_alone(form, rng):
     model, optimizer = models.create("quick_cnn"), optim.create("sgd", learning_rate=0.1, momentum=0.9, clip_norm=1.0)

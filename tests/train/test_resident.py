@@ -73,6 +73,7 @@ def assert_close(found, expected, tolerance=1e-5):
         np.testing.assert_allclose(one, other, rtol=0, atol=tolerance * max(np.abs(other).max(), 0.1))
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("alternate", [False, True])
 def test_fit_by_several_steps_is_fit_step_by_step(rng, alternate):
     setting = Setting(rng, alternate=alternate)

@@ -16,6 +16,7 @@ from tests.models.test_models import course_network, course_params
 from tests.train.one_block import OneBlock, batch_of
 
 
+@pytest.mark.long
 def test_train_step_learns_a_batch_by_heart(rng, setting):
     _, step, create = setting
     state, batch = create(), batch_of(rng)
@@ -140,6 +141,7 @@ def test_train_step_draws_new_randomness_each_step(rng):
     assert len(set(drawn)) == 4
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(("model", "side"), [(models.create("cifar_cnn"), 32), (OneBlock(), 8)])
 def test_masked_rows_change_neither_loss_nor_gradient_nor_statistics(rng, model, side):
     optimizer = optim.create("sgd", learning_rate=0.1)
@@ -162,6 +164,7 @@ def test_masked_rows_change_neither_loss_nor_gradient_nor_statistics(rng, model,
     jax.tree.map(close, plain[1], masked[1])
 
 
+@pytest.mark.long
 def test_twenty_steps_of_the_course_network_equal_pytorchs(rng):
     torch = pytest.importorskip("torch")
     reference = course_network(torch)
@@ -224,6 +227,7 @@ def test_eval_views_average_the_logits(rng, setting):
     assert once(state, batch)["loss"].value != once(state, mirrored)["loss"].value
 
 
+@pytest.mark.long
 def test_create_state_shows_the_images_to_a_layer_that_learns_from_them(rng):
     optimizer = optim.create("sgd", learning_rate=0.1)
     kernels = [

@@ -17,6 +17,7 @@ from tests.models.test_models import course_network, course_params
 from tests.train.one_block import batch_of
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(
     ("kind", "parts"), [("plain", 2), ("plain", 6), ("masked", 3), ("weighted", 3), ("penalised", 2)]
 )
@@ -49,6 +50,7 @@ def test_accumulation_makes_the_large_batchs_update(rng, kind, parts):
     jax.tree.map(pytorch.assert_close, measured_in_parts, measured)
 
 
+@pytest.mark.long
 def test_accumulation_takes_batch_norm_through_the_parts_in_turn(rng, setting):
     model, optimizer = setting[0], optim.create("sgd", learning_rate=0.0)
     batch = {**batch_of(rng), "images": rng.normal(size=(12, 8, 8, 3)).astype(np.float32)}
@@ -84,6 +86,7 @@ def test_a_batch_that_does_not_divide_is_named(rng, setting):
         step(create(), batch_of(rng))
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("smoothing", [0.0, 0.1])
 def test_a_weighted_loss_steps_as_pytorchs_weighted_mean(rng, smoothing):
     torch = pytorch.torch()
@@ -150,6 +153,7 @@ def test_mix_comes_after_augment_and_gives_the_loss_its_labels(rng, setting):
     assert np.isfinite(measured["loss"].value)
 
 
+@pytest.mark.long
 def test_a_penalty_is_added_to_what_is_differentiated_and_reported_by_itself(rng, setting):
     model, _, create = setting
     batch = batch_of(rng)

@@ -126,6 +126,7 @@ def everything(request):
     return request.param
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("read", ["load_weights", pytest.param("read_checkpoint", marks=pytest.mark.slow)])
 def test_small_pickles_cost_little(read, everything, tmp_path):
     paths = []

@@ -43,6 +43,7 @@ def test_file_cut_short_anywhere_is_refused(form, tmp_path):
         assert outcome(path, content[:end]) is None, end
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("form", ["zip", "stream", "safetensors"])
 def test_flipped_bytes_give_arrays_or_a_user_error(form, tmp_path, rng):
     path = tmp_path / "weights"

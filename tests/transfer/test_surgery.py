@@ -62,11 +62,13 @@ def same_but(before, after, layers):
             assert leaf is before[path], path
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("name", HEADS)
 def test_the_head_of_every_family_is_found(name):
     assert transfer.head(models.create(name), IMAGES) == HEADS[name]
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("classes", [10, 3])
 def test_replacing_the_head_is_one_call(small, classes):
     model, variables = small
@@ -79,6 +81,7 @@ def test_replacing_the_head_is_one_call(small, classes):
     assert changed.apply(after, IMAGES, train=False).shape == (2, classes)
 
 
+@pytest.mark.long
 def test_a_changed_resnet_is_the_one_changed_in_pytorch():
     torch = pytorch.torch()
     theirs, arrays = reference("resnet18")

@@ -56,6 +56,7 @@ def test_random_choice_names_what_is_wrong():
             augment.random_choice(augment.flip, augment.flip_vertical, p=p)
 
 
+@pytest.mark.long
 def test_transforms_keep_uint8_and_shape_and_are_equal_under_jit(images):
     for transform in (augment.flip, augment.flip_vertical, augment.crop, augment.cutout):
         plain, compiled = transform(KEY, images), jax.jit(transform)(KEY, images)

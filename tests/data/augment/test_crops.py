@@ -33,6 +33,7 @@ def test_shift_by_more_than_the_image_is_refused(images):
         augment.shift(images, -8, 0)
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("mode", ["constant", "edge", "reflect", "symmetric"])
 @pytest.mark.parametrize("size", [(6, 9), (12, 14), 7])
 def test_random_crop_gives_every_window_of_torchvisions_padded_image(images, mode, size):

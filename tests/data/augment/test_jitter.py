@@ -41,6 +41,7 @@ def test_color_jitter_draws_amounts_as_torchvision(name, amount):
     assert abs(np.corrcoef(ours[:-1], ours[1:])[0, 1]) < 0.1
 
 
+@pytest.mark.long
 def test_color_jitter_applies_the_four_in_every_order(floats):
     image, count = floats(1, 6, 7, 3), 2400
     amounts = {"brightness": 1.6, "contrast": 1.8, "saturation": 2.5, "hue": 0.2}

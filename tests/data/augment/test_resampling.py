@@ -24,6 +24,7 @@ def options(interpolation, antialias):
     return {"interpolation": mode, "antialias": antialias}
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(("interpolation", "antialias"), MODES)
 @pytest.mark.parametrize(("shape", "sizes"), SHAPES_AND_SIZES)
 def test_resize_and_its_gradient_are_torchvisions(floats, shape, sizes, interpolation, antialias):
@@ -62,6 +63,7 @@ def test_resize_of_uint8_is_torchvisions_but_for_halves(images, interpolation, a
         assert abs(resized - expected).max() <= 0.5 + 1e-4
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(("interpolation", "antialias"), MODES)
 @pytest.mark.parametrize("shape", [(1, 32, 32, 3), (2, 17, 24, 1)])
 def test_resized_crop_and_its_gradient_are_torchvisions(floats, shape, interpolation, antialias):
@@ -88,6 +90,7 @@ def test_resized_crop_takes_a_window_an_image(floats):
         np.testing.assert_allclose(together[n], to_array(alone)[0], rtol=1e-5, atol=2e-6)
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(
     ("height", "width", "scale", "ratio", "count"),
     [

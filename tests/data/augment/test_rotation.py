@@ -13,6 +13,7 @@ SHAPES = [(1, 16, 16, 3), (2, 9, 13, 1), (3, 12, 7, 3)]
 ANGLES = [0, 13.7, -33.3, 101, 180, 211.5, -359]  # those of 45 degrees and the like put "nearest" on exact halves
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("shape", SHAPES)
 @pytest.mark.parametrize("interpolation", ["nearest", "bilinear"])
 def test_rotate_and_its_gradient_are_torchvisions(floats, shape, interpolation):

@@ -63,6 +63,7 @@ WINOGRAD = [
 ]
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(("dtype", "tolerance"), [("float32", 3e-5), ("float64", 1e-12)])
 def test_winograd_is_the_convolution_and_its_gradients(rng, dtype, tolerance):
     with jax.enable_x64(dtype == "float64"):
@@ -78,6 +79,7 @@ def test_winograd_is_the_convolution_and_its_gradients(rng, dtype, tolerance):
 GEOMETRIES = list(itertools.product([(1, 1), (2, 2), (3, 1)], [(1, 1), (2, 1)], [((1, 1), (1, 1)), ((0, 2), (1, 0))]))
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(("strides", "dilation", "pads"), GEOMETRIES)
 @pytest.mark.parametrize("window", [(1, 1), (3, 3), (2, 4)])
 def test_products_are_the_gradient_by_the_kernel(rng, strides, dilation, pads, window):
@@ -167,6 +169,7 @@ def setting(rng, monkeypatch):
     )
 
 
+@pytest.mark.long
 def test_step_takes_the_fast_way_for_any_model(setting, taken):
     make_step, state, batch, _ = setting
     with convolution.plain():
@@ -178,6 +181,7 @@ def test_step_takes_the_fast_way_for_any_model(setting, taken):
     assert float(fast[1]["grad_norm"].value) == pytest.approx(float(plain[1]["grad_norm"].value), rel=1e-5)
 
 
+@pytest.mark.long
 def test_looped_step_takes_products_for_the_rest(setting, taken):
     make_step, state, batch, _ = setting
     expected = make_step()(state(), batch)
@@ -196,6 +200,7 @@ def test_line_search_takes_products_in_its_loop(setting, taken):
     assert (3, 3, 3, 32) in taken["products"]
 
 
+@pytest.mark.long
 def test_evaluation_takes_the_fast_way(setting, taken):
     _, state, batch, model = setting
     state = state()
