@@ -135,3 +135,17 @@ def test_the_page_on_networks_holds(tmp_path):
 
 def test_the_page_on_networks_names_every_network():
     assert [name for name in models.names() if f"`{name}`" not in NETWORKS] == []
+
+
+def test_the_page_on_extending_holds(tmp_path):
+    program = "\n".join(blocks("python", PAGES["docs/extending.md"]))
+    done = subprocess.run(
+        [sys.executable, "-W", "error", "-c", program],
+        cwd=tmp_path,
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 0, done.stderr
+    assert "one update with lion: loss" in done.stdout
+    assert re.search(r"test accuracy (9\d|100)\.\d\d% on 100 images of stripes", done.stdout)

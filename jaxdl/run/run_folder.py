@@ -17,6 +17,7 @@ from types import MappingProxyType
 from typing import Any
 
 from jaxdl import disk
+from jaxdl.data import sources
 from jaxdl.data.dataset import Dataset
 from jaxdl.data.pictures import MOST_SIDE
 from jaxdl.errors import UserError
@@ -84,6 +85,7 @@ def create(
     prefix: of its name, where ``--out`` does not say it. more: what else the file is to hold.
     """
     out = Path(config.out) if config.out else _new_name(config, dataset, prefix)
+    found = dataset.name if dataset.name in sources.NAMES else config.dataset  # of a task with data of its own
     content = {
         "command": _typed(command),
         **about(dataset),
@@ -92,7 +94,7 @@ def create(
         "image": list(dataset.train.images.shape[1:]),
         "mean": [float(value) for value in mean],
         "std": [float(value) for value in std],
-        "config": _stored(dataclasses.replace(config, dataset=dataset.name, out=str(out))),
+        "config": _stored(dataclasses.replace(config, dataset=found, out=str(out))),
         "versions": {name: version(name) for name in PACKAGES},
         **more,
     }
