@@ -14,6 +14,7 @@ from experiments.benchmark.contestant import Task
 from experiments.benchmark.process import Ready, Round
 from experiments.benchmark.throughput import race, train_jaxdl
 from experiments.benchmark.throughput.race import Lap, Race
+from jaxdl.data import pipeline
 from tests import pytorch
 from tests.commands.short_run import ROOT
 
@@ -78,15 +79,15 @@ def test_the_table_says_what_the_file_says(measured):
 
 
 @pytest.mark.long
-def test_training_says_how_long_it_waits_for_data():
+def test_training_says_how_long_it_waits_for_data(monkeypatch):
     training = train_jaxdl.Training(Task(subject="train", contestant="jaxdl", model="cifar_cnn", batch_size=4))
-    quick = training._batch_at
+    quick = pipeline.train_batch
 
-    def slow(step):
+    def slow(*args, **options):
         time.sleep(0.1)
-        return quick(step)
+        return quick(*args, **options)
 
-    training._batch_at = slow
+    monkeypatch.setattr(pipeline, "train_batch", slow)
     training.run(20)
     assert 0.5 < training.waiting_for_data <= 1
 
