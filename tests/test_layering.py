@@ -10,7 +10,7 @@ import pytest
 ROOT = Path(__file__).resolve().parents[1]
 SHARED = {"disk", "errors", "places", "variables", "wording"}  # leaves that everything may use
 LIBRARY = SHARED | {
-    *("checkpoint", "cluster", "data", "elsewhere", "launcher", "losses", "metrics", "models", "nn", "optim"),
+    *("checkpoint", "cluster", "cpu", "data", "elsewhere", "launcher", "losses", "metrics", "models", "nn", "optim"),
     *("processes", "rendezvous", "report", "saved_model", "serving", "train", "transfer"),
 }
 MAY_IMPORT = {
@@ -22,11 +22,12 @@ MAY_IMPORT = {
     "variables": {"errors"},
     "data": SHARED,
     "nn": SHARED,
+    "cpu": set(),
     "losses": SHARED,
     "metrics": SHARED,
     "optim": SHARED,
     "models": SHARED | {"nn"},
-    "train": SHARED | {"metrics", "processes"},
+    "train": SHARED | {"cpu", "metrics", "processes"},
     "checkpoint": SHARED | {"processes", "train"},
     "processes": SHARED,
     "launcher": SHARED,

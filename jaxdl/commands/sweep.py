@@ -11,12 +11,13 @@ import numpy as np
 from tqdm import tqdm
 
 from jaxdl.checkpoint import Checkpoints
+from jaxdl.cpu import memory
 from jaxdl.data import pipeline
 from jaxdl.errors import UserError
 from jaxdl.metrics import Mean
 from jaxdl.report.heartbeat import Heartbeat
 from jaxdl.report.runlog import RunLog
-from jaxdl.run import compilation_cache, flags, host_memory, run_folder, stored, terminal
+from jaxdl.run import compilation_cache, flags, run_folder, stored, terminal
 from jaxdl.run.accelerators import described
 from jaxdl.run.build import EVAL_BATCH
 from jaxdl.run.classification import CLASSIFICATION
@@ -213,7 +214,7 @@ def run(asked: Asked, interrupt: Interruptible, heartbeat: Heartbeat, task: Task
 
 def main(argv: list[str] | None = None, *, task: Task = CLASSIFICATION) -> int:
     """The command line; returns the exit status."""
-    host_memory.keep_freed()
+    memory.keep_freed()
     with terminal.steady(terminal.say_lost):
         try:
             with Interruptible() as interrupt, Heartbeat("reading the data") as heartbeat:

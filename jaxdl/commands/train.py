@@ -3,8 +3,9 @@
 import sys
 
 from jaxdl import cluster
+from jaxdl.cpu import memory
 from jaxdl.errors import UserError
-from jaxdl.run import compilation_cache, flags, host_memory, terminal
+from jaxdl.run import compilation_cache, flags, terminal
 from jaxdl.run.classification import CLASSIFICATION
 from jaxdl.run.config import Config, parse
 from jaxdl.run.recipes import RECIPES
@@ -17,7 +18,7 @@ COMMAND = "jaxdl train"
 
 def main(argv: list[str] | None = None, *, command: str = COMMAND, task: Task = CLASSIFICATION) -> int:
     """The command line; returns the exit status. command: how its user called it, behind ``python -m``."""
-    host_memory.keep_freed()
+    memory.keep_freed()
     with terminal.steady(terminal.say_lost):
         try:
             with Interruptible() as interrupt:

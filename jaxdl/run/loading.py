@@ -6,10 +6,11 @@ from pathlib import Path
 from typing import Any
 
 from jaxdl import cluster
+from jaxdl.cpu import memory
 from jaxdl.data import folder, sources
 from jaxdl.data.dataset import Dataset
 from jaxdl.report.heartbeat import Heartbeat
-from jaxdl.run import host_memory, run_folder
+from jaxdl.run import run_folder
 from jaxdl.run.config import Config
 from jaxdl.run.network import fitted_to_weights
 from jaxdl.run.recipes import adapt
@@ -34,7 +35,7 @@ def streams(config: Config) -> bool:
     """Whether a folder's pictures stay in their files."""
     if config.stream is not None or config.dataset != "folder" or config.data_dir is None:
         return bool(config.stream)
-    return folder.decoded_bytes(Path(config.data_dir), size=config.image_size) > host_memory.total() / 2
+    return folder.decoded_bytes(Path(config.data_dir), size=config.image_size) > memory.total() / 2
 
 
 def load_for(

@@ -6,8 +6,8 @@ import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
+from jaxdl.cpu import compiler, convolution
 from jaxdl.metrics import Mean
-from jaxdl.train import compiler, convolution
 from jaxdl.train.collectives import all_gather, psum
 from jaxdl.train.gradients import Batch, Loss, PerExample, mask_of, mean_loss
 from jaxdl.train.state import TrainState

@@ -7,8 +7,8 @@ import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
+from jaxdl.cpu import convolution
 from jaxdl.metrics import Mean
-from jaxdl.train import convolution
 from jaxdl.train.accumulation import split, sum_over_parts
 from jaxdl.train.collectives import psum, whole_batch
 from jaxdl.train.freezing import frozen_batch_norm

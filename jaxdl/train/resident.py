@@ -6,8 +6,8 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
+from jaxdl.cpu import compiler, convolution
 from jaxdl.metrics import Mean
-from jaxdl.train import compiler, convolution
 from jaxdl.train.gradients import Batch
 from jaxdl.train.state import TrainState
 from jaxdl.train.step import TrainStep

@@ -11,8 +11,8 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 
+from jaxdl.cpu import compiler
 from jaxdl.metrics import Mean
-from jaxdl.train import compiler
 from jaxdl.train.collectives import AXIS, psum, shared
 from jaxdl.train.gradients import Batch, Loss, PerExample, make_gradients, mask_of
 from jaxdl.train.state import TrainState

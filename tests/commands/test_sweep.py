@@ -17,9 +17,9 @@ from PIL import Image
 
 from jaxdl.checkpoint import Checkpoints
 from jaxdl.commands import sweep, train
+from jaxdl.cpu import memory
 from jaxdl.data import pipeline, sources
 from jaxdl.data.dataset import train_val_split
-from jaxdl.run import host_memory
 from jaxdl.run.recipes import RECIPES
 from jaxdl.run.sweep.asked import parse
 from jaxdl.run.sweep.grid import Grid
@@ -280,7 +280,7 @@ def test_mistakes_end_with_a_line(tmp_path, monkeypatch, capsys, flags, said):
 
 
 def test_too_many_members_for_memory_are_counted(tmp_path, monkeypatch, capsys):
-    monkeypatch.setattr(host_memory, "total", lambda: 40e6)
+    monkeypatch.setattr(memory, "total", lambda: 40e6)
     out = tmp_path / "run"
     assert sweep_tiny([*SHORT, "--lr", "0.1,0.2", "--seed", "0:1000", "--out", str(out)]) == 2
     said = capsys.readouterr().err

@@ -8,7 +8,7 @@ import jax
 from experiments.benchmark import jax_device
 from experiments.benchmark.accuracy import learning
 from experiments.benchmark.contestant import Task
-from jaxdl.run import host_memory
+from jaxdl.cpu import memory
 from jaxdl.run.build import build, evaluated
 from jaxdl.run.config import Config
 from jaxdl.run.evaluating import batches_of
@@ -23,7 +23,7 @@ class Recipe:
     """The whole training split trains, as with ``--val-size 0``; checkpoints and the log are left out."""
 
     def __init__(self, task: Task):
-        host_memory.keep_freed()
+        memory.keep_freed()
         self._dataset = learning.dataset(task)
         config = dataclasses.replace(RECIPES[task.program], val_size=0, precision=task.precision, seed=task.seed)
         if task.epochs:

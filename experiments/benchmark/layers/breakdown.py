@@ -12,10 +12,9 @@ from experiments.benchmark.layers.layer import CONVOLUTION, Layer, layers
 from experiments.benchmark.layers.programs import Arguments, Programs, PyTorch, Run, best
 from experiments.benchmark.throughput import train_jaxdl, train_pytorch
 from experiments.benchmark.torch_device import TorchDevice
-from jaxdl.run import host_memory
+from jaxdl.cpu import convolution, memory
 from jaxdl.run.config import Config
 from jaxdl.run.network import model_of
-from jaxdl.train import convolution
 
 OURS, XLA, PYTORCH = "jaxdl", "xla", "pytorch"
 IMAGE = (32, 32, 3)
@@ -74,7 +73,7 @@ def run(
 
     on_part: called before each part with what is measured and how many parts there are.
     """
-    host_memory.keep_freed()  # as in training
+    memory.keep_freed()  # as in training
     found = layers(model_of(Config(model=model), num_classes=10), IMAGE)
     task = Task(subject="train", contestant=OURS, model=model, batch_size=batch_size)
     peer, left_out = None, {}

@@ -13,7 +13,7 @@ import numpy as np
 
 from experiments.benchmark.layers.layer import Layer, equations, is_convolution
 from experiments.benchmark.torch_device import TorchDevice
-from jaxdl.train import compiler, convolution
+from jaxdl.cpu import compiler, convolution
 
 if TYPE_CHECKING:
     import torch

@@ -8,9 +8,9 @@ import jax
 from experiments.benchmark import jax_device
 from experiments.benchmark.contestant import Task
 from experiments.benchmark.throughput import synthetic
+from jaxdl.cpu import memory
 from jaxdl.data import augment, pipeline
 from jaxdl.data.prefetch import Prefetch
-from jaxdl.run import host_memory
 from jaxdl.train.loop import AHEAD
 
 EXAMPLES = 10_000
@@ -22,7 +22,7 @@ class Input:
     parameters = waiting_for_data = None
 
     def __init__(self, task: Task):
-        host_memory.keep_freed()
+        memory.keep_freed()
         self.batch_size, self._steps = task.batch_size, 0
         split = synthetic.split(max(EXAMPLES, task.batch_size))
         self._batch_at = partial(pipeline.train_batch, split, batch_size=task.batch_size, seed=0)

@@ -7,7 +7,7 @@ import jax
 from experiments.benchmark import jax_device
 from experiments.benchmark.contestant import Task
 from experiments.benchmark.throughput import synthetic
-from jaxdl.run import host_memory
+from jaxdl.cpu import memory
 from jaxdl.run.build import build
 from jaxdl.run.config import Config
 from jaxdl.run.input import feed
@@ -21,7 +21,7 @@ class Training:
     log are left out."""
 
     def __init__(self, task: Task):
-        host_memory.keep_freed()
+        memory.keep_freed()
         self.batch_size = task.batch_size
         config = Config(
             model=task.model,

@@ -6,10 +6,10 @@ import flax.linen as nn
 import jax
 import optax
 
+from jaxdl.cpu import memory
 from jaxdl.data.dataset import Dataset
 from jaxdl.errors import UserError
 from jaxdl.report.layers import layers, total
-from jaxdl.run import host_memory
 from jaxdl.run.config import Config
 from jaxdl.train.members import runs_one_by_one
 from jaxdl.train.state import create_state
@@ -51,7 +51,7 @@ def _memory() -> float:
     """Bytes of the device that runs the sweep; of a CPU, the machine's."""
     device = jax.devices()[0]
     if device.platform == "cpu":
-        return host_memory.total()
+        return memory.total()
     return (device.memory_stats() or {}).get("bytes_limit", float("inf"))
 
 

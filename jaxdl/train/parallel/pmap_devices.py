@@ -7,7 +7,7 @@ from typing import Any
 import jax
 import numpy as np
 
-from jaxdl.train import convolution
+from jaxdl.cpu import convolution
 from jaxdl.train.collectives import AXIS
 from jaxdl.train.gradients import Batch
 from jaxdl.train.parallel.devices import Compiled, MultiDevice, PlacedBatch, Step

@@ -8,7 +8,7 @@ import jax
 from jax.ad_checkpoint import checkpoint_name
 from jax.sharding import NamedSharding, PartitionSpec
 
-from jaxdl.train import convolution
+from jaxdl.cpu import convolution
 from jaxdl.train.gradients import GATHERED, Batch
 from jaxdl.train.parallel.devices import Compiled, MultiDevice, Step
 from jaxdl.train.step import TrainStep

@@ -10,10 +10,11 @@ from tests.commands.short_run import ROOT
 PROGRAM = """
 import resource, sys
 import numpy as np
-from jaxdl.run import host_memory
+from jaxdl.cpu import memory
+
 
 if sys.argv[1] == "keep":
-    host_memory.keep_freed()
+    memory.keep_freed()
 for _ in range(3):
     before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
     np.ones({size}, np.uint8)

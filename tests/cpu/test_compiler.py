@@ -2,7 +2,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from jaxdl.train import compiler
+from jaxdl.cpu import compiler
 
 
 def test_options_compile_and_change_nothing_in_the_result(rng):

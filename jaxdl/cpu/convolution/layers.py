@@ -12,7 +12,7 @@ import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
-from jaxdl.train.convolution import products, winograd
+from jaxdl.cpu.convolution import products, winograd
 
 LEAST_REUSE = 440  # products a number moved, below which moving tiles costs what they save: those of 3x3, 49 channels
 LEAST_TILES = 64  # below which moving the kernel does

@@ -8,7 +8,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from jaxdl.train.convolution.toom_cook import matrices
+from jaxdl.cpu.convolution.toom_cook import matrices
 
 TILE = 4  # outputs a side
 TAPS = (3, 5)

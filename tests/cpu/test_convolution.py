@@ -10,8 +10,8 @@ import pytest
 
 import jaxdl.nn
 from jaxdl import losses, optim
-from jaxdl.train import convolution
-from jaxdl.train.convolution import layers, products, toom_cook, winograd
+from jaxdl.cpu import convolution
+from jaxdl.cpu.convolution import layers, products, toom_cook, winograd
 from jaxdl.train.eval_step import make_eval_step
 from jaxdl.train.state import create_state
 from jaxdl.train.step import make_train_step
