@@ -46,11 +46,11 @@ def join(coordinator: str, *, process_id: int | None = None, num_processes: int 
     """
     numbered = process_id is not None and num_processes is not None
     if coordinator != AUTO and not numbered:
-        raise UserError(f"--coordinator {coordinator} needs --process-id and --num-processes too.")
+        raise UserError(f"coordinator {coordinator} needs process_id and num_processes too.")
     if coordinator == AUTO and (process_id is not None or num_processes is not None):
-        raise UserError("--coordinator auto finds --process-id and --num-processes by itself; leave them out.")
+        raise UserError("coordinator auto finds process_id and num_processes by itself; leave them out.")
     if numbered and not 0 <= process_id < num_processes:
-        raise UserError(f"--process-id must be from 0 to {num_processes - 1}, got {process_id}.")
+        raise UserError(f"process_id must be from 0 to {num_processes - 1}, got {process_id}.")
     place = place_of(os.environ) if coordinator == AUTO else Place(coordinator, process_id, num_processes)
     if place and place.num_processes == 1:
         return
@@ -130,7 +130,7 @@ def loss_of_others_told() -> Iterator[None]:
         time.sleep(2 * GRACE)  # the thread that listens to the others knows which it was, and ends this process
         raise LostProcessError(
             f"process {jax.process_index()} of {jax.process_count()} has lost another ({brief(error)}). "
-            "See what that one said; then start all of them again with --resume."
+            "See what that one said; then resume all of them."
         ) from error
 
 
@@ -207,7 +207,7 @@ def _listen(line: socket.socket, other: int) -> None:
             return
         print(
             f"error: process {other} has ended, so process {jax.process_index()} does. See what that one said, then "
-            "start all of them again with --resume.",
+            "resume all of them.",
             file=sys.stderr,
             flush=True,
         )

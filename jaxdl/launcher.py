@@ -46,7 +46,7 @@ def _of_mpirun(environ: Mapping[str, str]) -> Place:
 def _of_srun(environ: Mapping[str, str]) -> Place:
     count = environ.get("SLURM_STEP_NUM_TASKS")
     if count is None or count != environ.get("SLURM_NTASKS", count):  # the job's script, or the shell of salloc
-        raise UserError("this is in a Slurm job but was not started by srun, as --coordinator auto needs: add srun.")
+        raise UserError("this is in a Slurm job but was not started by srun, as coordinator auto needs: add srun.")
     host = LOOPBACK if environ["SLURM_STEP_NUM_NODES"] == "1" else first_node(environ["SLURM_STEP_NODELIST"])
     address = _address(environ, host, f"{environ['SLURM_JOB_ID']}.{environ['SLURM_STEP_ID']}")
     here = tasks_per_node(environ["SLURM_STEP_TASKS_PER_NODE"])[int(environ["SLURM_NODEID"])]

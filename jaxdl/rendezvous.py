@@ -22,7 +22,7 @@ def check_address(coordinator: str, *, found: bool) -> None:
     found: in the environment, not given by hand, which may be an address that leads here by other ways.
     """
     host, port = _host_and_port(coordinator)
-    another = "export another JAX_COORDINATOR_PORT for all of them" if found else "name another in --coordinator"
+    another = "export another JAX_COORDINATOR_PORT for all of them" if found else "name another coordinator"
     try:
         socket.create_server(("", port)).close()
     except OSError as error:
@@ -69,11 +69,11 @@ def meet(place: Place | None, *, heartbeat_timeout_seconds: int) -> None:
         print(f"{_waiting(place)}.", file=sys.stderr, flush=True)
         thread.join(patience - NOTICE)
     if thread.is_alive():
-        raise UserError(f"{_waiting(place)}, {PATIENCE} s so far. Start all of them, with the same --coordinator.")
+        raise UserError(f"{_waiting(place)}, {PATIENCE} s so far. Start all of them, with the same coordinator.")
     if problems and place is None and isinstance(problems[0], ValueError):
         raise UserError(
-            "--coordinator auto finds neither srun, mpirun, Kubernetes nor a TPU pod here. Start this with one of "
-            "them, or give --coordinator HOST:PORT, --process-id and --num-processes."
+            "coordinator auto finds neither srun, mpirun, Kubernetes nor a TPU pod here. Start this with one of "
+            "them, or give the coordinator as HOST:PORT, process_id and num_processes."
         ) from problems[0]
     if problems:
         reason = " ".join(str(problems[0]).split())[:200]

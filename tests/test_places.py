@@ -68,5 +68,5 @@ def test_a_user_that_the_system_does_not_know_is_answered_in_lines(tmp_path):
     assert (done.returncode, done.stderr) == (0, "")
     uid, cifar10, weights = done.stdout.splitlines()
     assert uid == "54321"
-    assert cifar10 == "there is no home folder in which CIFAR-10 could lie. Name a folder with --data-dir."
+    assert cifar10 == "there is no home folder in which CIFAR-10 could lie. Name a folder with data_dir."
     assert weights.startswith("torchvision's weights for resnet18 are not in")

@@ -49,7 +49,7 @@ def test_auto_without_a_launcher_says_what_there_is(tmp_path):
     with joining("--coordinator", "auto", "--out", str(tmp_path / "run"), notice=15, patience=60) as process:
         _, errors = process.communicate(timeout=120)
     assert process.returncode == 2
-    assert "error: --coordinator auto finds neither srun, mpirun, Kubernetes nor a TPU pod here." in errors
+    assert "error: coordinator auto finds neither srun, mpirun, Kubernetes nor a TPU pod here." in errors
     assert errors.count("\n") == 1
 
 
@@ -75,7 +75,7 @@ def test_a_signal_ends_the_waiting(tmp_path, address):
 def test_an_address_at_which_the_first_cannot_serve_is_refused():
     with socket.create_server(("", 0)) as server:
         taken = server.getsockname()[1]
-        with pytest.raises(UserError, match=f"port {taken} .Address already in use.: name another in --coordinator"):
+        with pytest.raises(UserError, match=f"port {taken} .Address already in use.: name another coordinator"):
             rendezvous.check_address(f"127.0.0.1:{taken}", found=False)
         with pytest.raises(UserError, match="export another JAX_COORDINATOR_PORT"):
             rendezvous.check_address(f"127.0.0.1:{taken}", found=True)

@@ -145,7 +145,7 @@ class Demo:
 
 def main(argv: list[str] | None = None) -> int:
     """The command line; returns the exit status."""
-    return flags.exit_status(lambda: _serve(sys.argv[1:] if argv is None else argv))
+    return flags.exit_status(lambda: _serve(sys.argv[1:] if argv is None else argv), Options)
 
 
 def _serve(argv: list[str]) -> None:

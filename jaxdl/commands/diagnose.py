@@ -28,7 +28,7 @@ class Options:
 
 def main(argv: list[str] | None = None) -> int:
     """The command line; returns the exit status."""
-    return flags.exit_status(lambda: _diagnose(sys.argv[1:] if argv is None else argv))
+    return flags.exit_status(lambda: _diagnose(sys.argv[1:] if argv is None else argv), Options)
 
 
 def _diagnose(argv: list[str]) -> None:

@@ -79,7 +79,7 @@ class Options:
 
 def main(argv: list[str] | None = None) -> int:
     """The command line; returns the exit status."""
-    return flags.exit_status(lambda: _evaluate(sys.argv[1:] if argv is None else argv))
+    return flags.exit_status(lambda: _evaluate(sys.argv[1:] if argv is None else argv), Options)
 
 
 def _evaluate(argv: list[str]) -> None:

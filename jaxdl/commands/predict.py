@@ -72,7 +72,7 @@ class Answer(NamedTuple):
 def main(argv: list[str] | None = None) -> int:
     """The command line; returns the exit status."""
     refused: list[Answer] = []
-    status = flags.exit_status(lambda: refused.extend(_predict(sys.argv[1:] if argv is None else argv)))
+    status = flags.exit_status(lambda: refused.extend(_predict(sys.argv[1:] if argv is None else argv)), Options)
     return status or (2 if refused else 0)
 
 

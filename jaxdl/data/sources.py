@@ -64,7 +64,7 @@ def load(
     Raises UserError for mistakes of the caller; UnavailableError if CIFAR-10 is not here and cannot be downloaded.
     """
     if stream and name != "folder":
-        raise UserError(f"only --dataset folder can be streamed: {name} has no picture files and fits into memory.")
+        raise UserError(f"only dataset folder can be streamed: {name} has no picture files and fits into memory.")
     if name not in SOURCES:
         raise unknown("dataset", name, SOURCES)
     return SOURCES[name](Request(data_dir, offline, image_size, stream, progress))
@@ -80,7 +80,7 @@ def _auto(asked: Request) -> Dataset:
 def _folder(asked: Request) -> Dataset:
     data_dir, size, stream, progress = asked.data_dir, asked.image_size, asked.stream, asked.progress
     if data_dir is None:
-        raise UserError("--dataset folder needs --data-dir: a folder with train/<class>/*.jpg and test/<class>/*.jpg.")
+        raise UserError("dataset folder needs data_dir: a folder with train/<class>/*.jpg and test/<class>/*.jpg.")
     root = Path(os.path.expanduser(data_dir))
     if stream:
         return _streamed(root, size)
@@ -144,15 +144,15 @@ def _cifar10(asked: Request) -> Dataset:
     given, home = data_dir is not None, places.home()
     root = data_dir or os.environ.get("TFDS_DATA_DIR") or (home and home / "tensorflow_datasets")
     if root is None:
-        raise UnavailableError("there is no home folder in which CIFAR-10 could lie. Name a folder with --data-dir.")
+        raise UnavailableError("there is no home folder in which CIFAR-10 could lie. Name a folder with data_dir.")
     root = Path(os.path.expanduser(root))
     prepared = _prepared(root)
     if prepared is None:
         if given and not root.is_dir():
-            raise UserError(f"--data-dir {root} is not a folder. {EXPECTED}")
+            raise UserError(f"data_dir {root} is not a folder. {EXPECTED}")
         if given and {path.name for path in root.iterdir()} - TFDS_LEAVES:
-            pictures = " Its pictures are read with --dataset folder." if (root / "train").is_dir() else ""
-            raise UserError(f"--data-dir {root} holds no prepared CIFAR-10.{pictures or f' {EXPECTED}'}")
+            pictures = " Its pictures are read with dataset folder." if (root / "train").is_dir() else ""
+            raise UserError(f"data_dir {root} holds no prepared CIFAR-10.{pictures or f' {EXPECTED}'}")
         _download(root, offline=offline)
         prepared = _prepared(root)
     files = sorted(prepared.iterdir())
@@ -178,11 +178,11 @@ def _prepared(root: Path) -> Path | None:
 
 def _download(root: Path, *, offline: bool) -> None:
     ways = (
-        "Use --data-dir for data already prepared, --dataset folder for your own pictures, "
-        "or --dataset digits, which needs no network."
+        "Use data_dir for data already prepared, dataset folder for your own pictures, "
+        "or dataset digits, which needs no network."
     )
     if offline:
-        raise UnavailableError(f"CIFAR-10 is not prepared in {root} and --offline forbids a download. {ways}")
+        raise UnavailableError(f"CIFAR-10 is not prepared in {root} and offline forbids a download. {ways}")
     if not _answers(CIFAR10_HOST, HOST_PATIENCE):
         raise UnavailableError(
             f"CIFAR-10 is not prepared in {root} and its host did not answer within {HOST_PATIENCE:.0f} s. {ways}"
@@ -243,8 +243,7 @@ def _decode(prepared: Path, progress: bool) -> tuple[dict[str, np.ndarray], dict
             stored |= {f"{split}_images": images, f"{split}_labels": labels}
     except Exception as error:  # TensorFlow's own error classes, whose import is the point of not naming them
         raise UserError(
-            f"the prepared CIFAR-10 in {prepared} cannot be read ({_said(error)}). "
-            "Remove it, or name another --data-dir."
+            f"the prepared CIFAR-10 in {prepared} cannot be read ({_said(error)}). Remove it, or name another data_dir."
         ) from error
     return stored, {"fingerprint": fingerprint_of(stored)}
 

@@ -58,7 +58,7 @@ def inputs(images: np.ndarray) -> Check:
     low, high = SCALED
     fine = bool((np.abs(means) < CENTRED).all() and (low < deviations).all() and (deviations < high).all())
     said = f"mean {_list(means)}, standard deviation {_list(deviations)} by channel"
-    return Check("inputs", fine, said + ("" if fine else "; --normalize brings them to 0 and 1"))
+    return Check("inputs", fine, said + ("" if fine else "; normalizing brings them to 0 and 1"))
 
 
 def first_loss(loss: float, classes: int, *, loaded: bool = False) -> Check:

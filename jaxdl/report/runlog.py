@@ -144,7 +144,7 @@ class RunLog:
         except OSError as error:
             raise UserError(
                 f"cannot write {self._file.name} ({error.strerror}); training has stopped, its checkpoints stay. "
-                "Make room, then continue with --resume."
+                "Make room, then resume it."
             ) from error
 
     def __enter__(self) -> "RunLog":

@@ -117,14 +117,24 @@ def flag_name(field_name: str) -> str:
 
 
 def in_flags(message: str, options: type) -> str:
-    """Message of a library's error, with the argument names replaced by the flags of ``options``."""
-    names = "|".join(field.name for field in dataclasses.fields(options) if "_" in field.name)
-    return re.sub(rf"(?<![\w/.'\"-])({names})(?![\w/'\"-]|\.\w)", lambda found: flag_name(found[0]), message)
+    """The message of a library's error with the arguments that it names as the flags of ``options``.
+
+    Arguments are known by an underscore, ``data_dir``, or by a choice behind them, ``dataset digits``.
+    """
+    fields = dataclasses.fields(options)
+    names = [field.name for field in fields if "_" in field.name]
+    names += [f"{field.name}(?= (?:{'|'.join(field.metadata['choices'])})\\b)" for field in fields
+              if field.metadata["choices"]]  # fmt: skip
+    if not names:
+        return message
+    pattern = rf"(?<![\w/.'\"-])({'|'.join(names)})(?![\w/'\"-]|\.\w)"
+    return re.sub(pattern, lambda found: flag_name(found[0]), message)
 
 
-def exit_status(body: Callable[[], None]) -> int:
+def exit_status(body: Callable[[], None], options: type | None = None) -> int:
     """Runs a command that only reads and prints: 0, or 2 and a line for the user's mistakes, 130 after Ctrl-C.
 
+    options: the flags that errors name, where the library names arguments.
     2 also where what it printed is lost, but not where its reader, ``head`` say, had enough.
     """
     with terminal.steady() as output:
@@ -132,7 +142,7 @@ def exit_status(body: Callable[[], None]) -> int:
             body()
             sys.stdout.flush()
         except UserError as error:
-            print(f"error: {error}", file=sys.stderr)
+            print(f"error: {in_flags(str(error), options) if options else error}", file=sys.stderr)
             return 2
         except KeyboardInterrupt:
             print("\nStopped.", file=sys.stderr)

@@ -135,5 +135,5 @@ def test_the_fingerprint_of_a_stream_changes_with_a_files_size_name_and_class_an
 
 @pytest.mark.parametrize("name", ["auto", "cifar10", "digits"])
 def test_only_a_folder_can_be_streamed(name):
-    with pytest.raises(UserError, match=f"only --dataset folder can be streamed: {name}"):
+    with pytest.raises(UserError, match=f"only dataset folder can be streamed: {name}"):
         sources.load(name, stream=True)

@@ -43,7 +43,7 @@ def test_auto_without_cifar10_takes_digits_and_says_so(tmp_path):
 
 
 def test_cifar10_never_falls_back_and_names_the_ways_out(tmp_path):
-    with pytest.raises(sources.UnavailableError, match=r"--data-dir.*--dataset folder.*--dataset digits"):
+    with pytest.raises(sources.UnavailableError, match=r"data_dir.*dataset folder.*dataset digits"):
         sources.load("cifar10", tmp_path, offline=True)
 
 
@@ -90,7 +90,7 @@ def test_an_unfinished_download_may_be_tried_again(tmp_path):
 
 
 def test_folder_needs_a_data_dir():
-    with pytest.raises(UserError, match="needs --data-dir"):
+    with pytest.raises(UserError, match="needs data_dir"):
         sources.load("folder")
 
 
