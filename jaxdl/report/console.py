@@ -6,7 +6,7 @@ import time
 from tqdm import tqdm
 
 from jaxdl.report.heartbeat import Heartbeat
-from jaxdl.train.loop import History
+from jaxdl.train.history import History
 from jaxdl.wording import counted
 
 BAR = "{percentage:3.0f}%|{bar}| {n_fmt}/{total_fmt} steps, {elapsed}, {remaining} left{postfix}"

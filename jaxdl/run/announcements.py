@@ -9,7 +9,7 @@ from jaxdl.report.evaluation import Predictions
 from jaxdl.run import run_folder
 from jaxdl.run.accelerators import described
 from jaxdl.run.build import Training
-from jaxdl.train.loop import History
+from jaxdl.train.history import History
 from jaxdl.train.state import parameter_count
 from jaxdl.wording import counted
 

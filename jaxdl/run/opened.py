@@ -19,7 +19,8 @@ from jaxdl.report.runlog import NoLog, RunLog
 from jaxdl.run import announcements, run_folder
 from jaxdl.run.build import Training
 from jaxdl.run.config import Config
-from jaxdl.train.loop import History, NotFiniteError
+from jaxdl.train.history import History
+from jaxdl.train.loop import NotFiniteError
 from jaxdl.train.state import TrainState
 
 

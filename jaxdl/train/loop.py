@@ -1,10 +1,8 @@
 """fit(), evaluate() and predict(): what happens, in order."""
 
 import math
-import time
 from collections import deque
 from collections.abc import Callable, Iterable
-from dataclasses import asdict, dataclass, field
 
 import jax
 import numpy as np
@@ -15,6 +13,7 @@ from jaxdl.metrics import Mean, Totals
 from jaxdl.processes import on_host
 from jaxdl.train.eval_step import EvalStep, PredictStep
 from jaxdl.train.gradients import Batch
+from jaxdl.train.history import Clock, History
 from jaxdl.train.resident import Steps
 from jaxdl.train.state import TrainState
 from jaxdl.train.step import TrainStep
@@ -25,49 +24,6 @@ AHEAD_ON_CPU = 1  # where a queued step already holds the memory that it will wo
 
 class NotFiniteError(UserError):
     """The loss, the gradient or the parameters are no longer finite."""
-
-
-@dataclass
-class History:
-    """History of a run, saved beside its state so that a resumed run is the same as an uninterrupted one; plain JSON.
-
-    window, epoch: training metrics since the last step record and since the last epoch record.
-    val_accuracies: at the end of each epoch so far.
-    seconds: spent in ``fit``, compilation, validation and checkpoints included.
-    timed_images, timed_seconds: training alone, for images per second; waited_seconds: the part spent waiting for data.
-    skipped_updates: updates skipped because they were not finite.
-    validation_due: the epoch that has just ended is not validated yet, because the run was asked to stop.
-    """
-
-    window: Totals = field(default_factory=Totals)
-    epoch: Totals = field(default_factory=Totals)
-    best_val_accuracy: float | None = None
-    val_accuracies: list[float] = field(default_factory=list)
-    seconds: float = 0.0
-    timed_images: int = 0
-    timed_seconds: float = 0.0
-    waited_seconds: float = 0.0
-    skipped_updates: int = 0
-    validation_due: bool = False
-
-    @classmethod
-    def from_json(cls, stored: dict) -> "History":
-        """The inverse of ``to_json``."""
-        return cls(**{**stored, "window": Totals(stored["window"]), "epoch": Totals(stored["epoch"])})
-
-    def to_json(self) -> dict:
-        """The fields as plain JSON."""
-        return asdict(self)
-
-    @property
-    def images_per_second(self) -> float:
-        """Training images per second; 0 before two steps have run."""
-        return self.timed_images / self.timed_seconds if self.timed_seconds else 0.0
-
-    @property
-    def waiting_for_data(self) -> float:
-        """Fraction of the training time spent waiting for the next batch."""
-        return min(self.waited_seconds / self.timed_seconds, 1.0) if self.timed_seconds else 0.0
 
 
 def evaluate(
@@ -120,7 +76,7 @@ def fit(
     steps: int,
     steps_per_epoch: int,
     learning_rate: optax.Schedule,
-    steps_per_call: int | None = None,
+    steps_per_call: int = 1,
     validate: Callable[[TrainState], dict[str, float] | None] | None = None,
     save: Callable[[TrainState, History, float | None], None] | None = None,
     save_every: int | None = None,
@@ -134,7 +90,7 @@ def fit(
     """Trains from ``state.step`` to ``steps`` updates, or until ``should_stop()``; the state returned has been saved.
 
     batch_at: the batch of a step, counted from 0; with ``state`` it determines everything that follows.
-    steps_per_call: if given, ``train_step`` comes from ``make_resident_steps``, and ``batch_at`` returns the feed of so
+    steps_per_call: above 1, ``train_step`` comes from ``make_resident_steps``, and ``batch_at`` returns the feed of so
     many steps; each call runs those up to the next record, validation or checkpoint.
     validate: called at the end of each epoch and of the run; returns at least ``accuracy`` and ``loss``, or None if it
     was asked to stop: then the run stops too, and the next ``fit`` with this ``history`` begins with it.
@@ -148,26 +104,19 @@ def fit(
     Raises NotFiniteError, naming the step, before anything of that step is saved.
     """
     history = history or History()
-    before, began = history.seconds, time.perf_counter()
+    clock = Clock(history)
     waiting: deque[tuple[range, dict[str, Mean]]] = deque()
-    last_tick: float | None = None
     saved, compiled = -1, False
-    ahead = _ahead() if steps_per_call is None else 1
+    ahead = _ahead() if steps_per_call == 1 else 1
     events = [log_every, steps_per_epoch, *([save_every] if save_every else [])]
 
     def settle(ahead: int) -> None:
-        nonlocal last_tick
         while len(waiting) > ahead:
             finished, device_metrics = waiting.popleft()
             metrics_of_all = jax.device_get(device_metrics)
-            now = time.perf_counter()
-            timed = last_tick is not None  # else this waited for the compiler, for validation or for a checkpoint
-            if timed:
-                history.timed_seconds += now - last_tick
-            last_tick = now
-            history.seconds = before + now - began
+            timed = clock.tick()
             for index, step in enumerate(finished):
-                metrics = metrics_of_all if steps_per_call is None else _at(index, metrics_of_all)
+                metrics = _at(index, metrics_of_all)
                 _check_finite(step, metrics)
                 if "skipped" in metrics:
                     history.skipped_updates += int(metrics["skipped"].total)
@@ -180,17 +129,15 @@ def fit(
     step, batch = int(state.step), None
     while history.validation_due or (step < steps and not should_stop()):
         if not history.validation_due:
-            asked = time.perf_counter()
-            batch = batch_at(step)
-            if last_tick is not None:
-                history.waited_seconds += time.perf_counter() - asked
-            if steps_per_call is None:
+            with clock.waiting():
+                batch = batch_at(step)
+            if steps_per_call == 1:
                 count = 1
                 state, metrics = train_step(state, batch)
             else:
                 count = min(steps_per_call, steps - step, *(every - step % every for every in events))
                 if compiled:  # calls are few: the first after a validation is timed too, from where it is made
-                    last_tick = last_tick or time.perf_counter()
+                    clock.start()
                 state, metrics = train_step(state, batch, count)
                 compiled = True
             waiting.append((range(step + 1, step + count + 1), metrics))
@@ -218,18 +165,19 @@ def fit(
                 history.best_val_accuracy = val_accuracy
             if epoch_ends and val_accuracy is not None:
                 history.val_accuracies.append(val_accuracy)
-            history.seconds = before + time.perf_counter() - began
+            clock.update()
             on_record(_epoch_record(step, steps_per_epoch, history, float(learning_rate(step - 1)), validation))
             on_epoch(state, batch)
             if epoch_ends:
                 history.epoch = Totals()
-            last_tick = None
+            clock.stop()
 
         if save and (best or run_ends or (step % save_every == 0 if save_every else epoch_ends)):
             settle(0)
             _check_params(step, state)
             save(state, history, val_accuracy)
-            saved, last_tick = step, None
+            saved = step
+            clock.stop()
 
     settle(0)
     if save and saved != step:
@@ -243,7 +191,8 @@ def _ahead() -> int:
 
 
 def _at(index: int, stacked: dict[str, Mean]) -> dict[str, Mean]:
-    return jax.tree.map(lambda values: values[index], stacked)
+    """The metrics of one step of a call; those of a single step have no axis of steps."""
+    return jax.tree.map(lambda values: values[index] if values.ndim else values, stacked)
 
 
 def _step_record(step: int, steps_per_epoch: int, history: History, learning_rate: float) -> dict:

@@ -2,7 +2,7 @@ import pytest
 
 from jaxdl.metrics import Totals
 from jaxdl.report import console, heartbeat
-from jaxdl.train.loop import History
+from jaxdl.train.history import History
 
 HISTORY = History(window=Totals(loss=[3.0, 2.0], accuracy=[1.0, 2.0]), timed_images=600, timed_seconds=2.0)
 EPOCH = {"kind": "epoch", "step": 50, "epoch": 1.0, "train_loss": 1.5, "train_accuracy": 0.25, "val_loss": 1.25,

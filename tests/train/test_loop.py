@@ -7,7 +7,8 @@ import jax.numpy as jnp
 import pytest
 
 from jaxdl.metrics import Mean
-from jaxdl.train.loop import History, NotFiniteError, evaluate, fit
+from jaxdl.train.history import History
+from jaxdl.train.loop import NotFiniteError, evaluate, fit
 
 
 @dataclasses.dataclass(frozen=True)

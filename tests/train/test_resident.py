@@ -9,7 +9,8 @@ import pytest
 from jaxdl import losses, metrics, optim
 from jaxdl.data import augment, pipeline
 from jaxdl.data.dataset import Split
-from jaxdl.train.loop import History, NotFiniteError, fit
+from jaxdl.train.history import History
+from jaxdl.train.loop import NotFiniteError, fit
 from jaxdl.train.resident import make_resident_steps
 from jaxdl.train.state import create_state
 from jaxdl.train.step import make_train_step
@@ -47,7 +48,7 @@ class Setting:
             self.state() if state is None else state,
             self.resident if resident else self.step,
             batch_at,
-            steps_per_call=PER_CALL if resident else None,
+            steps_per_call=PER_CALL if resident else 1,
             steps=steps,
             steps_per_epoch=7,
             learning_rate=lambda step: 0.1,

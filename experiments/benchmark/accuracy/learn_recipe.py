@@ -15,7 +15,8 @@ from jaxdl.run.evaluating import batches_of
 from jaxdl.run.input import feed
 from jaxdl.run.recipes import RECIPES, adapt
 from jaxdl.train import parallel
-from jaxdl.train.loop import History, NotFiniteError, evaluate, fit
+from jaxdl.train.history import History
+from jaxdl.train.loop import NotFiniteError, evaluate, fit
 from jaxdl.train.state import parameter_count
 
 

@@ -12,7 +12,8 @@ from jaxdl.run.build import build
 from jaxdl.run.config import Config
 from jaxdl.run.input import feed
 from jaxdl.train import parallel
-from jaxdl.train.loop import History, NotFiniteError, fit
+from jaxdl.train.history import History
+from jaxdl.train.loop import NotFiniteError, fit
 from jaxdl.train.state import parameter_count
 
 

@@ -13,7 +13,7 @@ class History:
 
     val_accuracies: of each epoch so far, by member; None where it is no number. diverged: the step (from 1) at which a
     member's loss, gradient or parameters were no longer finite; None where they are. skipped: updates left out.
-    seconds, timed_images, timed_seconds: as in ``jaxdl.train.loop.History``, images of all members together.
+    seconds, timed_images, timed_seconds: as in ``jaxdl.train.history.History``, images of all members together.
     validation_due: the epoch that has just ended is not validated yet.
     """
 
