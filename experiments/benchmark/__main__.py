@@ -32,7 +32,7 @@ ABOUT = (
 def main(argv: list[str] | None = None) -> int:
     """The command line; returns the exit status: 1 where a contestant's process ended."""
     try:
-        return flags.exit_status(lambda: _measure(sys.argv[1:] if argv is None else argv))
+        return flags.exit_status(lambda: _measure(sys.argv[1:] if argv is None else argv), Options)
     except BenchmarkError as error:
         print(f"error: {error}", file=sys.stderr)
         return 1

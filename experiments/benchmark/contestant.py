@@ -17,7 +17,7 @@ FOLDERS: Mapping[str, ModuleType] = MappingProxyType(
 
 
 @dataclass(frozen=True, kw_only=True)
-class Task:
+class Job:
     """contestant: its name for the subject; of accuracy, ``quick:4`` is quick in four epochs. model: "" where the
     subject is not about networks.
 
@@ -52,13 +52,13 @@ class Task:
         return json.dumps(dataclasses.asdict(self))
 
     @classmethod
-    def from_json(cls, text: str) -> "Task":
+    def from_json(cls, text: str) -> "Job":
         """The inverse of ``to_json``."""
         return cls(**json.loads(text))
 
 
 class Contestant(Protocol):
-    """Made from a ``Task``.
+    """Made from a ``Job``.
 
     device: what it runs on, in words. threads: that its library uses, None where it does not say. parameters: how many
     numbers it trains, None where it trains nothing. batch_size: images of one step. waiting_for_data: the share of the
@@ -80,7 +80,7 @@ class Contestant(Protocol):
 
 
 class Learner(Protocol):
-    """A contestant of the subject accuracy. Made from a ``Task``: what it imports and the data are then in memory, and
+    """A contestant of the subject accuracy. Made from a ``Job``: what it imports and the data are then in memory, and
     nothing else is done.
 
     device, threads, waiting_for_data: as ``Contestant`` has them. parameters, batch_size: too, once it trains.
@@ -111,7 +111,7 @@ def names(subject: str) -> tuple[str, ...]:
     return tuple(FOLDERS[subject].CONTESTANTS[subject])
 
 
-def create(task: Task) -> Contestant | Learner:
+def create(task: Job) -> Contestant | Learner:
     """The contestant of that task. Raises LeftOutError where it cannot take part."""
     folder = FOLDERS[task.subject]
     module, kind = folder.CONTESTANTS[task.subject].get(task.program, accuracy.RECIPE).split(".")

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from experiments.benchmark import accuracy, machine, startup
-from experiments.benchmark.contestant import FOLDERS, OURS, Task, names
+from experiments.benchmark.contestant import FOLDERS, OURS, Job, names
 from experiments.benchmark.networks import NETWORKS
 from experiments.benchmark.throughput import INPUT_BATCH
 from jaxdl.errors import UserError, unknown
@@ -62,7 +62,7 @@ class Options:
         usual = (startup.MODEL,) if self.subject == "start" else tuple(NETWORKS)
         return _listed(self.model, "model", tuple(NETWORKS)) or usual
 
-    def tasks(self, model: str) -> list[Task]:
+    def tasks(self, model: str) -> list[Job]:
         """The contestants that are to run, in order. Raises UserError for an unknown one."""
         known, usual, learns = names(self.subject), None, self.subject == "accuracy"
         if learns:
@@ -70,7 +70,7 @@ class Options:
 
             known, usual = (*known, *RECIPES), accuracy.USUAL
         return [
-            Task(
+            Job(
                 subject=self.subject,
                 contestant=name,
                 model=model,

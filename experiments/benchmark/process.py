@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from experiments.benchmark.contestant import LeftOutError, Task
+from experiments.benchmark.contestant import Job, LeftOutError
 
 ROOT = Path(__file__).resolve().parents[2]
 MODULE = "experiments.benchmark.worker"
@@ -84,7 +84,7 @@ class Process:
     environment: variables it has beside this process's; one that is None is taken away.
     """
 
-    def __init__(self, task: Task, *, environment: Mapping[str, str | None] | None = None):
+    def __init__(self, task: Job, *, environment: Mapping[str, str | None] | None = None):
         self.task, self._environment = task, {**ENVIRONMENT, **(environment or {})}
 
     def __enter__(self) -> "Process":

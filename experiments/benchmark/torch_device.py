@@ -5,7 +5,7 @@ from functools import partial
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
-from experiments.benchmark.contestant import LeftOutError, Task, optional
+from experiments.benchmark.contestant import Job, LeftOutError, optional
 from jaxdl.data.dataset import Split
 
 if TYPE_CHECKING:
@@ -19,7 +19,7 @@ class TorchDevice:
     bf16 is used if the task says so.
     """
 
-    def __init__(self, task: Task):
+    def __init__(self, task: Job):
         torch = self.torch = optional("torch")
         if task.threads:
             torch.set_num_threads(task.threads)

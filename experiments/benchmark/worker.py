@@ -14,7 +14,7 @@ import traceback
 from typing import Any, TextIO
 
 from experiments.benchmark import machine
-from experiments.benchmark.contestant import Contestant, Learner, LeftOutError, Task, create
+from experiments.benchmark.contestant import Contestant, Job, Learner, LeftOutError, create
 
 
 def main() -> int:
@@ -22,7 +22,7 @@ def main() -> int:
     answers = os.fdopen(os.dup(sys.stdout.fileno()), "w")
     os.dup2(sys.stderr.fileno(), sys.stdout.fileno())  # what libraries print is no answer
     try:
-        _serve(Task.from_json(sys.argv[1]), sys.stdin, answers)
+        _serve(Job.from_json(sys.argv[1]), sys.stdin, answers)
     except LeftOutError as reason:
         _answer(answers, left_out=_line(str(reason)))
     except Exception as error:
@@ -80,7 +80,7 @@ class Learning:
         }
 
 
-def _serve(task: Task, requests: TextIO, answers: TextIO) -> None:
+def _serve(task: Job, requests: TextIO, answers: TextIO) -> None:
     if task.threads:
         os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[: task.threads])
     contestant = create(task)

@@ -41,7 +41,7 @@ class Options:
 def main(argv: list[str] | None = None) -> int:
     """The command line; returns the exit status: 1 where a lesson failed."""
     failed: list[str] = []
-    status = flags.exit_status(lambda: failed.extend(_course(sys.argv[1:] if argv is None else argv)))
+    status = flags.exit_status(lambda: failed.extend(_course(sys.argv[1:] if argv is None else argv)), Options)
     return status or int(bool(failed))
 
 

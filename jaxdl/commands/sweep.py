@@ -30,7 +30,7 @@ from jaxdl.run.sweep import result
 from jaxdl.run.sweep.asked import Asked, parse
 from jaxdl.run.sweep.grid import Grid
 from jaxdl.run.sweep.member_data import SweepData, member_numbers, on_device, test_batch
-from jaxdl.run.sweep.member_history import History
+from jaxdl.run.sweep.member_history import MemberHistory
 from jaxdl.run.sweep.member_memory import check_fits
 from jaxdl.run.sweep.member_steps import first_states, restored, saved, steps_of_members
 from jaxdl.run.sweep.numbers import check_sweepable, optimizer_of_member
@@ -109,11 +109,11 @@ def run(asked: Asked, interrupt: Interruptible, heartbeat: Heartbeat, task: Task
         run_folder.locked(config.out),
         Checkpoints(f"{config.out}/checkpoints", report=_warn) as checkpoints,
     ):
-        history, log_position = History.new(len(grid)), None
+        history, log_position = MemberHistory.new(len(grid)), None
         if saved_one:
             one_step, notes = checkpoints.restore(saved(states))
             states = restored(one_step, members=len(grid))
-            history = History(**notes["history"])
+            history = MemberHistory(**notes["history"])
             log_position = (notes["log_size"], int(one_step.step))
         if config.resume:
             run_folder.note_resumption(record, config, COMMAND)

@@ -8,7 +8,7 @@ import numpy as np
 from jaxdl.data.dataset import Split
 from jaxdl.errors import UserError
 
-Batch = dict[str, np.ndarray]
+HostBatch = dict[str, np.ndarray]
 
 
 def steps_per_epoch(examples: int, batch_size: int) -> int:
@@ -27,7 +27,7 @@ def train_batch(
     rows: slice | None = None,
     padded_size: int | None = None,
     alternate: bool = False,
-) -> Batch:
+) -> HostBatch:
     """Batch number ``step`` (from 0) of an endless run over ``split``, in a new order each epoch.
 
     Returns ``images: uint8[B, H, W, C]`` and ``labels: int32[B]``. With a ``padded_size`` above ``batch_size``, B is
@@ -63,7 +63,7 @@ def train_feed(
     return feed
 
 
-def eval_batches(split: Split, *, batch_size: int, rows: slice | None = None) -> Iterator[Batch]:
+def eval_batches(split: Split, *, batch_size: int, rows: slice | None = None) -> Iterator[HostBatch]:
     """Batches of every example once, in order. The last is padded with zeros, where ``mask: bool[B]`` is False.
 
     rows: the part of each batch to gather, such as one process's share; all of it if None.
@@ -77,7 +77,7 @@ def eval_steps(examples: int, batch_size: int) -> int:
     return -(-examples // batch_size)
 
 
-def eval_batch(split: Split, index: int, *, batch_size: int, rows: slice | None = None) -> Batch:
+def eval_batch(split: Split, index: int, *, batch_size: int, rows: slice | None = None) -> HostBatch:
     """Batch number ``index`` (from 0) of ``eval_batches``."""
     first, last = _bounds(rows, batch_size)
     start = index * batch_size
@@ -98,7 +98,7 @@ def _bounds(rows: slice | None, size: int) -> tuple[int, int]:
     return first, max(first, last)
 
 
-def _gather(split: Split, chosen: slice | np.ndarray, size: int) -> Batch:
+def _gather(split: Split, chosen: slice | np.ndarray, size: int) -> HostBatch:
     """Those examples, filled up to ``size`` with zeros."""
     images, labels = split.images[chosen], split.labels[chosen]
     filled = np.arange(size) < len(labels)

@@ -21,7 +21,7 @@ import numpy as np
 
 from jaxdl.data import folder, pipeline
 from jaxdl.data.dataset import Split
-from jaxdl.data.pipeline import Batch
+from jaxdl.data.pipeline import HostBatch
 from jaxdl.errors import UserError
 
 STEPS = 2**62  # of an endless run: Grain asks for a number
@@ -102,7 +102,7 @@ class TrainBatches:
         self._workers = workers
         if workers:
             self._check_shared_memory()
-        self._iterators: list[Iterator[Batch]] = []
+        self._iterators: list[Iterator[HostBatch]] = []
         self._starting: list[multiprocessing.Process] = []  # the workers until there is a first batch
         self._restart(start)
 
@@ -112,7 +112,7 @@ class TrainBatches:
     def __exit__(self, *_) -> None:
         self.close()
 
-    def __call__(self, step: int) -> Batch:
+    def __call__(self, step: int) -> HostBatch:
         if step != self._next:
             self._restart(step)
         self._next = None  # an error or a signal in the next line leaves the place unknown: the call after starts anew
@@ -200,7 +200,7 @@ class _Batches:
     def __len__(self) -> int:
         return STEPS
 
-    def __getitem__(self, index: int) -> Batch:
+    def __getitem__(self, index: int) -> HostBatch:
         return pipeline.train_batch(
             self.split,
             self.start + index * self.stride,

@@ -7,7 +7,7 @@ import jax.numpy as jnp
 import optax
 
 from jaxdl.errors import UserError
-from jaxdl.optim.options import check_number
+from jaxdl.optim.arguments import check_number
 
 
 class EmaState(NamedTuple):

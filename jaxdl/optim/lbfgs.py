@@ -10,8 +10,8 @@ import optax
 from jax.flatten_util import ravel_pytree
 
 from jaxdl.errors import UserError
+from jaxdl.optim.arguments import check_count, check_number
 from jaxdl.optim.line_search import Point, strong_wolfe
-from jaxdl.optim.options import check_count, check_number
 
 CURVED = 1e-10  # the least product of step and change of gradient that is worth remembering
 

@@ -7,7 +7,7 @@ import jax.numpy as jnp
 import optax
 
 from jaxdl.errors import UserError
-from jaxdl.optim.options import check_count, check_number
+from jaxdl.optim.arguments import check_count, check_number
 
 COEFFICIENTS = (3.4445, -4.7750, 2.0315)  # of the published quintic, chosen to be steepest at 0
 TINY = 1e-7

@@ -8,10 +8,10 @@ from typing import Any
 import optax
 
 from jaxdl.errors import UserError, unknown
+from jaxdl.optim.arguments import check_number, check_options, check_pair
 from jaxdl.optim.directions import damped_trace, scale_by_adagrad, scale_by_amsgrad, scale_by_nadam
 from jaxdl.optim.lbfgs import lbfgs
 from jaxdl.optim.mask import Mask, decay_mask
-from jaxdl.optim.options import check_number, check_options, check_pair
 
 
 def create(

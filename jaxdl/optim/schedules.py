@@ -12,7 +12,7 @@ import jax.numpy as jnp
 import optax
 
 from jaxdl.errors import UserError, unknown
-from jaxdl.optim.options import check_count, check_number, check_options
+from jaxdl.optim.arguments import check_count, check_number, check_options
 
 
 def schedule(

@@ -144,7 +144,7 @@ class Evaluation:
         return sorted(pairs, key=lambda pair: -pair[2])[:most]
 
 
-def evaluate(predictions: Predictions) -> Evaluation:
+def evaluation_of(predictions: Predictions) -> Evaluation:
     """The figures of ``predictions``, at least one example."""
     from sklearn.metrics import confusion_matrix, precision_recall_fscore_support, top_k_accuracy_score
 

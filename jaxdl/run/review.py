@@ -17,7 +17,7 @@ from jaxdl.data import augment, pipeline
 from jaxdl.data.dataset import Dataset, Split
 from jaxdl.report.confusion_picture import confusion_picture
 from jaxdl.report.diagnosis import Finding, as_text, diagnose
-from jaxdl.report.evaluation import Evaluation, Predictions, evaluate
+from jaxdl.report.evaluation import Evaluation, Predictions, evaluation_of
 from jaxdl.report.feature_maps import feature_maps, sheet
 from jaxdl.report.graph import graph
 from jaxdl.report.heartbeat import Heartbeat
@@ -89,7 +89,7 @@ def write(
     stand for such an array; files: their names. about: what else there is to say of what was evaluated.
     """
     records = run_folder.records(run.config.out)
-    evaluation = evaluate(predictions)
+    evaluation = evaluation_of(predictions)
     report = RunReport(
         title=Path(run.config.out).name,
         notice=run.record["notice"],

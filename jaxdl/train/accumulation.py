@@ -10,7 +10,7 @@ from jaxdl.cpu import loops
 from jaxdl.errors import UserError
 
 
-def split(batch: Any, parts: int) -> Any:
+def split_rows(batch: Any, parts: int) -> Any:
     """Every leaf [B, ...] as [parts, B / parts, ...], part k being rows k, k + parts, ...
 
     So each part takes equally many rows from each of the devices over which consecutive rows are divided. Raises

@@ -9,7 +9,7 @@ import jax.numpy as jnp
 
 from jaxdl.cpu import convolution
 from jaxdl.metrics import Mean
-from jaxdl.train.accumulation import split, sum_over_parts
+from jaxdl.train.accumulation import split_rows, sum_over_parts
 from jaxdl.train.collectives import psum, whole_batch
 from jaxdl.train.freezing import frozen_batch_norm
 from jaxdl.train.state import TrainState
@@ -64,7 +64,7 @@ def make_gradients(
         state: TrainState, batch: Batch, key: jax.Array, *, gather: Callable[[Any], Any] | None = None
     ) -> Gradients:
         keys = key[None] if accumulate == 1 else jax.random.split(key, accumulate)
-        parts = {**split(dict(batch), accumulate), "key": keys}
+        parts = {**split_rows(dict(batch), accumulate), "key": keys}
 
         def objective(params: Any, batch_stats: Any, part: dict[str, jax.Array]) -> tuple[jax.Array, tuple]:
             whole = gather or (lambda tree: tree)

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from jaxdl.commands.compare import main
-from jaxdl.report.evaluation import Predictions, evaluate
+from jaxdl.report.evaluation import Predictions, evaluation_of
 from tests import browser as chromium
 from tests.report import reports
 
@@ -36,7 +36,7 @@ def runs(finished, tmp_path_factory):
             with (out / "metrics.jsonl").open("a") as log:
                 log.write('{"kind": "epo')  # it is being written
         else:
-            found = evaluate(Predictions(scores, labels, classes))
+            found = evaluation_of(Predictions(scores, labels, classes))
             (out / "evaluation.json").write_text(json.dumps({"split": "test", **found.to_json()}))
             edit(out / "summary.json", lambda summary, found=found: summary.update(test_accuracy=found.top1))
     return [folder / name for name in ("first", "<b>second<_b>", "going")]

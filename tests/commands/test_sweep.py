@@ -24,7 +24,7 @@ from jaxdl.run.recipes import RECIPES
 from jaxdl.run.sweep.asked import parse
 from jaxdl.run.sweep.grid import Grid
 from jaxdl.run.sweep.member_data import SweepData
-from jaxdl.run.sweep.member_history import History
+from jaxdl.run.sweep.member_history import MemberHistory
 from jaxdl.run.sweep.numbers import optimizer_of_member
 from jaxdl.run.sweep.result import Measured, PredictionSums, rows_of
 from jaxdl.train.state import create_state
@@ -191,7 +191,7 @@ def test_without_validation_and_resumed_for_more(tmp_path, capsys):
 
 def test_rows_are_means_and_deviations_over_seeds(rng):
     grid = Grid({"lr": (0.1, 0.2, 0.3), "seed": (0, 1, 2, 3)}, seed=0)
-    history = History.new(len(grid))
+    history = MemberHistory.new(len(grid))
     epochs, test = rng.random((3, 12)), rng.random(12)
     history.val_accuracies = epochs.tolist()
     history.mark(7, np.arange(12) == 5)

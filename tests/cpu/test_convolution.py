@@ -11,7 +11,7 @@ import pytest
 import jaxdl.nn
 from jaxdl import losses, optim
 from jaxdl.cpu import convolution
-from jaxdl.cpu.convolution import layers, products, toom_cook, winograd
+from jaxdl.cpu.convolution import intercept, products, toom_cook, winograd
 from jaxdl.train.eval_step import make_eval_step
 from jaxdl.train.state import create_state
 from jaxdl.train.step import make_train_step
@@ -153,8 +153,8 @@ def taken(monkeypatch):
 
 @pytest.fixture
 def setting(rng, monkeypatch):
-    monkeypatch.setattr(layers, "LEAST_PRODUCTS", 1)
-    monkeypatch.setattr(layers, "LEAST_REUSE", 288)  # 32 channels
+    monkeypatch.setattr(intercept, "LEAST_PRODUCTS", 1)
+    monkeypatch.setattr(intercept, "LEAST_REUSE", 288)  # 32 channels
     model = Convolutions()
     batch = {
         "images": drawn(rng, (8, 12, 12, 3), "float32"),
@@ -228,7 +228,7 @@ def test_own_convolutions_are_left_alone(monkeypatch):
     x = jnp.ones((16, 8, 8, 64))
     variables = layer.init(jax.random.key(0), x)
     called.clear()
-    monkeypatch.setattr(layers, "LEAST_PRODUCTS", 1)
+    monkeypatch.setattr(intercept, "LEAST_PRODUCTS", 1)
     with convolution.fast():
         layer.apply(variables, x)
     assert called

@@ -13,7 +13,7 @@ import pytest
 from experiments.benchmark.__main__ import main
 from experiments.benchmark.accuracy import contest, learn_pytorch, learn_recipe, learning
 from experiments.benchmark.accuracy.contest import Contest, Training
-from experiments.benchmark.contestant import LeftOutError, Task
+from experiments.benchmark.contestant import Job, LeftOutError
 from experiments.benchmark.options import Options
 from experiments.benchmark.process import Evaluation, Ready
 from experiments.benchmark.worker import Learning
@@ -116,7 +116,7 @@ def test_contestants_learn_turn_by_turn_until_each_is_done(monkeypatch):
             return next((evaluation(0.5 * number, found, 10.0 * number) for number, found in self._found), None)
 
     monkeypatch.setattr(contest, "Process", Fake)
-    tasks = [Task(subject="accuracy", contestant=name) for name in ("absent", *accuracies)]
+    tasks = [Job(subject="accuracy", contestant=name) for name in ("absent", *accuracies)]
     held = contest.run(tasks, seeds=2, target=0.9, budget=100.0)
     once = ["early", "late", "never"] * 2 + ["late", "never", "late", "never"]  # whose last turn finds it at its end
     assert turns == once * 2
@@ -213,7 +213,7 @@ def test_a_recipe_learns_as_the_command_does(tmp_path):
     out = tmp_path / "run"
     assert train.main([*flags, "--warmup-epochs", str(warmup), "--seed", "3", "--out", str(out)]) == 0
     summary = json.loads((out / "summary.json").read_text())
-    recipe = learn_recipe.Recipe(Task(subject="accuracy", contestant="quick:1", dataset="digits", seed=3))
+    recipe = learn_recipe.Recipe(Job(subject="accuracy", contestant="quick:1", dataset="digits", seed=3))
     assert [*recipe.training()] == [pytest.approx(21 / 41), 1.0]
     assert recipe.accuracy() == summary["test_accuracy"]
     assert recipe.parameters == summary["parameters"]
@@ -225,7 +225,7 @@ def test_a_recipe_whose_images_stay_on_the_device_learns_the_same(tiny, monkeypa
     course = dataclasses.replace(RECIPES["course"], epochs=1)
     monkeypatch.setattr(learn_recipe, "RECIPES", {"fed": course, "held": dataclasses.replace(course, resident=True)})
     recipes = [
-        learn_recipe.Recipe(Task(subject="accuracy", contestant=name, dataset="digits")) for name in ("fed", "held")
+        learn_recipe.Recipe(Job(subject="accuracy", contestant=name, dataset="digits")) for name in ("fed", "held")
     ]
     for recipe in recipes:
         assert [*recipe.training()] == [0.5, 1.0]
@@ -236,14 +236,14 @@ def test_a_recipe_whose_images_stay_on_the_device_learns_the_same(tiny, monkeypa
 def test_a_training_that_diverges_ends(tiny, monkeypatch):
     wild = {"wild": dataclasses.replace(RECIPES["course"], lr=1e30)}
     monkeypatch.setattr(learn_recipe, "RECIPES", wild)
-    recipe = learn_recipe.Recipe(Task(subject="accuracy", contestant="wild:2", dataset="digits"))
+    recipe = learn_recipe.Recipe(Job(subject="accuracy", contestant="wild:2", dataset="digits"))
     assert [*recipe.training()] == []
 
 
 def test_the_courses_program_and_its_tuned_form_see_the_same(tiny):
     torch = pytorch.torch()
     pytorch.torchvision()
-    task = Task(subject="accuracy", contestant="pytorch:2", dataset="digits", seed=1)
+    task = Job(subject="accuracy", contestant="pytorch:2", dataset="digits", seed=1)
     plain, tuned = learn_pytorch.Program(task), learn_pytorch.Tuned(task)
     for ours, theirs in zip(
         tuned._batches(tiny.train, shuffle=False), plain._batches(tiny.train, shuffle=False), strict=True
@@ -264,7 +264,7 @@ def _twice(batches):
 
 def test_the_courses_program_learns_with_its_rate(tiny):
     torch = pytorch.torch()
-    program = learn_pytorch.Tuned(Task(subject="accuracy", contestant="pytorch_tuned:1", dataset="digits"))
+    program = learn_pytorch.Tuned(Job(subject="accuracy", contestant="pytorch_tuned:1", dataset="digits"))
     training = program.training()
     next(training)
     before = [parameter.detach().clone() for parameter in program._model.parameters()]

@@ -7,14 +7,14 @@ import numpy as np
 import pytest
 
 from experiments.benchmark.accuracy import learn_airbench94
-from experiments.benchmark.contestant import LeftOutError, Task
+from experiments.benchmark.contestant import Job, LeftOutError
 from experiments.benchmark.networks import NETWORKS
 from tests import pytorch
 
 
 def test_airbench94_runs_and_has_the_published_parameters(tiny):
     pytorch.torch()
-    method = learn_airbench94.Method(Task(subject="accuracy", contestant="airbench94:2", dataset="digits"))
+    method = learn_airbench94.Method(Job(subject="accuracy", contestant="airbench94:2", dataset="digits"))
     assert [*method.training()] == [1.0, 2.0]
     assert method.parameters == 1_971_352  # without the whitening's 288
     assert 0 <= method.accuracy() <= 1
@@ -25,7 +25,7 @@ def test_airbench94_runs_and_has_the_published_parameters(tiny):
 def test_airbench94_compiled_is_airbench94(tiny):
     torch = pytorch.torch()
     methods = [
-        kind(Task(subject="accuracy", contestant="airbench94:1", dataset="digits"))
+        kind(Job(subject="accuracy", contestant="airbench94:1", dataset="digits"))
         for kind in (learn_airbench94.Method, learn_airbench94.Compiled)
     ]
     for method in methods:
@@ -43,7 +43,7 @@ def test_airbench94_compiled_is_left_out_without_a_compiler(tiny, monkeypatch):
 
     monkeypatch.setattr(torch, "compile", fails)
     with pytest.raises(LeftOutError, match=r"^torch.compile: InvalidCxxCompiler: no C\+\+ compiler$"):
-        learn_airbench94.Compiled(Task(subject="accuracy", contestant="airbench94-compile", dataset="digits"))
+        learn_airbench94.Compiled(Job(subject="accuracy", contestant="airbench94-compile", dataset="digits"))
 
 
 def test_airbench94_whitens_patches(rng):
@@ -121,7 +121,7 @@ def test_airbench94_shows_each_image_one_way_round_and_then_the_other(tiny, monk
 
     watching = {"speed_cnn": dataclasses.replace(network, pytorch=watched)}
     monkeypatch.setattr(learn_airbench94, "NETWORKS", watching)
-    method = learn_airbench94.Method(Task(subject="accuracy", contestant="airbench94:3", dataset="digits"))
+    method = learn_airbench94.Method(Job(subject="accuracy", contestant="airbench94:3", dataset="digits"))
     for _ in method.training():
         pass
     first, second, third = seen
@@ -134,7 +134,7 @@ def test_airbench94_shows_each_image_one_way_round_and_then_the_other(tiny, monk
 
 def test_the_views_of_airbench94_have_their_weights(tiny):
     torch = pytorch.torch()
-    method = learn_airbench94.Method(Task(subject="accuracy", contestant="airbench94:1", dataset="digits"))
+    method = learn_airbench94.Method(Job(subject="accuracy", contestant="airbench94:1", dataset="digits"))
     ramp = torch.arange(32.0).expand(40, 3, 32, 32)  # rises to the right; its mirror image falls
     shown = []
 

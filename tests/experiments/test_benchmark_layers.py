@@ -14,7 +14,7 @@ from rich.console import Console
 
 from experiments.benchmark import table
 from experiments.benchmark.__main__ import main
-from experiments.benchmark.contestant import Task
+from experiments.benchmark.contestant import Job
 from experiments.benchmark.layers import breakdown, programs
 from experiments.benchmark.layers.breakdown import Measured, Seconds, Step
 from experiments.benchmark.layers.layer import layers
@@ -120,7 +120,7 @@ def test_pytorch_is_given_the_same_convolution(name, by_input, monkeypatch):
     layer = layer_of("resnet18", name)
     arguments = Arguments.of(layer, batch_size=2)
     monkeypatch.setattr(PyTorch, "_run", lambda self, call: call)
-    on = TorchDevice(Task(subject="layers", contestant="pytorch"))
+    on = TorchDevice(Job(subject="layers", contestant="pytorch"))
     theirs = PyTorch(on).convolution(layer, arguments)
     params, x = arguments.variables["params"], arguments.x
     ours, pull = jax.vjp(lambda params, x: layer.call({"params": params}, x)[0], params, x)

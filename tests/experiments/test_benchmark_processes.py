@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from experiments.benchmark.__main__ import main
-from experiments.benchmark.contestant import Task
+from experiments.benchmark.contestant import Job
 from experiments.benchmark.process import BenchmarkError, Process
 from experiments.benchmark.worker import Rounds
 from tests.commands.short_run import ROOT
@@ -77,7 +77,7 @@ def test_a_contestant_that_ends_is_told_in_a_line(flax, says, tmp_path, capsys, 
 
 
 def test_a_contestant_that_ends_between_rounds_is_told():
-    with Process(Task(subject="input", contestant="jaxdl", batch_size=4)) as process:
+    with Process(Job(subject="input", contestant="jaxdl", batch_size=4)) as process:
         assert process.round(0.01).images >= 4
         os.kill(process.pid, signal.SIGTERM)
         os.waitid(os.P_PID, process.pid, os.WEXITED | os.WNOWAIT)

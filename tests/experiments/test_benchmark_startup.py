@@ -5,12 +5,12 @@ import json
 import pytest
 
 from experiments.benchmark.__main__ import main
-from experiments.benchmark.contestant import Task
+from experiments.benchmark.contestant import Job
 from experiments.benchmark.startup import starts
 
 
 def test_starts_are_told_apart_by_kind():
-    task = Task(subject="start", contestant="jaxdl", model="quick_cnn", batch_size=256)
+    task = Job(subject="start", contestant="jaxdl", model="quick_cnn", batch_size=256)
     begun = [
         starts.Start(number=number, what=what, wall_seconds=number * place, cpu_seconds=2.0 * number * place)
         for number in (1, 2, 3)

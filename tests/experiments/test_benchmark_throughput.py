@@ -10,7 +10,7 @@ import jax
 import pytest
 
 from experiments.benchmark.__main__ import main
-from experiments.benchmark.contestant import Task
+from experiments.benchmark.contestant import Job
 from experiments.benchmark.process import Ready, Round
 from experiments.benchmark.throughput import race, train_jaxdl
 from experiments.benchmark.throughput.race import Lap, Race
@@ -80,7 +80,7 @@ def test_the_table_says_what_the_file_says(measured):
 
 @pytest.mark.long
 def test_training_says_how_long_it_waits_for_data(monkeypatch):
-    training = train_jaxdl.Training(Task(subject="train", contestant="jaxdl", model="cifar_cnn", batch_size=4))
+    training = train_jaxdl.Training(Job(subject="train", contestant="jaxdl", model="cifar_cnn", batch_size=4))
     quick = pipeline.train_batch
 
     def slow(*args, **options):
@@ -100,7 +100,7 @@ def test_ratios_are_of_each_round_by_itself():
         for name, values in rates.items()
     ]
     ready = {name: Ready(seconds=1.0, cpu_seconds=1.0, parameters=5, device="cpu", threads=2) for name in rates}
-    task = Task(subject="train", contestant="jaxdl", model="cifar_cnn", batch_size=1)
+    task = Job(subject="train", contestant="jaxdl", model="cifar_cnn", batch_size=1)
     result = race.record(task, Race(ready=ready, left_out={}, laps=laps))
     # the medians are 300 and 100, but no round had ours three times as fast and the others not
     assert result["ratios"] == {"flax": {"rounds": [2.0, 3.0, 1.0], "median": 2.0, "lowest": 1.0, "highest": 3.0}}

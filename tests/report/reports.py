@@ -7,7 +7,7 @@ from sklearn.naive_bayes import GaussianNB
 
 from jaxdl.data import sources
 from jaxdl.report.diagnosis import Finding
-from jaxdl.report.evaluation import Predictions, evaluate
+from jaxdl.report.evaluation import Predictions, evaluation_of
 from jaxdl.report.page import RunReport
 from jaxdl.report.remedies import Remedy
 
@@ -63,7 +63,7 @@ def of(logits, labels, pictures, classes, **changed):
         "findings": [FINDING],
         "split": "test",
         "predictions": predictions,
-        "evaluation": evaluate(predictions),
+        "evaluation": evaluation_of(predictions),
         "images": pictures,
         "seen": pictures[:40],
         "seen_names": [f"{classes[label]} 0.7 + {classes[0]} 0.3" for label in labels[:40]],

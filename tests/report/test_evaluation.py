@@ -9,7 +9,7 @@ from sklearn import metrics
 from sklearn.datasets import load_digits
 from sklearn.linear_model import LogisticRegression
 
-from jaxdl.report.evaluation import BINS, Evaluation, Predictions, evaluate
+from jaxdl.report.evaluation import BINS, Evaluation, Predictions, evaluation_of
 
 CLASSES = tuple(f"digit {number}" for number in range(10))
 
@@ -24,7 +24,7 @@ def predictions():
 
 @pytest.fixture(scope="module")
 def evaluation(predictions):
-    return evaluate(predictions)
+    return evaluation_of(predictions)
 
 
 def test_figures_equal_scikit_learns(predictions, evaluation):
@@ -86,7 +86,7 @@ def test_confused_pairs_count_what_their_rows_show(predictions, evaluation):
 
 
 def test_five_classes_have_no_top_5_and_an_absent_class_counts_nothing():
-    found = evaluate(Predictions(np.eye(4)[[0, 1, 1, 0]], np.array([0, 1, 0, 0]), "abcd"))
+    found = evaluation_of(Predictions(np.eye(4)[[0, 1, 1, 0]], np.array([0, 1, 0, 0]), "abcd"))
     assert found.top5 is None
     assert found.per_class["c"] == {"precision": 0.0, "recall": 0.0, "f1": 0.0, "support": 0}
     assert found.macro["recall"] == pytest.approx((2 / 3 + 1) / 4)

@@ -7,7 +7,7 @@ import pytest
 from jaxdl.report import heartbeat
 from jaxdl.report.heartbeat import Heartbeat
 from jaxdl.run.sweep.grid import Grid
-from jaxdl.run.sweep.member_history import History
+from jaxdl.run.sweep.member_history import MemberHistory
 from jaxdl.run.sweep.progress import Progress
 
 
@@ -23,7 +23,7 @@ def lines():
 
 
 def history():
-    found = History.new(2)
+    found = MemberHistory.new(2)
     found.sums = {"loss": [[3.0, 5.0], [2.0, 2.0]]}
     found.timed_images, found.timed_seconds = 600, 2.0
     return found

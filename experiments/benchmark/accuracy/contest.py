@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from experiments.benchmark.accuracy import COURSE
-from experiments.benchmark.contestant import LeftOutError, Task
+from experiments.benchmark.contestant import Job, LeftOutError
 from experiments.benchmark.options import Options
 from experiments.benchmark.process import Evaluation, Process, Ready
 from experiments.benchmark.record import Spread, ratio
@@ -55,7 +55,7 @@ class Contest:
 
 
 def run(
-    tasks: Sequence[Task],
+    tasks: Sequence[Job],
     *,
     seeds: int,
     target: float,

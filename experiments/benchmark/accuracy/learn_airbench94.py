@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from experiments.benchmark.accuracy import learning
-from experiments.benchmark.contestant import Task
+from experiments.benchmark.contestant import Job
 from experiments.benchmark.networks import NETWORKS
 from experiments.benchmark.torch_device import TorchDevice
 from jaxdl.data.dataset import channel_statistics
@@ -36,7 +36,7 @@ class Method:
 
     waiting_for_data = None
 
-    def __init__(self, task: Task):
+    def __init__(self, task: Job):
         self._on = TorchDevice(task)
         self._torch, self._device, self.device = self._on.torch, self._on.device, self._on.words
         self._dataset, self._seed, self._epochs = learning.dataset(task), task.seed, task.epochs or EPOCHS
@@ -129,7 +129,7 @@ class Method:
 class Compiled(Method):
     """The same, trained by ``torch.compile`` with its defaults, whose compilation is part of the training."""
 
-    def __init__(self, task: Task):
+    def __init__(self, task: Job):
         super().__init__(task)
         self._on.try_compiler()
 

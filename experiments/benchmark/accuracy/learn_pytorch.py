@@ -4,7 +4,7 @@ from collections.abc import Iterable, Iterator, Sized
 from typing import TYPE_CHECKING, Protocol
 
 from experiments.benchmark.accuracy import learning
-from experiments.benchmark.contestant import Task
+from experiments.benchmark.contestant import Job
 from experiments.benchmark.networks import NETWORKS
 from experiments.benchmark.torch_device import TorchDevice, pictures, torchvision
 from jaxdl.data.dataset import Split
@@ -27,7 +27,7 @@ class Program:
 
     waiting_for_data = None
 
-    def __init__(self, task: Task):
+    def __init__(self, task: Job):
         self._on = TorchDevice(task)
         self._torch, self._device, self.device = self._on.torch, self._on.device, self._on.words
         self._totensor = torchvision().transforms.ToTensor()

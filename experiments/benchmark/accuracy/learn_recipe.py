@@ -7,7 +7,7 @@ import jax
 
 from experiments.benchmark import jax_device
 from experiments.benchmark.accuracy import learning
-from experiments.benchmark.contestant import Task
+from experiments.benchmark.contestant import Job
 from jaxdl.cpu import memory
 from jaxdl.run.build import build, evaluated
 from jaxdl.run.config import Config
@@ -23,7 +23,7 @@ from jaxdl.train.state import parameter_count
 class Recipe:
     """The whole training split trains, as with ``--val-size 0``; checkpoints and the log are left out."""
 
-    def __init__(self, task: Task):
+    def __init__(self, task: Job):
         memory.keep_freed()
         self._dataset = learning.dataset(task)
         config = dataclasses.replace(RECIPES[task.program], val_size=0, precision=task.precision, seed=task.seed)

@@ -4,7 +4,7 @@ import math
 
 import numpy as np
 
-from experiments.benchmark.contestant import Task
+from experiments.benchmark.contestant import Job
 from jaxdl.data import sources
 from jaxdl.data.dataset import Dataset
 from jaxdl.errors import UserError
@@ -20,7 +20,7 @@ def load(name: str, data_dir: str | None, *, progress: bool = False) -> Dataset:
     return found
 
 
-def dataset(task: Task) -> Dataset:
+def dataset(task: Job) -> Dataset:
     """The data of the task, all of it in memory, so that nobody's first epoch waits for a disk."""
     found = load(task.dataset, task.data_dir)
     stored = {

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from experiments.benchmark import jax_device
-from experiments.benchmark.contestant import LeftOutError, Task
+from experiments.benchmark.contestant import Job, LeftOutError
 from experiments.benchmark.layers import programs
 from experiments.benchmark.layers.layer import CONVOLUTION, Layer, layers
 from experiments.benchmark.layers.programs import Arguments, Programs, PyTorch, Run, best
@@ -75,7 +75,7 @@ def run(
     """
     memory.keep_freed()  # as in training
     found = layers(model_of(Config(model=model), num_classes=10), IMAGE)
-    task = Task(subject="train", contestant=OURS, model=model, batch_size=batch_size)
+    task = Job(subject="train", contestant=OURS, model=model, batch_size=batch_size)
     peer, left_out = None, {}
     try:
         peer = PyTorch(TorchDevice(task))
@@ -165,7 +165,7 @@ def _matrix_product(peer: PyTorch | None, *, rounds: int) -> dict[str, float]:
     return {name: operations / seconds for name, seconds in best(runs, rounds=rounds).items()}
 
 
-def _whole(task: Task, *, with_pytorch: bool) -> dict[str, Run]:
+def _whole(task: Job, *, with_pytorch: bool) -> dict[str, Run]:
     """The training step as the subject train has it: with its loop, loss, metrics and optimizer."""
     ours, plain = train_jaxdl.Training(task), train_jaxdl.Training(task)
 

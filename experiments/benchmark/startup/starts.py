@@ -13,7 +13,7 @@ from typing import Any
 from rich.console import Console
 
 from experiments.benchmark import table
-from experiments.benchmark.contestant import Task
+from experiments.benchmark.contestant import Job
 from experiments.benchmark.process import BenchmarkError, Process, environment
 from experiments.benchmark.record import Spread
 
@@ -32,7 +32,7 @@ class Start:
     cpu_seconds: float
 
 
-def run(task: Task, *, rounds: int, on_turn: Callable[[str, str], None] = lambda what, doing: None) -> list[Start]:
+def run(task: Job, *, rounds: int, on_turn: Callable[[str, str], None] = lambda what, doing: None) -> list[Start]:
     """Every kind of start once in each round, in the order of ``STARTS``.
 
     The cache is jax's own, of compiled programs: a new folder in each round, which the next start then finds filled.
@@ -54,7 +54,7 @@ def run(task: Task, *, rounds: int, on_turn: Callable[[str, str], None] = lambda
     return found
 
 
-def record(task: Task, starts: Sequence[Start]) -> dict[str, Any]:
+def record(task: Job, starts: Sequence[Start]) -> dict[str, Any]:
     """The seconds of every kind of start, for the file that the benchmark writes; plain JSON."""
     kinds = {}
     for what in STARTS:
@@ -86,7 +86,7 @@ def print_starts(console: Console, result: Mapping[str, Any]) -> None:
     )
 
 
-def _first_step(task: Task, changes: dict[str, str]) -> tuple[float, float]:
+def _first_step(task: Job, changes: dict[str, str]) -> tuple[float, float]:
     with Process(task, environment=changes) as process:
         return process.ready.seconds, process.ready.cpu_seconds
 

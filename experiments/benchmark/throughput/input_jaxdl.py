@@ -6,7 +6,7 @@ from functools import partial
 import jax
 
 from experiments.benchmark import jax_device
-from experiments.benchmark.contestant import Task
+from experiments.benchmark.contestant import Job
 from experiments.benchmark.throughput import synthetic
 from jaxdl.cpu import memory
 from jaxdl.data import augment, pipeline
@@ -21,7 +21,7 @@ class Input:
 
     parameters = waiting_for_data = None
 
-    def __init__(self, task: Task):
+    def __init__(self, task: Job):
         memory.keep_freed()
         self.batch_size, self._steps = task.batch_size, 0
         split = synthetic.split(max(EXAMPLES, task.batch_size))

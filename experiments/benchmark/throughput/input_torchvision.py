@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 
-from experiments.benchmark.contestant import Task, optional
+from experiments.benchmark.contestant import Job, optional
 from experiments.benchmark.throughput import synthetic
 from experiments.benchmark.torch_device import pictures, torchvision
 
@@ -16,7 +16,7 @@ class Input:
     parameters = waiting_for_data = None
     device = "cpu"
 
-    def __init__(self, task: Task):
+    def __init__(self, task: Job):
         torch, transforms = optional("torch"), torchvision().transforms
         if task.threads:
             torch.set_num_threads(task.threads)

@@ -6,7 +6,7 @@ from contextlib import ExitStack
 from dataclasses import dataclass
 from typing import Any
 
-from experiments.benchmark.contestant import OURS, LeftOutError, Task
+from experiments.benchmark.contestant import OURS, Job, LeftOutError
 from experiments.benchmark.process import BenchmarkError, Process, Ready, Round
 from experiments.benchmark.record import Spread, ratio
 
@@ -47,7 +47,7 @@ class Race:
 
 
 def run(
-    tasks: Sequence[Task],
+    tasks: Sequence[Job],
     *,
     rounds: int,
     seconds: float,
@@ -81,7 +81,7 @@ def run(
     return Race(ready=ready, left_out=left_out, laps=laps)
 
 
-def record(task: Task, race: Race) -> dict[str, Any]:
+def record(task: Job, race: Race) -> dict[str, Any]:
     """The figures of one network, or of the input, for the file that the benchmark writes; plain JSON.
 
     Rates are images a second; ratios are ours over each peer's in the same round. ``rounds`` are in the order in which

@@ -9,7 +9,7 @@ import jax.numpy as jnp
 import optax
 
 from experiments.benchmark import jax_device
-from experiments.benchmark.contestant import Task
+from experiments.benchmark.contestant import Job
 from experiments.benchmark.networks import NETWORKS
 from experiments.benchmark.throughput import synthetic
 from jaxdl.data import pipeline
@@ -24,7 +24,7 @@ class Training:
 
     waiting_for_data = None
 
-    def __init__(self, task: Task):
+    def __init__(self, task: Job):
         self.batch_size = task.batch_size
         split = synthetic.training_split(task.batch_size)
         split = Split(synthetic.normalized(split.images), split.labels)

@@ -5,7 +5,7 @@ import sys
 import jax
 
 from experiments.benchmark import jax_device
-from experiments.benchmark.contestant import Task
+from experiments.benchmark.contestant import Job
 from experiments.benchmark.throughput import synthetic
 from jaxdl.cpu import memory
 from jaxdl.run.build import build
@@ -21,7 +21,7 @@ class Training:
     """The loop, the step, its metrics and its queue of batches are those of a run; only validation, checkpoints and the
     log are left out."""
 
-    def __init__(self, task: Task):
+    def __init__(self, task: Job):
         memory.keep_freed()
         self.batch_size = task.batch_size
         config = Config(

@@ -5,7 +5,7 @@ from functools import partial
 
 import numpy as np
 
-from experiments.benchmark.contestant import Task
+from experiments.benchmark.contestant import Job
 from experiments.benchmark.networks import NETWORKS
 from experiments.benchmark.throughput import synthetic
 from experiments.benchmark.torch_device import TorchDevice, not_compiled
@@ -19,7 +19,7 @@ class Training:
     channels_last = False
     waiting_for_data = None
 
-    def __init__(self, task: Task):
+    def __init__(self, task: Job):
         self._on = TorchDevice(task)
         self._torch, self._device, self.device = self._on.torch, self._on.device, self._on.words
         torch = self._torch

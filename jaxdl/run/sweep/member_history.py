@@ -1,4 +1,4 @@
-"""History of a sweep, saved beside its states so that it can resume: a value for each member; plain JSON."""
+"""MemberHistory of a sweep, saved beside its states so that it can resume: a value for each member; plain JSON."""
 
 from dataclasses import asdict, dataclass, field
 
@@ -8,7 +8,7 @@ Series = list[float | None]
 
 
 @dataclass
-class History:
+class MemberHistory:
     """sums: of the training metrics since the last epoch ended, ``{name: [totals, counts]}``, a list of members each.
 
     val_accuracies: of each epoch so far, by member; None where it is no number. diverged: the step (from 1) at which a
@@ -27,12 +27,12 @@ class History:
     validation_due: bool = False
 
     @classmethod
-    def new(cls, members: int) -> "History":
+    def new(cls, members: int) -> "MemberHistory":
         """Of a sweep that has not begun."""
         return cls(diverged=[None] * members, skipped=[0] * members)
 
     def to_json(self) -> dict:
-        """The fields, as ``History(**...)`` takes them."""
+        """The fields, as ``MemberHistory(**...)`` takes them."""
         return asdict(self)
 
     @property

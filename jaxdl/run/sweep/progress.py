@@ -13,7 +13,7 @@ from jaxdl.report.heartbeat import Heartbeat
 from jaxdl.run.config import Config
 from jaxdl.run.sweep.grid import Grid
 from jaxdl.run.sweep.member_data import SweepData
-from jaxdl.run.sweep.member_history import History
+from jaxdl.run.sweep.member_history import MemberHistory
 from jaxdl.train.members import runs_one_by_one
 from jaxdl.wording import counted
 
@@ -28,7 +28,7 @@ class Progress:
         heartbeat.begin(f"compiling the update of {counted(len(grid), 'member')}", told=True)
         self._bar = steps_bar(step, steps)
 
-    def steps(self, step: int, history: History) -> None:
+    def steps(self, step: int, history: MemberHistory) -> None:
         """Moves the bar to ``step``; without a bar, a line when there has been none for a while."""
         lost = sum(place is not None for place in history.diverged)
         said = f", {lost} diverged" if lost else ""

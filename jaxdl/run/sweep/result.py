@@ -17,7 +17,7 @@ from jaxdl import disk
 from jaxdl.report.bands import Band, bands_picture
 from jaxdl.run import run_folder
 from jaxdl.run.sweep.grid import Grid, Value
-from jaxdl.run.sweep.member_history import History, Series
+from jaxdl.run.sweep.member_history import MemberHistory, Series
 from jaxdl.wording import counted
 
 WIDTH = 110  # of the table where the output is no terminal
@@ -109,7 +109,7 @@ class PredictionSums:
         return Measured(accuracy=of_members[0], loss=of_members[1], ensembles=each, ensemble=together)
 
 
-def rows_of(grid: Grid, history: History, tested: Measured) -> list[Row]:
+def rows_of(grid: Grid, history: MemberHistory, tested: Measured) -> list[Row]:
     """A row a configuration, the highest mean of its members' best validation accuracies first."""
     best, rows = history.best_val_accuracies, []
     for number, values in enumerate(grid.configurations):
@@ -150,7 +150,7 @@ def configurations_json(rows: Sequence[Row]) -> list[dict]:
     ]
 
 
-def write_members(out: str, grid: Grid, history: History, tested: Measured) -> None:
+def write_members(out: str, grid: Grid, history: MemberHistory, tested: Measured) -> None:
     """``members.csv``: a line a member; empty where there is no number."""
     last = history.val_accuracies[-1] if history.val_accuracies else [None] * len(grid)
     best = history.best_val_accuracies

@@ -9,7 +9,7 @@ import numpy as np
 import optax
 
 from jaxdl.metrics import Mean
-from jaxdl.run.sweep.member_history import History, finite_or_none
+from jaxdl.run.sweep.member_history import MemberHistory, finite_or_none
 from jaxdl.train.state import TrainState
 
 LONGEST = 1.0  # seconds, about, that the device computes before the host looks for a signal
@@ -35,10 +35,10 @@ def train(
     batch_size: int,
     validate: Callable[[TrainState], dict[str, np.ndarray] | None] | None,
     save: Callable[[TrainState], None],
-    on_steps: Callable[[int, History], None],
+    on_steps: Callable[[int, MemberHistory], None],
     on_record: Callable[[dict], None],
     should_stop: Callable[[], bool],
-    history: History,
+    history: MemberHistory,
 ) -> TrainState:
     """Trains from the states' step to ``steps``, or until ``should_stop()``; the states returned have been saved.
 
@@ -95,7 +95,7 @@ def train(
     return states
 
 
-def _record(step: int, steps_per_epoch: int, history: History, measured: Mapping[str, list]) -> dict:
+def _record(step: int, steps_per_epoch: int, history: MemberHistory, measured: Mapping[str, list]) -> dict:
     return {
         "kind": "epoch",
         "step": step,
