@@ -25,10 +25,9 @@ from jaxdl.data import augment, pipeline, sources
 from jaxdl.data.dataset import channel_statistics
 from jaxdl.data.pictures import open_picture
 from jaxdl.report.confusion_picture import confusion_picture
-from jaxdl.report.evaluation import Predictions, evaluate
+from jaxdl.report.evaluation import Predictions, evaluation_of
 from jaxdl.train.eval_step import make_eval_step, make_predict_step
-from jaxdl.train.loop import evaluate as evaluate_batches
-from jaxdl.train.loop import predict
+from jaxdl.train.loop import evaluate, predict
 from jaxdl.train.state import create_state
 from jaxdl.train.step import make_train_step
 from jaxdl.wording import counted
@@ -63,7 +62,7 @@ state = state.replace(params=loaded.variables["params"], batch_stats=loaded.vari
 
 # %%
 eval_step = make_eval_step(loaded.model, losses.cross_entropy, prepare=prepare, metrics={"accuracy": metrics.correct})
-totals = evaluate_batches(eval_step, state, pipeline.eval_batches(digits.test, batch_size=100))
+totals = evaluate(eval_step, state, pipeline.eval_batches(digits.test, batch_size=100))
 print(totals.means(), "of", totals.count("loss"), "examples")
 assert totals.count("loss") == 360
 
@@ -92,7 +91,7 @@ assert np.abs(in_training[0] - in_training[1]).max() > 0.1
 predict_step = make_predict_step(loaded.model, prepare=prepare)
 batches = pipeline.eval_batches(digits.test, batch_size=100)
 predictions = Predictions(predict(predict_step, state, batches, examples=360), digits.test.labels, digits.classes)
-evaluation = evaluate(predictions)
+evaluation = evaluation_of(predictions)
 print(f"accuracy {evaluation.top1:.1%}, mean F1 of the classes {evaluation.macro['f1']:.3f}")
 counts = np.array(evaluation.confusion)
 true_positives = counts.diagonal()
