@@ -43,8 +43,8 @@ def killed_when_it_says(phrase, out, wait):
         raise AssertionError(f"it ended without {phrase!r}: {run.communicate()[1]}")
 
 
-@pytest.mark.long
-@pytest.mark.parametrize("runs", [1, pytest.param(6, marks=pytest.mark.slow)])
+@pytest.mark.slow
+@pytest.mark.parametrize("runs", [1, 6])
 def test_killed_in_each_of_its_phases_it_ends_as_if_it_had_never_been(finished, tmp_path, runs):
     moments = random.Random(runs)
     for number in range(runs):

@@ -91,7 +91,7 @@ def test_a_run_on_several_devices_is_that_of_one_and_resumes_bit_for_bit(referen
     jax.tree.map(np.testing.assert_array_equal, ours.params, theirs.params)
 
 
-@pytest.mark.long
+@pytest.mark.slow
 def test_a_run_of_eight_devices_goes_on_with_one_and_the_other_way_round(reference, tmp_path):
     for number, forms in enumerate([(["--parallel", "mesh"], ["--parallel", "single"]), ([], ["--parallel", "pmap"])]):
         out = tmp_path / str(number)

@@ -64,7 +64,7 @@ def swept(tmp_path_factory):
     return out
 
 
-@pytest.mark.long
+@pytest.mark.slow
 def test_a_member_is_the_run_of_its_flags(swept, tmp_path):
     states, rows = checkpoint(swept, members=4), members_of(swept)
     assert [(row["lr"], row["seed"]) for row in rows] == [("0.05", "3"), ("0.05", "5"), ("0.2", "3"), ("0.2", "5")]

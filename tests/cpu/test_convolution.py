@@ -63,7 +63,7 @@ WINOGRAD = [
 ]
 
 
-@pytest.mark.long
+@pytest.mark.slow
 @pytest.mark.parametrize(("dtype", "tolerance"), [("float32", 3e-5), ("float64", 1e-12)])
 def test_winograd_is_the_convolution_and_its_gradients(rng, dtype, tolerance):
     with jax.enable_x64(dtype == "float64"):
@@ -79,7 +79,7 @@ def test_winograd_is_the_convolution_and_its_gradients(rng, dtype, tolerance):
 GEOMETRIES = list(itertools.product([(1, 1), (2, 2), (3, 1)], [(1, 1), (2, 1)], [((1, 1), (1, 1)), ((0, 2), (1, 0))]))
 
 
-@pytest.mark.long
+@pytest.mark.slow
 @pytest.mark.parametrize(("strides", "dilation", "pads"), GEOMETRIES)
 @pytest.mark.parametrize("window", [(1, 1), (3, 3), (2, 4)])
 def test_products_are_the_gradient_by_the_kernel(rng, strides, dilation, pads, window):

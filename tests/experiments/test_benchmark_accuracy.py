@@ -36,7 +36,7 @@ def learned(tmp_path_factory):
     return json.loads(out.read_text()), done.stdout
 
 
-@pytest.mark.long
+@pytest.mark.slow
 def test_the_file_has_the_seconds_of_every_training(learned):
     found, _ = learned
     (result,) = found["results"]

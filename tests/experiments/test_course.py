@@ -27,6 +27,7 @@ ROWS = [
     *("F1", "F2", "F4", "F5"),
     *(f"G{n}" for n in range(1, 8)),
 ]
+HEAVY = {"devices", "pretrained", "regularisation", "transfer", "vanishing"}  # lessons of half a minute
 NOTEBOOKS = ("gradients", "convolution", "linear_regression")
 CHINESE = re.compile(r"[一-鿿]")
 
@@ -41,7 +42,13 @@ def _as_in_a_process_of_its_own():
 
 
 @pytest.mark.long
-@pytest.mark.parametrize("lesson", LESSONS, ids=lambda lesson: lesson.name)
+@pytest.mark.parametrize(
+    "lesson",
+    [
+        pytest.param(lesson, id=lesson.name, marks=[pytest.mark.slow] if lesson.name in HEAVY else [])
+        for lesson in LESSONS
+    ],
+)
 def test_a_lesson_runs_and_holds_what_it_claims(lesson, tmp_path):
     running.run(lesson, folder=tmp_path / lesson.name, quick=True)
 

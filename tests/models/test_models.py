@@ -60,7 +60,7 @@ def test_published_parameter_counts(name, stem):
     assert parameter_count(variables["params"]) == PARAMETERS[name, stem]
 
 
-@pytest.mark.long
+@pytest.mark.slow
 @pytest.mark.parametrize("name", models.names())
 def test_bf16_computes_in_bf16_and_keeps_f32_parameters_and_logits(name):
     model = models.create(name, num_classes=3, dtype=jnp.bfloat16, stem="cifar" if models.has_stem(name) else None)

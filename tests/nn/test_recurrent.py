@@ -28,7 +28,7 @@ def flat(outputs, state):
     return parts[0].reshape(-1), *(part.reshape(-1) for part in parts[1:])
 
 
-@pytest.mark.long
+@pytest.mark.slow
 @pytest.mark.parametrize("bidirectional", [False, True])
 @pytest.mark.parametrize("num_layers", [1, 2, 3])
 @pytest.mark.parametrize(("name", "more"), [("RNN", {}), ("RNN", {"nonlinearity": "relu"}), ("GRU", {}), ("LSTM", {})])

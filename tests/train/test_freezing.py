@@ -29,7 +29,7 @@ def images_of(rng, side=8):
     return {**batch, "images": rng.normal(size=batch["images"].shape).astype(np.float32)}
 
 
-@pytest.mark.long
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", OPTIMIZERS)
 @pytest.mark.parametrize("accumulate", [1, 2])
 def test_frozen_leaves_and_their_statistics_stay_bitwise(rng, kind, accumulate):

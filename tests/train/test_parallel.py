@@ -97,7 +97,7 @@ def test_twenty_steps_of_a_resnet_are_those_of_one_device(accumulate):
         compare_all_forms(model, steps=20, accumulate=accumulate, dtype=jnp.float64)
 
 
-@pytest.mark.long
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "options",
     [
