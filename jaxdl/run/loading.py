@@ -12,6 +12,7 @@ from jaxdl.data.dataset import Dataset
 from jaxdl.report.heartbeat import Heartbeat
 from jaxdl.run import run_folder
 from jaxdl.run.config import Config
+from jaxdl.run.flags import in_flags
 from jaxdl.run.network import fitted_to_weights
 from jaxdl.run.recipes import adapt
 
@@ -26,6 +27,8 @@ def load(config: Config) -> Dataset:
         stream=bool(config.stream),
         progress=True,
     )
+    if dataset.notice:
+        dataset = dataclasses.replace(dataset, notice=in_flags(dataset.notice, Config))
     for remark in dataset.remarks:
         print(f"note     {remark}", flush=True)
     return dataset

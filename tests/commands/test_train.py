@@ -140,7 +140,9 @@ def test_a_fallback_is_said_in_every_file(tmp_path, capsys):
     flags = ["--offline", "--data-dir", str(tmp_path / "data"), "--model", "cifar_cnn", "--steps", "2"]
     assert main([*flags, "--out", str(out)]) == 0
     notice = "NOT CIFAR-10"
-    assert capsys.readouterr().out.count(notice) == 2  # before and after
+    printed = capsys.readouterr().out
+    assert printed.count(notice) == 2  # before and after
+    assert "Use --data-dir for data already prepared, --dataset folder for your own pictures" in printed
     for name in ("config.json", "summary.json", "metrics.jsonl", "evaluation.json", "report.html"):
         assert notice in (out / name).read_text()
     assert json.loads((out / "summary.json").read_text())["dataset"] == "digits"
