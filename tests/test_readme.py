@@ -36,6 +36,19 @@ def blocks(language, page=README):
     return re.findall(rf"```{language}\n(.*?)```", page, re.DOTALL)
 
 
+def output_of(page, folder):
+    """What the page's Python blocks print, run as one program in ``folder``."""
+    done = subprocess.run(
+        [sys.executable, "-W", "error", "-c", "\n".join(blocks("python", page))],
+        cwd=folder,
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
 def commands(page):
     """What follows ``python -m`` in the page's bash blocks and in its text, as words, without ``--help``."""
     typed = "".join(blocks("bash", page)).replace("\\\n", " ").splitlines()
@@ -122,15 +135,7 @@ def test_links_and_pictures_of_the_pages_exist():
 
 @pytest.mark.long
 def test_the_page_on_networks_holds(tmp_path):
-    program = "\n".join(blocks("python", NETWORKS))
-    done = subprocess.run(
-        [sys.executable, "-W", "error", "-c", program],
-        cwd=tmp_path,
-        env={**os.environ, "PYTHONPATH": str(ROOT)},
-        capture_output=True,
-        text=True,
-    )
-    assert done.returncode == 0, done.stderr
+    output_of(NETWORKS, tmp_path)
 
 
 def test_the_page_on_networks_names_every_network():
@@ -138,14 +143,6 @@ def test_the_page_on_networks_names_every_network():
 
 
 def test_the_page_on_extending_holds(tmp_path):
-    program = "\n".join(blocks("python", PAGES["docs/extending.md"]))
-    done = subprocess.run(
-        [sys.executable, "-W", "error", "-c", program],
-        cwd=tmp_path,
-        env={**os.environ, "PYTHONPATH": str(ROOT)},
-        capture_output=True,
-        text=True,
-    )
-    assert done.returncode == 0, done.stderr
-    assert "one update with lion: loss" in done.stdout
-    assert re.search(r"test accuracy (9\d|100)\.\d\d% on 100 images of stripes", done.stdout)
+    printed = output_of(PAGES["docs/extending.md"], tmp_path)
+    assert "one update with lion: loss" in printed
+    assert re.search(r"test accuracy (9\d|100)\.\d\d% on 100 images of stripes", printed)

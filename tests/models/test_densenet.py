@@ -11,7 +11,7 @@ from tests.models.parity import assert_parity
 SLOW = ["densenet161", "densenet169", "densenet201"]
 
 
-@pytest.mark.slow
+@pytest.mark.long
 @pytest.mark.parametrize("name", ["densenet121", *(pytest.param(name, marks=pytest.mark.slow) for name in SLOW)])
 def test_logits_equal_torchvisions(name):
     assert_parity(name, getattr(densenet, name), size=64)

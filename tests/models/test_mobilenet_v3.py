@@ -7,7 +7,7 @@ from jaxdl.models.mobilenet_v3 import mobilenet_v3_large, mobilenet_v3_small
 from tests.models.parity import assert_parity
 
 
-@pytest.mark.slow
+@pytest.mark.long
 @pytest.mark.parametrize(
     "build",
     [mobilenet_v3_small, pytest.param(mobilenet_v3_large, marks=pytest.mark.slow)],

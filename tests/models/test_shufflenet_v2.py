@@ -8,7 +8,7 @@ from tests.models.parity import assert_parity
 NAMES = ["shufflenet_v2_x0_5", "shufflenet_v2_x1_0", "shufflenet_v2_x1_5", "shufflenet_v2_x2_0"]
 
 
-@pytest.mark.slow
+@pytest.mark.long
 @pytest.mark.parametrize("name", NAMES)
 def test_logits_equal_torchvisions(name):
     assert_parity(name, getattr(shufflenet_v2, name), size=64, gradient=name == "shufflenet_v2_x0_5")

@@ -4,7 +4,7 @@ from jaxdl.models import squeezenet
 from tests.models.parity import assert_parity
 
 
-@pytest.mark.slow
+@pytest.mark.long
 @pytest.mark.parametrize("name", ["squeezenet1_0", "squeezenet1_1"])
 @pytest.mark.parametrize("size", [64, 71])
 def test_logits_equal_torchvisions(name, size):
