@@ -6,6 +6,7 @@ from typing import Any
 import flax.struct
 import jax
 import jax.numpy as jnp
+import numpy as np
 
 from jaxdl.variables import flat, layer_of
 
@@ -93,19 +94,28 @@ def gradient_health(gradients: Any, *, depth: int | None = None) -> dict[str, ja
 
 
 class Totals(dict):
-    """Means summed on the host in float64: ``{name: [total, count]}``, plain JSON."""
+    """Means summed on the host in float64: ``{name: [total, count]}``, plain JSON; of many members, a list for each."""
 
     def add(self, metrics: Mapping[str, Mean]) -> None:
-        """Adds one step's metrics, already fetched from the device."""
+        """Adds one step's metrics, already fetched from the device: totals and counts float32[] or float32[M]."""
         for name, mean in metrics.items():
             entry = self.setdefault(name, [0.0, 0.0])
-            entry[0] += float(mean.total)
-            entry[1] += float(mean.count)
+            for place, value in enumerate((mean.total, mean.count)):
+                if np.ndim(value):
+                    entry[place] = np.add(entry[place], value).tolist()
+                else:
+                    entry[place] += float(value)
 
-    def means(self) -> dict[str, float]:
-        """``{name: total / count}``."""
-        return {name: total / count if count else 0.0 for name, (total, count) in self.items()}
+    def means(self) -> dict[str, Any]:
+        """``{name: total / count}``, a list where there are many members; 0 where nothing was counted."""
+        return {name: _divided(total, count) for name, (total, count) in self.items()}
 
     def count(self, name: str) -> int:
         """Number of examples counted in ``name``."""
         return int(self.get(name, (0.0, 0.0))[1])
+
+
+def _divided(total: Any, count: Any) -> Any:
+    if isinstance(total, list):
+        return [_divided(*of_member) for of_member in zip(total, count, strict=True)]
+    return total / count if count else 0.0

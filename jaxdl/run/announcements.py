@@ -35,6 +35,16 @@ def print_header(training: Training, dataset: Dataset, out: str) -> None:
     )
 
 
+def print_stopped(step: int, steps: int, resume_command: str) -> None:
+    """Where a run that was asked to stop did, and how it goes on."""
+    print(f"Stopped at step {step:,} of {steps:,} and saved. Continue with:\n  {resume_command}")
+
+
+def print_stopped_testing(resume_command: str) -> None:
+    """The same after all training."""
+    print(f"Stopped during the test; all training is saved. Finish with:\n  {resume_command}")
+
+
 def summary_of(
     training: Training, dataset: Dataset, predictions: Predictions, history: History, *, step: int
 ) -> dict[str, Any]:

@@ -2,8 +2,9 @@
 
 import contextlib
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from functools import partial
+from typing import TypeVar
 
 import jax
 import numpy as np
@@ -17,6 +18,8 @@ from jaxdl.train import parallel
 from jaxdl.train.loop import evaluate, predict
 from jaxdl.train.state import TrainState
 
+T = TypeVar("T")
+
 
 @contextlib.contextmanager
 def batches_of(
@@ -27,7 +30,12 @@ def batches_of(
     count = pipeline.eval_steps(len(split), size)
     batch_at = partial(pipeline.eval_batch, split, batch_size=size, rows=devices.share(size))
     with Prefetch(batch_at, start=0, stop=count, put=partial(devices.place, examples=size)) as placed:
-        yield map(placed, tqdm(range(count), doing, leave=False, disable=None, file=sys.stdout))
+        yield map(placed, bar(range(count), doing))
+
+
+def bar(each: Iterable[T], doing: str) -> Iterable[T]:
+    """``each``, with a bar on a terminal while it is gone through."""
+    return tqdm(each, doing, leave=False, disable=None, file=sys.stdout)
 
 
 def validation(

@@ -26,7 +26,7 @@ class Feed(NamedTuple):
 
     train_step: Callable[..., Any]
     batch_at: Callable[[int], Any]
-    steps_per_call: int
+    steps_per_call: int | None
     batch_of: Callable[[int, Any], parallel.PlacedBatch]
 
 
@@ -68,7 +68,7 @@ def feed(training: Training, *, start: int, stop: int | None = None) -> Iterator
             )
         else:
             with Prefetch(batch_at, start=start, stop=training.steps if stop is None else stop, put=put) as placed:
-                yield Feed(devices.compile(step), placed, 1, lambda step, batch: batch)
+                yield Feed(devices.compile(step), placed, None, lambda step, batch: batch)
 
 
 def train_batches(split: Split, config: Config, *, start: int, rows: slice, padded_size: int):

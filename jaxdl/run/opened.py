@@ -4,7 +4,8 @@ import contextlib
 import dataclasses
 import shlex
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import jax
@@ -16,11 +17,11 @@ from jaxdl.data.dataset import Dataset
 from jaxdl.errors import UserError
 from jaxdl.processes import from_first
 from jaxdl.report.runlog import NoLog, RunLog
-from jaxdl.run import announcements, run_folder
-from jaxdl.run.build import Training
+from jaxdl.run import run_folder
 from jaxdl.run.config import Config
+from jaxdl.train.finite import NotFiniteError
 from jaxdl.train.history import History
-from jaxdl.train.loop import NotFiniteError
+from jaxdl.train.member_history import MemberHistory
 from jaxdl.train.state import TrainState
 
 
@@ -32,13 +33,13 @@ class OpenRun(NamedTuple):
 
     config: Config
     state: TrainState
-    history: History
+    history: History | MemberHistory
     log: RunLog | NoLog
     checkpoints: Checkpoints
     resume_command: str
     about: dict[str, Any]
 
-    def save(self, state: TrainState, history: History, val_accuracy: float | None) -> None:
+    def save(self, state: TrainState, history: History | MemberHistory, val_accuracy: float | None) -> None:
         """A checkpoint, as ``fit`` calls it."""
         self.log.flush()  # before the checkpoint that counts its bytes
         notes = {"history": history.to_json(), "log_size": self.log.size, "config": dataclasses.asdict(self.config)}
@@ -74,35 +75,48 @@ def has_checkpoint(folder: str) -> bool:
 
 @contextlib.contextmanager
 def open_run(
-    training: Training, dataset: Dataset, *, command: str, record: dict[str, Any] | None, saved: bool
+    config: Config,
+    dataset: Dataset,
+    state: TrainState,
+    history: History | MemberHistory,
+    *,
+    steps: int,
+    new_folder: Callable[..., Path],
+    first_record: Mapping[str, Any],
+    print_header: Callable[[str], None],
+    command: str,
+    record: dict[str, Any] | None,
+    saved: bool,
 ) -> Iterator[OpenRun]:
     """A new run in a folder of its own, or the one that ``record`` describes, at its last checkpoint if ``saved``.
 
-    Raises UserError where another process has it, or it cannot be written.
+    state, history: of a run that has not begun; freed where a checkpoint replaces them. steps: that it makes in all.
+    new_folder: (config, dataset, command) -> the folder, made. first_record: of the log, beside what tells the data.
+    print_header: given the folder's name. Raises UserError where another process has it, or it cannot be written.
     """
-    config, is_first = training.config, cluster.is_first()
+    is_first = cluster.is_first()
     if record is None:
-        new = lambda: str(run_folder.create(config, dataset, command, mean=training.mean, std=training.std))  # noqa: E731
-        config = dataclasses.replace(config, out=cluster.on_first(new))
-    announcements.print_header(training, dataset, config.out)
+        out = cluster.on_first(lambda: str(new_folder(config, dataset, command)))
+        config = dataclasses.replace(config, out=out)
+    print_header(config.out)
     with (
         run_folder.locked(config.out) if is_first else contextlib.nullcontext(),
         Checkpoints(f"{config.out}/checkpoints", report=warn) as checkpoints,
     ):
-        state, history, log_position = training.state, History(), None
+        log_position = None
         if saved:
-            state, notes = checkpoints.restore(training.state)
-            jax.tree.map(lambda leaf: leaf.delete(), training.state)  # which would lie beside it to the end
-            history = History.from_json(notes["history"])
+            restored, notes = checkpoints.restore(state)
+            jax.tree.map(lambda leaf: leaf.delete(), state)  # which would lie beside it to the end
+            state, history = restored, type(history).from_json(notes["history"])
             log_position = (notes["log_size"], int(state.step))
         if record is not None:
             if is_first:
                 run_folder.note_resumption(record, config, command)
-            print(f"resuming at step {int(state.step):,} of {training.steps:,}", flush=True)
+            print(f"resuming at step {int(state.step):,} of {steps:,}", flush=True)
         with RunLog(config.out, resume_at=log_position, report=warn) if is_first else NoLog() as log:
             about = run_folder.about(dataset)
             if not log.size:
-                log.write({"kind": "run", **about, "groups": training.groups})
+                log.write({**first_record, **about})
                 log.text("dataset", dataset.notice or dataset.source)
             resume_command = f"python -m {command} --resume --out {shlex.quote(config.out)}"
             yield OpenRun(config, state, history, log, checkpoints, resume_command, about)

@@ -2,6 +2,7 @@
 
 import signal
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 from jaxdl import cluster
@@ -20,6 +21,7 @@ from jaxdl.run.opened import OpenRun, has_checkpoint, open_run
 from jaxdl.run.sanity_checks import before_training, print_checks
 from jaxdl.run.task import Task
 from jaxdl.train.early_stopping import stops_early
+from jaxdl.train.history import History
 from jaxdl.train.interrupt import Interrupted, Interruptible
 from jaxdl.train.loop import fit
 from jaxdl.train.state import TrainState
@@ -47,7 +49,19 @@ def run(
     if config.check:
         return print_checks(before_training(training, dataset))
 
-    with open_run(training, dataset, command=command, record=record, saved=saved) as opened:
+    with open_run(
+        config,
+        dataset,
+        training.state,
+        History(),
+        steps=training.steps,
+        new_folder=partial(run_folder.create, mean=training.mean, std=training.std),
+        first_record={"kind": "run", "groups": training.groups},
+        print_header=partial(announcements.print_header, training, dataset),
+        command=command,
+        record=record,
+        saved=saved,
+    ) as opened:
         # ---- fit ---------------------------------------------------------------------------------------------------
         stopped = cluster.Agreement(lambda: interrupt.requested is not None)
         with interrupt.deferred(), opened.blow_up_told():
@@ -55,9 +69,7 @@ def run(
         step = int(state.step)
         opened.check_saved(step)
         if stopped.settle():
-            print(
-                f"Stopped at step {step:,} of {training.steps:,} and saved. Continue with:\n  {opened.resume_command}"
-            )
+            announcements.print_stopped(step, training.steps, opened.resume_command)
             return Interrupted(interrupt.requested or signal.SIGTERM).status
         if step < training.steps:
             patience = counted(config.patience, "epoch")
@@ -69,7 +81,7 @@ def run(
             with Heartbeat("testing"):
                 outputs = outputs_of(training, state, dataset.test)
         except Interrupted as interrupted:
-            print(f"Stopped during the test; all training is saved. Finish with:\n  {opened.resume_command}")
+            announcements.print_stopped_testing(opened.resume_command)
             return interrupted.status
         predictions = task.predictions(outputs, dataset.test.labels, dataset.classes)
         summary = announcements.summary_of(training, dataset, predictions, opened.history, step=step)

@@ -1,21 +1,20 @@
 """Memory of a training beside its state: metrics since the last record, the best so far, and the time taken."""
 
-import contextlib
-import time
-from collections.abc import Iterator
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
+from typing import Any
 
-from jaxdl.metrics import Totals
+from jaxdl.metrics import Mean, Totals
+from jaxdl.train.clock import Timing
+from jaxdl.train.finite import check_metrics, check_params
 
 
 @dataclass
-class History:
+class History(Timing):
     """History of a run, saved beside its state so that a resumed run is the same as an uninterrupted one; plain JSON.
 
     window, epoch: training metrics since the last step record and since the last epoch record.
     val_accuracies: at the end of each epoch so far.
-    seconds: spent in ``fit``, compilation, validation and checkpoints included.
-    timed_images, timed_seconds: training alone, for images per second; waited_seconds: the part spent waiting for data.
     skipped_updates: updates skipped because they were not finite.
     validation_due: the epoch that has just ended is not validated yet, because the run was asked to stop.
     """
@@ -24,10 +23,6 @@ class History:
     epoch: Totals = field(default_factory=Totals)
     best_val_accuracy: float | None = None
     val_accuracies: list[float] = field(default_factory=list)
-    seconds: float = 0.0
-    timed_images: int = 0
-    timed_seconds: float = 0.0
-    waited_seconds: float = 0.0
     skipped_updates: int = 0
     validation_due: bool = False
 
@@ -40,51 +35,47 @@ class History:
         """The fields as plain JSON."""
         return asdict(self)
 
-    @property
-    def images_per_second(self) -> float:
-        """Training images per second; 0 before two steps have run."""
-        return self.timed_images / self.timed_seconds if self.timed_seconds else 0.0
+    def add(self, step: int, metrics: Mapping[str, Mean]) -> None:
+        """Adds the metrics of ``step``; raises NotFiniteError where its loss or its gradient is not finite."""
+        check_metrics(step, metrics)
+        if "skipped" in metrics:
+            self.skipped_updates += int(metrics["skipped"].total)
+        self.window.add(metrics)
+        self.epoch.add(metrics)
 
-    @property
-    def waiting_for_data(self) -> float:
-        """Fraction of the training time spent waiting for the next batch."""
-        return min(self.waited_seconds / self.timed_seconds, 1.0) if self.timed_seconds else 0.0
+    def add_validation(self, means: Mapping[str, float], *, epoch_ends: bool) -> bool:
+        """Adds the result of a validation; returns whether its accuracy is the best so far."""
+        accuracy = means.get("accuracy")
+        if accuracy is None:
+            return False
+        if epoch_ends:
+            self.val_accuracies.append(accuracy)
+        best = self.best_val_accuracy is None or accuracy > self.best_val_accuracy
+        if best:
+            self.best_val_accuracy = accuracy
+        return best
 
+    def check_params(self, step: int, params: Any) -> None:
+        """Raises NotFiniteError where they are not finite after ``step``."""
+        check_params(step, params)
 
-class Clock:
-    """Times training, and of it the waiting for data, into ``history``: not compiling, validating and saving.
+    def window_means(self) -> dict[str, float]:
+        """The means of the training metrics since this was last called."""
+        means, self.window = self.window.means(), Totals()
+        return means
 
-    It runs from one finished call to the next; what came between ``stop`` and the first call after it is left out.
-    """
+    def epoch_means(self) -> dict[str, float]:
+        """The means of the training metrics since ``begin_epoch``."""
+        return self.epoch.means()
 
-    def __init__(self, history: History):
-        self._history, self._before, self._began = history, history.seconds, time.perf_counter()
-        self._last: float | None = None
+    def begin_epoch(self) -> None:
+        self.epoch = Totals()
 
-    def start(self) -> None:
-        """Runs from now on, unless it does already."""
-        self._last = self._last or time.perf_counter()
-
-    def stop(self) -> None:
-        self._last = None
-
-    def tick(self) -> bool:
-        """Notes that a call has finished; returns whether it was timed."""
-        now, last = time.perf_counter(), self._last
-        if last is not None:
-            self._history.timed_seconds += now - last
-        self._last = now
-        self.update()
-        return last is not None
-
-    def update(self) -> None:
-        """Brings ``history.seconds`` up to now."""
-        self._history.seconds = self._before + time.perf_counter() - self._began
-
-    @contextlib.contextmanager
-    def waiting(self) -> Iterator[None]:
-        """A context in which the next batch is waited for."""
-        asked = time.perf_counter()
-        yield
-        if self._last is not None:
-            self._history.waited_seconds += time.perf_counter() - asked
+    def figures(self) -> dict[str, Any]:
+        """Figures of a record beside its metrics."""
+        return {
+            "images_per_second": self.images_per_second,
+            "waiting_for_data": self.waiting_for_data,
+            "skipped_updates": self.skipped_updates,
+            "seconds": self.seconds,
+        }

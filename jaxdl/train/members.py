@@ -13,15 +13,15 @@ import jax.numpy as jnp
 from jaxdl.cpu import compiler, convolution
 from jaxdl.metrics import Mean
 from jaxdl.train.gradients import Batch
-from jaxdl.train.resident import run_steps
+from jaxdl.train.resident import ROWS, run_steps
 from jaxdl.train.state import TrainState
 
 Update = Callable[[TrainState, Any, Batch], tuple[TrainState, dict[str, Mean]]]
 
 
-def stack(trees: Sequence[Any]) -> Any:
-    """Stacks the members' trees into one: every leaf gets a leading axis of members."""
-    return jax.tree.map(lambda *leaves: jnp.stack(leaves), *trees)
+def stack_states(states: Sequence[TrainState]) -> TrainState:
+    """The members' states as one: every leaf gets a leading axis of members, but ``step``, at which they all are."""
+    return jax.tree.map(lambda *leaves: jnp.stack(leaves), *states).replace(step=jnp.copy(states[0].step))
 
 
 def runs_one_by_one() -> bool:
@@ -49,10 +49,11 @@ def make_members_step(
     """``step(states, numbers, data, feed, count) -> (states, metrics)``, jitted: ``count`` steps of every member.
 
     update: (state, numbers, batch) -> (state, metrics): one step of one member, in which numbers are traced.
-    states: stacked, donated. numbers: a tree, stacked. data: the examples shared by all, ``images: uint8[N, H, W,
-    C]`` and ``labels: int32[N]``. feed: ``rows: int32[M, K, B]``, the examples of each member's next K steps, and any
-    other fields of the batches, [M, K, B] too. count: int32[], at most K; changing it does not recompile.
-    metrics: those of ``update``, stacked [M, K]; 0 from ``count`` on.
+    states: as ``stack_states`` makes them, donated. numbers: a tree, stacked. data: the examples shared by all,
+    ``images: uint8[N, H, W, C]`` and ``labels: int32[N]``. feed: ``rows: int32[M, K, B]``, the examples of each
+    member's next K steps, and any other fields of the batches, [M, K, B] too. count: int32[], at most K; changing it
+    does not recompile.
+    metrics: those of ``update``, stacked [K, M]; 0 from ``count`` on.
     A member whose numbers are no longer finite changes nothing in the others. ``step.__wrapped__`` is the pure
     function.
     """
@@ -70,7 +71,9 @@ def make_members_step(
         feed: Mapping[str, jax.Array],
         count: jax.Array,
     ) -> tuple[TrainState, dict[str, Mean]]:
-        return each_member(steps, (states, numbers, feed), data, count, one_by_one=one_by_one)
+        members = (_own_steps(states, len(feed[ROWS])), numbers, feed)
+        states, metrics = each_member(steps, members, data, count, one_by_one=one_by_one)
+        return states.replace(step=states.step[0]), jax.tree.map(lambda values: values.swapaxes(0, 1), metrics)
 
     return jax.jit(step, donate_argnums=0, compiler_options=compiler.options())
 
@@ -93,6 +96,10 @@ def make_members_evaluation(
             batch = {name: jnp.take(values, own, axis=0, mode="clip") for name, values in data.items()}
             return evaluate(state, numbers, {**batch, "mask": mask})
 
-        return each_member(of, (states, numbers, rows), data, mask, one_by_one=one_by_one)
+        return each_member(of, (_own_steps(states, len(rows)), numbers, rows), data, mask, one_by_one=one_by_one)
 
     return jax.jit(evaluation, compiler_options=compiler.options())
+
+
+def _own_steps(states: TrainState, members: int) -> TrainState:
+    return states.replace(step=jnp.broadcast_to(states.step, members))

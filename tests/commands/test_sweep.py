@@ -24,9 +24,9 @@ from jaxdl.run.recipes import RECIPES
 from jaxdl.run.sweep.asked import parse
 from jaxdl.run.sweep.grid import Grid
 from jaxdl.run.sweep.member_data import SweepData
-from jaxdl.run.sweep.member_history import MemberHistory
 from jaxdl.run.sweep.numbers import optimizer_of_member
 from jaxdl.run.sweep.result import Measured, PredictionSums, rows_of
+from jaxdl.train.member_history import MemberHistory
 from jaxdl.train.state import create_state
 from tests.commands import tiny
 from tests.commands.short_run import ROOT, records

@@ -9,6 +9,7 @@ import time
 import flax.linen as nn
 
 import jaxdl.commands.sweep as sweep
+import jaxdl.run.sweep.story as story
 from jaxdl.run.classification import CLASSIFICATION
 from jaxdl.train.interrupt import leave
 
@@ -31,19 +32,19 @@ def model_of(config, *, num_classes):
 TASK = CLASSIFICATION._replace(model=model_of)
 
 
-def told(members_train):
-    def slow(*args, on_steps, **options):
+def told(fit):
+    def slow(*args, on_step, steps_per_call, **options):
         def tell(step, history):
-            on_steps(step, history)
+            on_step(step, history)
             print("at", step, flush=True)
             time.sleep(0.1)
 
-        return members_train(*args, on_steps=tell, **options)
+        return fit(*args, on_step=tell, steps_per_call=1, **options)
 
     return slow
 
 
 if __name__ == "__main__":
     if sys.argv[1] == "slow":
-        sweep.train, sweep.most_steps = told(sweep.train), lambda **_: 1
+        story.fit = told(story.fit)
     leave(sweep.main(sys.argv[2:], task=TASK))

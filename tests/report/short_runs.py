@@ -12,7 +12,8 @@ from jaxdl.data import augment, pipeline, sources
 from jaxdl.data.dataset import Split, train_val_split
 from jaxdl.report.layers import layers
 from jaxdl.train.eval_step import make_eval_step
-from jaxdl.train.loop import NotFiniteError, evaluate, fit
+from jaxdl.train.finite import NotFiniteError
+from jaxdl.train.loop import evaluate, fit
 from jaxdl.train.state import create_state
 from jaxdl.train.step import make_train_step
 

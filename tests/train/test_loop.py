@@ -7,8 +7,9 @@ import jax.numpy as jnp
 import pytest
 
 from jaxdl.metrics import Mean
+from jaxdl.train.finite import NotFiniteError
 from jaxdl.train.history import History
-from jaxdl.train.loop import NotFiniteError, evaluate, fit
+from jaxdl.train.loop import evaluate, fit
 
 
 @dataclasses.dataclass(frozen=True)

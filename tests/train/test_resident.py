@@ -9,8 +9,9 @@ import pytest
 from jaxdl import losses, metrics, optim
 from jaxdl.data import augment, pipeline
 from jaxdl.data.dataset import Split
+from jaxdl.train.finite import NotFiniteError
 from jaxdl.train.history import History
-from jaxdl.train.loop import NotFiniteError, fit
+from jaxdl.train.loop import fit
 from jaxdl.train.resident import make_resident_steps
 from jaxdl.train.state import create_state
 from jaxdl.train.step import make_train_step
@@ -48,7 +49,7 @@ class Setting:
             self.state() if state is None else state,
             self.resident if resident else self.step,
             batch_at,
-            steps_per_call=PER_CALL if resident else 1,
+            steps_per_call=PER_CALL if resident else None,
             steps=steps,
             steps_per_epoch=7,
             learning_rate=lambda step: 0.1,
@@ -93,7 +94,7 @@ def test_stopped_between_calls_and_resumed_is_never_stopped(rng):
     setting = Setting(rng)
     whole = setting.fit(True)[0]
     asked = iter(range(100))
-    part = setting.fit(True, should_stop=lambda: next(asked) == 2)[0]
+    part = setting.fit(True, should_stop=lambda: next(asked) == 4)[0]
     assert 2 < int(part.step) < 16
     rest = setting.fit(True, state=part)[0]
     jax.tree.map(np.testing.assert_array_equal, rest.params, whole.params)

@@ -15,8 +15,9 @@ from jaxdl.run.evaluating import batches_of
 from jaxdl.run.input import feed
 from jaxdl.run.recipes import RECIPES, adapt
 from jaxdl.train import parallel
+from jaxdl.train.finite import NotFiniteError
 from jaxdl.train.history import History
-from jaxdl.train.loop import NotFiniteError, evaluate, fit
+from jaxdl.train.loop import evaluate, fit
 from jaxdl.train.state import parameter_count
 
 

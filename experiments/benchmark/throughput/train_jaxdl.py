@@ -12,8 +12,9 @@ from jaxdl.run.build import build
 from jaxdl.run.config import Config
 from jaxdl.run.input import feed
 from jaxdl.train import parallel
+from jaxdl.train.finite import NotFiniteError
 from jaxdl.train.history import History
-from jaxdl.train.loop import NotFiniteError, fit
+from jaxdl.train.loop import fit
 from jaxdl.train.state import parameter_count
 
 

@@ -10,34 +10,33 @@ from tqdm import tqdm
 from jaxdl.data.dataset import Dataset
 from jaxdl.report.console import steps_bar
 from jaxdl.report.heartbeat import Heartbeat
-from jaxdl.run.config import Config
+from jaxdl.run.sweep.build import MemberTraining
 from jaxdl.run.sweep.grid import Grid
-from jaxdl.run.sweep.member_data import SweepData
-from jaxdl.run.sweep.member_history import MemberHistory
+from jaxdl.train.member_history import MemberHistory
 from jaxdl.train.members import runs_one_by_one
+from jaxdl.train.state import parameter_count
 from jaxdl.wording import counted
 
 
 class Progress:
-    """From ``step`` to ``steps``; a context. heartbeat: the sweep's, which speaks where there is no bar."""
+    """From ``step`` to ``steps``; a context."""
 
-    def __init__(self, grid: Grid, heartbeat: Heartbeat, *, step: int, steps: int, steps_per_epoch: int):
+    def __init__(self, grid: Grid, *, step: int, steps: int, steps_per_epoch: int):
         self._grid, self._epochs = grid, steps / steps_per_epoch
         self._first, self._steps, self._began = step, steps, time.monotonic()
-        self._heartbeat = heartbeat
-        heartbeat.begin(f"compiling the update of {counted(len(grid), 'member')}", told=True)
+        self._heartbeat = Heartbeat("compiling the first update")
         self._bar = steps_bar(step, steps)
 
-    def steps(self, step: int, history: MemberHistory) -> None:
-        """Moves the bar to ``step``; without a bar, a line when there has been none for a while."""
-        lost = sum(place is not None for place in history.diverged)
+    def step(self, step: int, history: MemberHistory) -> None:
+        """Moves the bar to ``step``; without a bar, prints a line if none was printed for a while."""
+        lost = int((~history.alive).sum())
         said = f", {lost} diverged" if lost else ""
         self._bar.set_postfix_str(f"{history.images_per_second:,.0f} images/s{said}", refresh=False)
         self._bar.update(step - self._bar.n)
         if self._heartbeat.due:
             left = (self._steps - step) * (time.monotonic() - self._began) / max(step - self._first, 1)
             self._heartbeat.say(
-                f"step {step}/{self._steps}  median train loss {_median(history.means('loss'), '.4f')}{said}"
+                f"step {step}/{self._steps}  median train loss {_median(history.epoch_means()['loss'], '.4f')}{said}"
                 f"  {history.images_per_second:,.0f} images/s"
                 f"  {tqdm.format_interval(left)} left"
             )
@@ -64,14 +63,20 @@ class Progress:
         self._heartbeat.spoke()
 
     def __enter__(self) -> "Progress":
+        self._heartbeat.__enter__()
+        count = counted(len(self._grid), "member")
+        self._heartbeat.begin(f"compiling the update of {count}", told=True)
         return self
 
-    def __exit__(self, *_) -> None:
+    def __exit__(self, *reason) -> None:
+        self._heartbeat.__exit__(*reason)
         self._bar.close()
 
 
-def print_header(config: Config, dataset: Dataset, data: SweepData, grid: Grid, *, parameters: int, steps: int) -> None:
-    """Prints the dataset, the model, the recipe and the members."""
+def print_header(members: MemberTraining, dataset: Dataset, out: str) -> None:
+    """Data, network, recipe and members, before the first update."""
+    config, data, grid = members.config, members.data, members.grid
+    parameters = parameter_count(members.states.params) // len(grid)
     if dataset.notice:
         print("!" * 100, dataset.notice, "!" * 100, sep="\n")
     side = "one after another" if runs_one_by_one() else "side by side"
@@ -81,9 +86,9 @@ def print_header(config: Config, dataset: Dataset, data: SweepData, grid: Grid, 
         f"pixels   {dataset.source}\n"
         f"model    {config.model}, {parameters:,} parameters, {config.precision}\n"
         f"recipe   {config.recipe}: {config.optimizer}, batch {config.batch_size}, {counted(config.epochs, 'epoch')}; "
-        f"{counted(steps, 'step')}\n"
+        f"{counted(members.steps, 'step')}\n"
         f"members  {len(grid):,}: configurations {len(grid.configurations):,}, seeds {len(grid.seeds):,}; {side}\n"
-        f"out      {config.out}",
+        f"out      {out}",
         flush=True,
     )
 

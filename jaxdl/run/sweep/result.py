@@ -17,7 +17,7 @@ from jaxdl import disk
 from jaxdl.report.bands import Band, bands_picture
 from jaxdl.run import run_folder
 from jaxdl.run.sweep.grid import Grid, Value
-from jaxdl.run.sweep.member_history import MemberHistory, Series
+from jaxdl.train.member_history import MemberHistory, Series
 from jaxdl.wording import counted
 
 WIDTH = 110  # of the table where the output is no terminal

@@ -1,0 +1,32 @@
+"""A training as a process: its memory, its output, its signals, and the status that it ends with."""
+
+import sys
+from collections.abc import Callable
+
+from jaxdl import cluster
+from jaxdl.cpu import memory
+from jaxdl.errors import UserError
+from jaxdl.run import flags, terminal
+from jaxdl.run.config import Config
+from jaxdl.train.interrupt import Interrupted, Interruptible
+
+
+def training_process(start: Callable[[Interruptible], int]) -> int:
+    """The exit status of ``start``: that which it returns, 2 for a user's mistake, of which a line is printed.
+
+    With several processes, one that fails tells the others, and one that is lost is told.
+    """
+    memory.keep_freed()
+    with terminal.steady(terminal.say_lost):
+        try:
+            with Interruptible() as interrupt, cluster.loss_of_others_told():
+                status = start(interrupt)
+                cluster.part()
+                return status
+        except UserError as error:
+            print(f"error: {flags.in_flags(str(error), Config)}", file=sys.stderr)
+            cluster.leave_at_once(2)
+            return 2
+        except Interrupted as stopped:
+            print(f"\nStopped by {stopped}; training after the last checkpoint, if any, is not saved.", file=sys.stderr)
+            return stopped.status
