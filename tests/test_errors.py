@@ -7,7 +7,8 @@ from jaxdl.data import sources
 from jaxdl.errors import unknown
 from jaxdl.nn.activations import ACTIVATIONS
 from jaxdl.nn.initializers import KERNELS
-from jaxdl.run.config import OPTIMIZERS, SCHEDULES
+from jaxdl.optim import OPTIMIZERS
+from jaxdl.run.config import SCHEDULES
 
 FLAGS = ("--lr", "--epochs", "--batch-size", "--resume", "--resident", "--workers", "--no-flip", "--data-dir", "--help")
 

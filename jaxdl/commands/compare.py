@@ -14,12 +14,11 @@ from rich.text import Text
 
 from jaxdl.errors import UserError
 from jaxdl.report.comparison import ComparedRun, caution, key_figures, label, render_comparison
-from jaxdl.report.diagnosis import diagnose
 from jaxdl.report.evaluation import Evaluation
 from jaxdl.run import flags, run_folder, stored
 from jaxdl.run.config import SETTINGS
+from jaxdl.run.diagnosed import findings_of, parameters_of
 from jaxdl.run.flags import check, flag
-from jaxdl.run.network_size import parameters_of
 
 COMMAND = "jaxdl compare"
 ABOUT = "Write one HTML page that compares runs: their results, the settings in which they differ, and their curves."
@@ -64,7 +63,6 @@ def read_run(folder: str) -> ComparedRun:
     settings = {name: value for name, value in record["config"].items() if name in SETTINGS}
     config = run_folder.config_of(record, folder)
     summary, records = run_folder.summary(folder), run_folder.records(folder)
-    groups = run_folder.groups(records)
     return ComparedRun(
         title=Path(folder).resolve().name,
         notice=record["notice"],
@@ -72,14 +70,8 @@ def read_run(folder: str) -> ComparedRun:
         settings=settings,
         summary=summary,
         records=records,
-        groups=groups,
-        findings=diagnose(
-            records,
-            classes=len(record["classes"]),
-            groups=groups,
-            settings=settings,
-            parameters=parameters_of(record, summary, folder),
-        ),
+        groups=run_folder.groups(records),
+        findings=findings_of(record, records, parameters=parameters_of(record, summary, folder)),
         evaluation=_evaluation(Path(folder, "evaluation.json")),
         data=record["dataset_fingerprint"],
     )

@@ -4,10 +4,10 @@ import sys
 from dataclasses import dataclass
 
 from jaxdl.errors import UserError
-from jaxdl.report.diagnosis import as_text, diagnose
+from jaxdl.report.diagnosis import as_text
 from jaxdl.run import flags, run_folder
+from jaxdl.run.diagnosed import findings_of, parameters_of
 from jaxdl.run.flags import check, flag
-from jaxdl.run.network_size import parameters_of
 
 COMMAND = "jaxdl diagnose"
 ABOUT = (
@@ -35,11 +35,8 @@ def _diagnose(argv: list[str]) -> None:
     options, _ = flags.parse(argv, Options(), COMMAND, ABOUT)
     record, records = run_folder.read_single(options.run), run_folder.records(options.run)
     run_folder.config_of(record, options.run)  # checks the settings
-    groups = run_folder.groups(records)
     parameters = parameters_of(record, run_folder.summary(options.run), options.run)
-    findings = diagnose(
-        records, classes=len(record["classes"]), groups=groups, settings=record["config"], parameters=parameters
-    )
+    findings = findings_of(record, records, parameters=parameters)
     if not findings:
         raise UserError(f"no epoch of the run in {options.run} has ended yet; there is nothing to judge it by.")
     print(*as_text(findings), sep="\n")

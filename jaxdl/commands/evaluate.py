@@ -91,7 +91,7 @@ def _evaluate(argv: list[str]) -> None:
     if out.exists():
         raise UserError(f"{out} exists; nothing is overwritten. Name another folder with --out.")
     run = finished_run.load(options.run)
-    findings = review.findings_of(run)
+    findings = review.findings_in(run)
     views = None if options.views == "run" else VIEWS[options.views]
     if options.pictures:
         split, files = _pictures(Path(options.pictures), run)

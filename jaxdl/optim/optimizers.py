@@ -5,6 +5,7 @@ from numbers import Real
 from types import MappingProxyType
 from typing import Any
 
+import jax
 import optax
 
 from jaxdl.errors import UserError, unknown
@@ -12,6 +13,7 @@ from jaxdl.optim.arguments import check_number, check_options, check_pair
 from jaxdl.optim.directions import damped_trace, scale_by_adagrad, scale_by_amsgrad, scale_by_nadam
 from jaxdl.optim.lbfgs import lbfgs
 from jaxdl.optim.mask import Mask, decay_mask
+from jaxdl.optim.muon import muon
 
 
 def create(
@@ -47,6 +49,8 @@ def create(
     ``rmsprop``: alpha=0.99, eps=1e-8, momentum=0, centered=False.
     ``adadelta``: rho=0.9, eps=1e-6.
     ``nadam``: betas=(0.9, 0.999), eps=1e-8, momentum_decay=4e-3.
+    ``muon``: momentum=0.6, nesterov=True, iterations=3 for kernels of more than two axes, which it does not decay, and
+    for all else ``sgd`` with nesterov: rest_momentum=0.9, at a learning rate rest_factor=1 times ``learning_rate``.
     ``lbfgs``: see ``jaxdl.optim.lbfgs``; it clips and decays nothing, and its update needs ``value_fn``.
 
     Raises UserError for an unknown name or option and for a value that PyTorch would refuse.
@@ -70,16 +74,47 @@ def create(
                 )
         check_options(name, lbfgs, options)
         return lbfgs(learning_rate, **options)
-    check_options(name, _DIRECTIONS[name], options)
-    parts = [
+    clips = [
         optax.clip(clip_value) if clip_value else None,
         optax.clip_by_global_norm(clip_norm) if clip_norm else None,
+    ]
+    if name == "muon":
+        check_options(name, _muon, options)
+        decay = {"l2": l2, "weight_decay": weight_decay, "mask": mask}
+        parts = [*clips, _muon(learning_rate, decay, **options)]
+        return optax.chain(*[part for part in parts if part is not None])
+    check_options(name, _DIRECTIONS[name], options)
+    parts = [
+        *clips,
         optax.add_decayed_weights(l2, mask) if l2 else None,
         _DIRECTIONS[name](**options),
         optax.add_decayed_weights(weight_decay, mask) if weight_decay else None,
         optax.scale_by_learning_rate(learning_rate),
     ]
     return optax.chain(*[part for part in parts if part is not None])
+
+
+def _muon(
+    learning_rate: optax.ScalarOrSchedule,
+    decay: Mapping[str, Any],
+    *,
+    momentum: float = 0.6,
+    nesterov: bool = True,
+    iterations: int = 3,
+    rest_momentum: float = 0.9,
+    rest_factor: float = 1.0,
+) -> optax.GradientTransformation:
+    check_number("rest_factor", rest_factor, above=0)
+    rest_rate = learning_rate
+    if rest_factor != 1:
+        rate = learning_rate if callable(learning_rate) else lambda count: learning_rate
+        rest_rate = lambda count: rest_factor * rate(count)  # noqa: E731
+    groups = {
+        "kernels": muon(learning_rate, momentum=momentum, nesterov=nesterov, iterations=iterations),
+        "rest": create("sgd", learning_rate=rest_rate, momentum=rest_momentum, nesterov=rest_momentum > 0, **decay),
+    }
+    group = lambda leaf: "kernels" if leaf.ndim > 2 else "rest"  # noqa: E731
+    return optax.partition(groups, lambda params: jax.tree.map(group, params))
 
 
 def _sgd(*, momentum: float = 0.0, dampening: float = 0.0, nesterov: bool = False) -> optax.GradientTransformation:
@@ -151,4 +186,4 @@ _DIRECTIONS: Mapping[str, Callable[..., optax.GradientTransformation]] = Mapping
         "nadam": _nadam,
     }
 )
-OPTIMIZERS = (*_DIRECTIONS, "lbfgs")
+OPTIMIZERS = (*_DIRECTIONS, "muon", "lbfgs")

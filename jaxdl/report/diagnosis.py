@@ -5,11 +5,10 @@ a loss is compared with that of a constant guess, the logarithm of the number of
 """
 
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from jaxdl.report.curves import Curves
-from jaxdl.report.remedies import Remedy, Treated, remedies
 from jaxdl.wording import counted
 
 CASES = (
@@ -39,6 +38,28 @@ SKILL = 0.5  # the way from guessing to no mistakes that a network that fits goe
 
 
 @dataclass(frozen=True)
+class Remedy:
+    """change: to make, as its user would; why: its effect."""
+
+    change: str
+    why: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Progress:
+    """Facts about a run's course on which its remedies depend.
+
+    epochs, steps: that it made. still_falling: whether its training loss was, at the end. still_improving: the same of
+    its validation, or of its training accuracy without one. None is not known.
+    """
+
+    epochs: float | None = None
+    steps: int | None = None
+    still_falling: bool = False
+    still_improving: bool = False
+
+
+@dataclass(frozen=True)
 class Finding:
     """case: one of ``CASES``; summary: a sentence; figures: sentences with the numbers that show it."""
 
@@ -53,27 +74,27 @@ def diagnose(
     *,
     classes: int,
     groups: Sequence[str] = (),
-    settings: Mapping[str, object] | None = None,
-    parameters: int | None = None,
+    guess: float | None = None,
+    remedies: Callable[[str, Progress], tuple[Remedy, ...]] = lambda case, progress: (),
 ) -> list[Finding]:
     """The findings of a run, the most likely cause of the others first; at least one, [] before any epoch ends.
 
     records: those of ``metrics.jsonl``. classes: how many there are. groups: names of the layer groups whose gradients
-    the records hold, from the input to the output. settings: the run's, so that remedies name values next to its own
-    and leave out what it does already. parameters: of its network, so that they name networks that are larger or
-    smaller; without, they do so of networks that they know.
+    the records hold, from the input to the output. guess: the training loss of a constant guess; None for that of the
+    cross entropy, ln(classes), which the validation's always is. remedies: (case, progress) -> what to try, the
+    likeliest to help first.
     """
     curves = Curves.of(records, groups)
     if not curves.epochs and curves.stopped is None:
         return []
-    guess = math.log(classes)
+    guess = math.log(classes) if guess is None else guess
     found = [
         finding
         for finding in (
             _exploding(curves, guess),
             _vanishing(curves),
             _dead(curves),
-            _not_converging(curves, guess),
+            _not_converging(curves, guess, classes),
             _oscillating(curves),
             _overfitting(curves),
             _underfitting(curves, classes),
@@ -85,16 +106,13 @@ def diagnose(
         found = [each for each in found if each[0] not in ("oscillating", "overfitting", "underfitting")]
     if not found:
         found = [_healthy(curves, guess)]
-    treated = Treated(
-        settings=settings or {},
-        classes=classes,
-        parameters=parameters,
+    progress = Progress(
         epochs=curves.epochs[-1] if curves.epochs else None,
         steps=curves.steps,
         still_falling=curves.still_falling,
         still_improving=_improving(curves),
     )
-    return [Finding(case, summary, tuple(figures), remedies(case, treated)) for case, summary, figures in found]
+    return [Finding(case, summary, tuple(figures), remedies(case, progress)) for case, summary, figures in found]
 
 
 Claim = tuple[str, str, list[str]] | None
@@ -157,15 +175,16 @@ def _dead(curves: Curves) -> Claim:
     )
 
 
-def _not_converging(curves: Curves, guess: float) -> Claim:
+def _not_converging(curves: Curves, guess: float, classes: int) -> Claim:
     if not curves.train_loss:
         return None
     if curves.train_loss[-1] > (1 - GUESSING) * guess:
         return (
             "not converging",
             "The network has learned nothing that it kept: its loss is that of a constant guess.",
-            [f"The training loss is {curves.train_loss[-1]:.3f}; a constant guess has ln(classes) = {guess:.3f}."],
+            [f"The training loss is {curves.train_loss[-1]:.3f}; a constant guess has {guess:.3f}."],
         )
+    guess = math.log(classes)
     if curves.val_loss and min(curves.val_loss) > (1 - GUESSING) * guess:
         return (
             "not converging",
@@ -270,4 +289,4 @@ def as_text(findings: Sequence[Finding]) -> Iterator[str]:
     for finding in findings:
         yield f"{finding.case}: {finding.summary}"
         yield from (f"    {figure}" for figure in finding.figures)
-        yield from (f"    try {remedy.flags:<34} {remedy.why}" for remedy in finding.remedies)
+        yield from (f"    try {remedy.change:<34} {remedy.why}" for remedy in finding.remedies)

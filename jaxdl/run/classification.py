@@ -14,7 +14,7 @@ from jaxdl.train.gradients import Loss
 
 
 def _loss(config: Config) -> Loss:
-    return partial(losses.cross_entropy, label_smoothing=config.label_smoothing)
+    return partial(losses.BY_NAME[config.loss], label_smoothing=config.label_smoothing)
 
 
 CLASSIFICATION = Task(

@@ -3,7 +3,7 @@
 import typing
 from dataclasses import dataclass
 
-from jaxdl import models, optim
+from jaxdl import losses, models, optim
 from jaxdl.data import sources
 from jaxdl.errors import unknown
 from jaxdl.run import flags
@@ -13,7 +13,6 @@ from jaxdl.train import parallel
 PRECISIONS = ("f32", "bf16")
 ON_NAN = ("stop", "skip")
 TORCHVISION = "torchvision"  # as a value of --pretrained: the file that torchvision publishes for the model
-OPTIMIZERS = (*optim.OPTIMIZERS, "muon")
 SCHEDULES = tuple(name for name in optim.SCHEDULES if name != "multistep")  # whose milestones no flag could say
 
 
@@ -83,6 +82,11 @@ class Config:
         resumable=True,
     )
     seed: int = flag(0, "random seed of everything", min=0, below=2**32, sweepable=True)
+    loss: str = flag(
+        "cross_entropy",
+        "loss that training minimizes; validation and test always measure cross_entropy",
+        choices=tuple(losses.BY_NAME),
+    )
     accumulate: int = flag(1, "gradient accumulation: process each batch in this many parts, in less memory", min=1)
     patience: int | None = flag(
         None,
@@ -98,7 +102,7 @@ class Config:
     check: bool = flag(
         False, "check the data and the network, and exit before training", on_only=True, in_sweep=False, setting=False
     )
-    optimizer: str = flag("sgd", "optimizer", choices=OPTIMIZERS, group="optimizer")
+    optimizer: str = flag("sgd", "optimizer", choices=optim.OPTIMIZERS, group="optimizer")
     momentum: float = flag(0.9, "momentum of sgd, rmsprop and muon", min=0, below=1, sweepable=True)
     nesterov: bool = flag(True, "Nesterov momentum, for sgd and muon")
     beta1: float = flag(0.9, "adam, adamw, nadam: decay of the average of gradients", min=0, below=1)

@@ -16,7 +16,7 @@ from jaxdl import disk
 from jaxdl.data import augment, pipeline
 from jaxdl.data.dataset import Dataset, Split
 from jaxdl.report.confusion_picture import confusion_picture
-from jaxdl.report.diagnosis import Finding, as_text, diagnose
+from jaxdl.report.diagnosis import Finding, as_text
 from jaxdl.report.evaluation import Evaluation, Predictions, evaluation_of
 from jaxdl.report.feature_maps import feature_maps, sheet
 from jaxdl.report.graph import graph
@@ -26,6 +26,7 @@ from jaxdl.report.page import RunReport, render
 from jaxdl.report.runlog import RunLog
 from jaxdl.run import run_folder
 from jaxdl.run.augmentation import alternates
+from jaxdl.run.diagnosed import findings_of
 from jaxdl.run.finished_run import FinishedRun, functions_of
 from jaxdl.train.state import parameter_count
 from jaxdl.variables import flat
@@ -38,18 +39,6 @@ MISTAKES = 36
 LISTED = (("figures", "evaluation.json"), ("predictions", "predictions.csv"), ("report", "report.html"))
 
 
-def findings_of(run: FinishedRun) -> list[Finding]:
-    """The diagnosis of the run from its log."""
-    records = run_folder.records(run.config.out)
-    return diagnose(
-        records,
-        classes=len(run.classes),
-        groups=run_folder.groups(records),
-        settings=run.record["config"],
-        parameters=parameter_count(run.variables["params"]),
-    )
-
-
 class Seen(NamedTuple):
     """images: uint8[B, H, W, C], pixels again; names: their classes, with shares where images were mixed."""
 
@@ -57,9 +46,15 @@ class Seen(NamedTuple):
     names: tuple[str, ...]
 
 
+def findings_in(run: FinishedRun) -> list[Finding]:
+    """The diagnosis of the run from its log."""
+    records, parameters = run_folder.records(run.config.out), parameter_count(run.variables["params"])
+    return findings_of(run.record, records, parameters=parameters)
+
+
 def leave(run: FinishedRun, dataset: Dataset, train: Split, predictions: Predictions, log: RunLog) -> None:
     """A run's last words: the diagnosis; with ``--report`` what there is to look at, in its folder and log."""
-    findings = findings_of(run)
+    findings = findings_in(run)
     print(*as_text(findings), sep="\n", flush=True)
     if run.config.report:
         with Heartbeat("writing the report", on_terminal=True) as heartbeat:

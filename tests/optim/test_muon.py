@@ -93,3 +93,24 @@ def test_what_it_is_not_for_is_refused(rng):
 def ours(tensor):
     """[features, inputs, height, width] as [height, width, inputs, features]."""
     return jnp.asarray(tensor.permute(2, 3, 1, 0).numpy())
+
+
+def test_by_name_it_takes_the_kernels_and_sgd_the_rest(rng):
+    params = {"conv": rng.normal(size=(3, 3, 4, 8)), "dense": rng.normal(size=(8, 5)), "bias": rng.normal(size=5)}
+    params = jax.tree.map(lambda leaf: jnp.asarray(leaf, jnp.float32), params)
+    gradients = jax.tree.map(lambda leaf: jnp.asarray(rng.normal(size=leaf.shape), jnp.float32), params)
+    rate = optax.linear_schedule(0.2, 0.0, 10)
+    both = optim.create("muon", learning_rate=rate, rest_factor=0.5, weight_decay=0.01, clip_norm=1.0)
+    rest = optim.create(
+        "sgd", learning_rate=lambda count: 0.5 * rate(count), momentum=0.9, nesterov=True, weight_decay=0.01
+    )
+    clipped, _ = optax.clip_by_global_norm(1.0).update(gradients, optax.EmptyState())
+    state, alone, others = both.init(params), optim.muon(rate).init(params["conv"]), rest.init(params)
+    for _ in range(3):
+        updates, state = both.update(gradients, state, params)
+        of_kernel, alone = optim.muon(rate).update(clipped["conv"], alone, params["conv"])
+        of_rest, others = rest.update(clipped, others, params)
+        np.testing.assert_allclose(updates["conv"], of_kernel, rtol=1e-5, atol=1e-7)
+        for name in ("dense", "bias"):
+            np.testing.assert_allclose(updates[name], of_rest[name], rtol=1e-5, atol=1e-7)
+        params = optax.apply_updates(params, updates)

@@ -6,10 +6,9 @@ import numpy as np
 from sklearn.naive_bayes import GaussianNB
 
 from jaxdl.data import sources
-from jaxdl.report.diagnosis import Finding
+from jaxdl.report.diagnosis import Finding, Remedy
 from jaxdl.report.evaluation import Predictions, evaluation_of
 from jaxdl.report.page import RunReport
-from jaxdl.report.remedies import Remedy
 
 GROUPS = ("stem", "stage1", "stage2", "head")
 FINDING = Finding(

@@ -24,6 +24,7 @@ from jaxdl.data import augment, pipeline, sources
 from jaxdl.data.dataset import Split
 from jaxdl.nn import Dense, flatten
 from jaxdl.report.diagnosis import as_text, diagnose
+from jaxdl.run.remedies import remedies_of
 from jaxdl.train.eval_step import make_eval_step
 from jaxdl.train.loop import evaluate, fit
 from jaxdl.train.state import create_state
@@ -76,7 +77,7 @@ def run(data=train, model=None, optimizer="sgd", lr=0.1, epochs=EPOCHS, loss=los
 
 def found(records, **settings):
     """The cases that the diagnosis names, the likeliest first, printed in full."""
-    findings = diagnose(records, classes=10, settings=settings)
+    findings = diagnose(records, classes=10, remedies=remedies_of(settings))
     print(*as_text(findings), sep="\n")
     return [finding.case for finding in findings]
 

@@ -72,13 +72,13 @@ def optimizer_of_member(config: Config, numbers: Numbers, steps_per_epoch: int) 
 
 
 def loss_of_member(config: Config, numbers: Numbers) -> Callable[[jax.Array, jax.Array], jax.Array]:
-    """The cross entropy, whose label smoothing may be traced."""
-    share = numbers.get("label_smoothing")
+    """The loss, whose label smoothing may be traced."""
+    share, of_classes = numbers.get("label_smoothing"), losses.BY_NAME[config.loss]
 
     def loss(logits: jax.Array, labels: jax.Array) -> jax.Array:
         if share is None:
-            return losses.cross_entropy(logits, labels, label_smoothing=config.label_smoothing)
-        sharp, even = (losses.cross_entropy(logits, labels, label_smoothing=all_) for all_ in (0.0, 1.0))
+            return of_classes(logits, labels, label_smoothing=config.label_smoothing)
+        sharp, even = (of_classes(logits, labels, label_smoothing=all_) for all_ in (0.0, 1.0))
         return (1.0 - share) * sharp + share * even  # it is linear in its targets
 
     return loss

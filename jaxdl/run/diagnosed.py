@@ -1,16 +1,33 @@
-"""How large a run's network is, as far as its folder can tell."""
+"""Diagnosis of a run from its folder, with remedies in its flags."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import partial
 from typing import Any
 
 import jax
 import jax.numpy as jnp
 
+from jaxdl import losses
 from jaxdl.errors import UserError
+from jaxdl.report.diagnosis import Finding, diagnose
 from jaxdl.run import run_folder
 from jaxdl.run.network import model_of
+from jaxdl.run.remedies import remedies_of
 from jaxdl.train.state import parameter_count
+
+
+def findings_of(
+    record: Mapping[str, Any], records: Sequence[Mapping[str, Any]], *, parameters: int | None
+) -> list[Finding]:
+    """The diagnosis of the run whose ``config.json`` and ``metrics.jsonl`` are these; [] before any epoch ends."""
+    settings, classes = record["config"], len(record["classes"])
+    return diagnose(
+        records,
+        classes=classes,
+        groups=run_folder.groups(records),
+        guess=losses.of_constant_guess(settings.get("loss", "cross_entropy"), classes),
+        remedies=remedies_of(settings, classes=classes, parameters=parameters),
+    )
 
 
 def parameters_of(record: Mapping[str, Any], summary: Mapping[str, Any] | None, folder: str) -> int | None:

@@ -4,33 +4,22 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
+from jaxdl.report.diagnosis import Progress, Remedy
+
 Settings = Mapping[str, object]
 
 
-@dataclass(frozen=True)
-class Remedy:
-    """flags: to add to the command; why: their effect."""
-
-    flags: str
-    why: str
-
-
 @dataclass(frozen=True, kw_only=True)
-class Treated:
-    """Facts about a run on which its remedies depend.
+class Treated(Progress):
+    """Facts about a run on which its remedies depend, beside how it went.
 
-    settings: its flags' values, by field. classes: how many there are. parameters: of its network, all of them.
-    epochs, steps: that it made. still_falling: whether its training loss was, at the end. still_improving: the same of
-    its validation, or of its training accuracy without one. None is not known.
+    settings: its flags' values, by field. classes: how many there are. parameters: of its network, all of them; None
+    is not known.
     """
 
     settings: Settings = field(default_factory=dict)
     classes: int = 10
     parameters: int | None = None
-    epochs: float | None = None
-    steps: int | None = None
-    still_falling: bool = False
-    still_improving: bool = False
 
 
 class Network(NamedTuple):
@@ -67,6 +56,14 @@ REMEMBERED = 10  # an average of parameters is to remember at most one in so man
 TREND = 3  # epochs, of fewer of which nobody can say whether more would help
 FEW_UPDATES = 200  # in which a network may not have begun to learn
 FEWEST_BATCHES = 4  # of an epoch, for a batch of twice the size
+
+
+def remedies_of(
+    settings: Settings, *, classes: int = 10, parameters: int | None = None
+) -> Callable[[str, Progress], tuple[Remedy, ...]]:
+    """``remedies`` of a run, as ``diagnose`` takes them; its arguments are those of ``Treated``."""
+    about = {"settings": settings, "classes": classes, "parameters": parameters}
+    return lambda case, progress: remedies(case, Treated(**about, **vars(progress)))
 
 
 def remedies(case: str, run: Treated) -> tuple[Remedy, ...]:

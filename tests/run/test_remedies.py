@@ -9,10 +9,10 @@ import pytest
 
 from jaxdl import models
 from jaxdl.report.diagnosis import CASES
-from jaxdl.report.remedies import BY_CASE, LARGE, OWN, RESIDUAL, SMALL, Treated, remedies
 from jaxdl.run.config import parse
 from jaxdl.run.optimization import optimizer_of, schedule_of
 from jaxdl.run.recipes import RECIPES
+from jaxdl.run.remedies import BY_CASE, LARGE, OWN, RESIDUAL, SMALL, Treated, remedies
 from jaxdl.train.state import parameter_count
 from jaxdl.transfer.torchvision_files import FILES
 
@@ -21,7 +21,7 @@ def advice(case, recipe="quick", parameters=None, steps=None, **changes):
     """The flags advised for a finished run of the recipe with those changes."""
     settings = dataclasses.asdict(dataclasses.replace(RECIPES[recipe], **changes))
     run = Treated(settings=settings, parameters=parameters, epochs=settings["epochs"], steps=steps)
-    return [remedy.flags for remedy in remedies(case, run)]
+    return [remedy.change for remedy in remedies(case, run)]
 
 
 @cache
@@ -41,8 +41,8 @@ def test_every_case_has_remedies_that_the_command_understands():
             found = remedies(case, Treated(settings=given, parameters=10**6, still_falling=True))
             assert found
             for remedy in found:
-                _, names = parse(remedy.flags.split(), RECIPES, "command")
-                assert names, remedy.flags
+                _, names = parse(remedy.change.split(), RECIPES, "command")
+                assert names, remedy.change
 
 
 @pytest.mark.long
@@ -104,9 +104,9 @@ def test_weights_are_advised_only_where_there_are_some():
 
 
 def test_remedies_leave_out_what_the_run_does_already():
-    plain = {remedy.flags for remedy in remedies("overfitting", Treated())}
+    plain = {remedy.change for remedy in remedies("overfitting", Treated())}
     settings = {"flip": True, "crop_padding": 4, "patience": 3}
-    careful = {remedy.flags for remedy in remedies("overfitting", Treated(settings=settings))}
+    careful = {remedy.change for remedy in remedies("overfitting", Treated(settings=settings))}
     assert plain - careful == {"--flip", "--crop-padding 4", "--patience 3"}
 
 
@@ -137,7 +137,7 @@ def test_remedies_leave_out_what_the_run_does_already():
 def test_remedies_leave_out_what_cannot_be_or_does_nothing(case, changes, never):
     settings = dataclasses.asdict(dataclasses.replace(RECIPES["quick"], **changes))
     run = Treated(settings=settings, epochs=settings["epochs"], steps=settings["steps"])
-    assert not any(never in remedy.flags for remedy in remedies(case, run))
+    assert not any(never in remedy.change for remedy in remedies(case, run))
 
 
 def test_numbers_are_such_as_the_run_could_have():
@@ -164,7 +164,7 @@ def test_a_run_of_few_updates_that_has_learned_nothing_yet_is_told_to_go_on():
     settings = dataclasses.asdict(RECIPES["course"])
 
     def first(**of_run):
-        return remedies("not converging", Treated(settings=settings, epochs=30, still_falling=True, **of_run))[0].flags
+        return remedies("not converging", Treated(settings=settings, epochs=30, still_falling=True, **of_run))[0].change
 
     assert first(steps=15) == "--epochs 60"
     assert first(steps=15_000) == first() == "--check"

@@ -2,7 +2,7 @@
 
 import dataclasses
 
-from jaxdl.run.network_size import parameters_of
+from jaxdl.run.diagnosed import parameters_of
 from jaxdl.run.recipes import RECIPES
 
 RECORD = {"classes": list("0123456789"), "image": [32, 32, 3], "config": dataclasses.asdict(RECIPES["course"])}
