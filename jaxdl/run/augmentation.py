@@ -10,16 +10,19 @@ from jaxdl.run.config import Config
 
 View = Callable[[jax.Array], jax.Array]
 
+# Of a configuration: a keyed transform, or None where the flags do not ask for it. They are applied in this order.
+OF_PIXELS = (
+    lambda config: augment.flip if config.flip and not config.alternate_flips else None,
+    lambda config: partial(augment.crop, padding=config.crop_padding) if config.crop_padding else None,
+)
+OF_NORMALIZED = (lambda config: partial(augment.cutout, size=config.cutout) if config.cutout else None,)
+MIXES = ((augment.mixup, lambda config: config.mixup), (augment.cutmix, lambda config: config.cutmix))  # and its alpha
+
 
 def augmentation_of(config: Config, *, mean: Sequence[float], std: Sequence[float]) -> Callable[..., jax.Array]:
     """The transform of training images, normalising included."""
-    return augment.pipeline(
-        mean=mean,
-        std=std,
-        flip_images=config.flip and not config.alternate_flips,
-        crop_padding=config.crop_padding,
-        cutout_size=config.cutout,
-    )
+    of_pixels, of_normalized = ([make(config) for make in table] for table in (OF_PIXELS, OF_NORMALIZED))
+    return augment.around_normalizing(of_pixels, of_normalized, mean=mean, std=std)
 
 
 def alternates(config: Config) -> bool:
@@ -29,8 +32,7 @@ def alternates(config: Config) -> bool:
 
 def mix_of(config: Config, *, num_classes: int) -> Callable[..., tuple[jax.Array, jax.Array]] | None:
     """The mixing of images and labels, or None."""
-    kinds = [(augment.mixup, config.mixup), (augment.cutmix, config.cutmix)]
-    chosen = [partial(mix, num_classes=num_classes, alpha=alpha) for mix, alpha in kinds if alpha]
+    chosen = [partial(mix, num_classes=num_classes, alpha=alpha) for mix, of in MIXES if (alpha := of(config))]
     return augment.random_choice(*chosen) if chosen else None
 
 

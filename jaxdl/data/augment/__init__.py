@@ -5,7 +5,7 @@ randomness.
 """
 
 from jaxdl.data.augment.color import adjust_brightness, adjust_contrast, adjust_hue, adjust_saturation, grayscale
-from jaxdl.data.augment.composition import compose, pipeline, plain, random_choice
+from jaxdl.data.augment.composition import around_normalizing, compose, pipeline, plain, random_choice
 from jaxdl.data.augment.crops import center_crop, crop, cutout, random_crop, shift
 from jaxdl.data.augment.flips import flip, flip_vertical, mirror, upside_down
 from jaxdl.data.augment.jitter import color_jitter, random_grayscale
@@ -19,6 +19,7 @@ __all__ = [
     "adjust_contrast",
     "adjust_hue",
     "adjust_saturation",
+    "around_normalizing",
     "center_crop",
     "color_jitter",
     "compose",

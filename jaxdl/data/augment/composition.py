@@ -1,6 +1,7 @@
 """Composition of transforms. A keyed transform is ``(key, images) -> images``; these functions return such."""
 
 from collections.abc import Callable, Sequence
+from functools import partial
 
 import jax
 import jax.numpy as jnp
@@ -10,10 +11,11 @@ from jaxdl.data.augment.flips import flip
 from jaxdl.data.augment.normalization import normalize
 from jaxdl.errors import UserError
 
+Augment = Callable[[jax.Array, jax.Array], jax.Array]  # (key, images) -> images
 Keyed = Callable[..., jax.Array | tuple[jax.Array, ...]]  # (key, *arrays) -> arrays
 
 
-def compose(*transforms: Callable[[jax.Array, jax.Array], jax.Array]) -> Callable[[jax.Array, jax.Array], jax.Array]:
+def compose(*transforms: Augment) -> Augment:
     """The keyed transforms one after another, each with a key of its own: ``torchvision.transforms.Compose``.
 
     A transform that takes no key is passed through ``plain``; arguments are bound with ``functools.partial``::
@@ -36,7 +38,7 @@ def compose(*transforms: Callable[[jax.Array, jax.Array], jax.Array]) -> Callabl
     return transform
 
 
-def plain(transform: Callable[..., jax.Array], **arguments: object) -> Callable[[jax.Array, jax.Array], jax.Array]:
+def plain(transform: Callable[..., jax.Array], **arguments: object) -> Augment:
     """``transform(images, **arguments)`` as a keyed transform, its key not used."""
 
     def keyed(key: jax.Array, images: jax.Array) -> jax.Array:
@@ -76,21 +78,35 @@ def pipeline(
     flip_images: bool = False,
     crop_padding: int = 0,
     cutout_size: int = 0,
-) -> Callable[[jax.Array, jax.Array], jax.Array]:
+) -> Augment:
     """The usual training transform, ``(key, images: uint8) -> float32``: flip, crop, normalise, cutout.
 
     Each but normalising is left out unless asked for.
     """
+    of_pixels = (flip if flip_images else None, partial(crop, padding=crop_padding) if crop_padding else None)
+    of_normalized = (partial(cutout, size=cutout_size) if cutout_size else None,)
+    return around_normalizing(of_pixels, of_normalized, mean=mean, std=std)
+
+
+def around_normalizing(
+    of_pixels: Sequence[Augment | None],
+    of_normalized: Sequence[Augment | None],
+    *,
+    mean: Sequence[float],
+    std: Sequence[float],
+) -> Augment:
+    """Keyed transforms of uint8 images, ``normalize``, and keyed transforms of what comes of it, one after another.
+
+    Each draws from a key of its own, by its place among all: a None is left out and changes nothing in the others.
+    """
 
     def transform(key: jax.Array, images: jax.Array) -> jax.Array:
-        flip_key, crop_key, cutout_key = jax.random.split(key, 3)
-        if flip_images:
-            images = flip(flip_key, images)
-        if crop_padding:
-            images = crop(crop_key, images, crop_padding)
+        keys = iter(jax.random.split(key, len(of_pixels) + len(of_normalized)))
+        for apply, own_key in zip(of_pixels, keys, strict=False):
+            images = apply(own_key, images) if apply else images
         images = normalize(images, mean, std)
-        if cutout_size:
-            images = cutout(cutout_key, images, cutout_size)
+        for apply, own_key in zip(of_normalized, keys, strict=True):
+            images = apply(own_key, images) if apply else images
         return images
 
     return transform
