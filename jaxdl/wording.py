@@ -24,6 +24,12 @@ def printable(text: str) -> str:
     return "".join(each if each.isprintable() else _escaped(each) for each in text)
 
 
+def shown(name: object, most: int = 80) -> str:
+    """A name out of a file, fit for one line: printable and cut at ``most`` characters."""
+    text = "".join(letter if letter.isprintable() else "?" for letter in str(name)[: most + 1])
+    return text if len(text) <= most else f"{text[:most]}..."
+
+
 def _escaped(letter: str) -> str:
     if "\udc80" <= letter <= "\udcff":
         return f"\\x{ord(letter) - 0xDC00:02x}"

@@ -12,6 +12,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from jaxdl import download as downloading
+from tests.download_site import serving
+
 jax.config.update("jax_numpy_rank_promotion", "raise")
 # A shell's background job ignores Ctrl-C, and so would the processes that tests start.
 signal.signal(signal.SIGINT, signal.default_int_handler)
@@ -66,3 +69,17 @@ def picture_folder(tmp_path, rng):
             Image.fromarray(pixels[..., :3]).save(folder / "b.JPG", quality=90)
             Image.fromarray(pixels).save(folder / "c.png")
     return tmp_path / "pictures"
+
+
+@pytest.fixture
+def site(monkeypatch):
+    """A server of a file, which does as a test says."""
+    monkeypatch.setattr(downloading, "PAUSE", 0.0)
+    with serving() as site:
+        yield site
+
+
+@pytest.fixture
+def path(tmp_path):
+    """In a folder that does not exist yet."""
+    return tmp_path / "new" / "weights.pth"

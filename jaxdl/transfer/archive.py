@@ -4,11 +4,12 @@ import zlib
 from typing import Any
 
 from jaxdl.transfer import opcodes, zip_directory
-from jaxdl.transfer.faults import FileError, shown
+from jaxdl.transfer.faults import FileError
 from jaxdl.transfer.pickle_machine import Machine
 from jaxdl.transfer.records import Global
 from jaxdl.transfer.storages import Storages
 from jaxdl.transfer.tensor import Storage, storage
+from jaxdl.wording import shown
 
 MOST_UNPACKED = 64 * 2**20  # bytes of all compressed members, or MOST_RATIO times the file's size if that is more:
 MOST_RATIO = 4  # a pickle shrinks by 10 and zeros by 1000, but trained weights by less than 2

@@ -13,8 +13,8 @@ import flax.linen as nn
 import numpy as np
 
 from jaxdl.errors import UserError
-from jaxdl.transfer.faults import shown
 from jaxdl.variables import flat, layer_of, select, unflat
+from jaxdl.wording import shown
 
 LEAVES = {"kernel": "weight", "scale": "weight", "embedding": "weight", "slope": "weight", "mean": "running_mean",
           "var": "running_var"}  # fmt: skip

@@ -20,9 +20,3 @@ def faults_of(path: Path) -> Iterator[None]:
         raise UserError(f"{path}: {fault}.") from None
     except OSError as error:
         raise UserError(f"cannot read {path} ({error.strerror or error}).") from error
-
-
-def shown(name: object, most: int = 80) -> str:
-    """A name out of a file, fit for one line: printable and cut at ``most`` characters."""
-    text = "".join(letter if letter.isprintable() else "?" for letter in str(name)[: most + 1])
-    return text if len(text) <= most else f"{text[:most]}..."

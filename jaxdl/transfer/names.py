@@ -3,9 +3,10 @@
 from collections.abc import Callable
 from typing import Any
 
-from jaxdl.transfer.faults import FileError, shown
+from jaxdl.transfer.faults import FileError
 from jaxdl.transfer.records import Global, Record
 from jaxdl.transfer.tensor import DTYPES, Tensor, tensor
+from jaxdl.wording import shown
 
 _PYTHON_2 = {"__builtin__": "builtins", "copy_reg": "copyreg"}
 _NO_MODULES = {"builtins", "importlib", "nt", "os", "posix", "pty", "runpy", "shutil", "socket", "subprocess", "sys"}

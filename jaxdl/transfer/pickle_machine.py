@@ -5,9 +5,10 @@ from contextlib import suppress
 from typing import Any
 
 from jaxdl.transfer import names
-from jaxdl.transfer.faults import FileError, shown
+from jaxdl.transfer.faults import FileError
 from jaxdl.transfer.records import Record
 from jaxdl.transfer.tensor import Tensor
+from jaxdl.wording import shown
 
 MOST_MARKS = 1000  # containers begun and not ended
 # Opcodes of all pickles of a file, and what calls cost beyond theirs. A million take 2 s and 300 MB.

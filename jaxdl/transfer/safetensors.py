@@ -13,8 +13,9 @@ import numpy as np
 
 from jaxdl import disk
 from jaxdl.errors import UserError
-from jaxdl.transfer.faults import FileError, faults_of, shown
+from jaxdl.transfer.faults import FileError, faults_of
 from jaxdl.transfer.mapping import aligned, mapped
+from jaxdl.wording import shown
 
 MOST_HEADER = 10_000_000  # bytes; the format allows ten times that, of which JSON alone could make 3 GB of objects
 MOST_NAMES = 100_000

@@ -5,9 +5,10 @@ from collections import deque
 from collections.abc import Iterator
 from typing import Any
 
-from jaxdl.transfer.faults import FileError, shown
+from jaxdl.transfer.faults import FileError
 from jaxdl.transfer.records import Record
 from jaxdl.transfer.tensor import Tensor
+from jaxdl.wording import shown
 
 MOST_KEYS = 8  # from the file's top level to a state dict
 MOST_DEPTH = 100  # of modules in modules

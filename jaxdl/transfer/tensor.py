@@ -7,7 +7,8 @@ from typing import Any
 import ml_dtypes
 import numpy as np
 
-from jaxdl.transfer.faults import FileError, shown
+from jaxdl.transfer.faults import FileError
+from jaxdl.wording import shown
 
 MOST_DIMENSIONS = 64
 DTYPES = {

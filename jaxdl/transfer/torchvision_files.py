@@ -9,8 +9,8 @@ from pathlib import Path
 from types import MappingProxyType
 
 from jaxdl import places
+from jaxdl.download import DownloadError, download, has_hash
 from jaxdl.errors import UserError, unknown
-from jaxdl.transfer.download import DownloadError, download, has_hash
 from jaxdl.transfer.faults import faults_of
 
 BASE = "https://download.pytorch.org/models/"

@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from jaxdl.data import sources
+from jaxdl.data import cifar10, sources
 from jaxdl.errors import UserError
 
 PREPARED = Path(__file__).resolve().parents[3] / "shared" / "data" / "tfds"
@@ -48,9 +48,9 @@ def test_cifar10_never_falls_back_and_names_the_ways_out(tmp_path):
 
 
 def test_a_host_that_does_not_answer_ends_in_seconds(tmp_path, monkeypatch):
-    monkeypatch.setattr(sources, "HOST_PATIENCE", 0.3)
+    monkeypatch.setattr(cifar10, "HOST_PATIENCE", 0.3)
     with socket.create_server(("127.0.0.1", 0)) as silent:
-        monkeypatch.setattr(sources, "CIFAR10_HOST", f"http://127.0.0.1:{silent.getsockname()[1]}/")
+        monkeypatch.setattr(cifar10, "HOST", f"http://127.0.0.1:{silent.getsockname()[1]}/")
         began = time.monotonic()
         with pytest.raises(sources.UnavailableError, match="did not answer"):
             sources.load("cifar10", tmp_path)
@@ -70,7 +70,7 @@ def test_a_host_answers_if_it_speaks_http_without_failing(status, answers):
 
     with HTTPServer(("127.0.0.1", 0), Handler) as server:
         threading.Thread(target=server.handle_request, daemon=True).start()
-        assert sources._answers(f"http://127.0.0.1:{server.server_port}/", 5.0) is answers
+        assert cifar10._answers(f"http://127.0.0.1:{server.server_port}/", 5.0) is answers
 
 
 @pytest.mark.parametrize("name", ["auto", "cifar10"])
@@ -103,7 +103,7 @@ def test_an_unknown_dataset_is_answered_with_the_nearest():
 @real_cifar10
 def test_cifar10_is_whole_and_its_second_start_needs_no_tensorflow(tmp_path):
     program = (
-        "import sys; from jaxdl.data import sources; import numpy as np; "
+        "import sys; from jaxdl.data import cifar10, sources; import numpy as np; "
         f"d = sources.load('cifar10', {str(PREPARED)!r}); "
         "print(d.train.images.shape, d.test.images.shape, np.bincount(d.train.labels).tolist(), d.fingerprint, "
         "'tensorflow' in sys.modules)"

@@ -7,12 +7,12 @@ import pytest
 
 from jaxdl import models
 from jaxdl.data import cache
+from jaxdl.download import DownloadError
 from jaxdl.errors import UserError
 from jaxdl.transfer import torchvision_files
-from jaxdl.transfer.download import DownloadError
 from jaxdl.transfer.torchvision_files import BASE, FILES, torchvision_weights
+from tests.download_site import CONTENT, serving
 from tests.pytorch import torch, torchvision
-from tests.transfer.download_site import CONTENT, serving
 
 FILE = f"vgg11-{hashlib.sha256(CONTENT).hexdigest()[:8]}.pth"
 

@@ -19,7 +19,7 @@ from tqdm import tqdm
 
 from jaxdl import disk
 from jaxdl.errors import UserError
-from jaxdl.transfer.faults import shown
+from jaxdl.wording import shown
 
 try:
     import fcntl

@@ -11,10 +11,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from jaxdl import download as downloading
+from jaxdl.download import DownloadError, download
 from jaxdl.errors import UserError
-from jaxdl.transfer import download as downloading
-from jaxdl.transfer.download import DownloadError, download
-from tests.transfer.download_site import (
+from tests.download_site import (
     CONTENT,
     HASH,
     assert_whole,

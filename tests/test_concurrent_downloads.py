@@ -9,12 +9,12 @@ from pathlib import Path
 
 import pytest
 
+from jaxdl import download as downloading
+from jaxdl.download import download
 from jaxdl.errors import UserError
-from jaxdl.transfer import download as downloading
-from jaxdl.transfer.download import download
-from tests.transfer.download_site import HASH, assert_whole, part_of, serve, stall, status
+from tests.download_site import HASH, assert_whole, part_of, serve, stall, status
 
-ROOT = Path(__file__).resolve().parents[2]
+ROOT = Path(__file__).resolve().parents[1]
 
 
 @pytest.mark.parametrize("end", [signal.SIGKILL, signal.SIGINT])
@@ -23,7 +23,7 @@ def test_stopped_process_leaves_a_part_for_the_next(end, site, path):
     program = (
         "import signal, sys\n"
         "signal.signal(signal.SIGINT, signal.default_int_handler)\n"  # a shell's background job ignores it
-        "from jaxdl.transfer.download import download\n"
+        "from jaxdl.download import download\n"
         "download(sys.argv[1], sys.argv[2], sha256_prefix=sys.argv[3])\n"
     )
     command = [sys.executable, "-c", program, site.url, str(path), HASH]
