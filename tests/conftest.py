@@ -13,6 +13,7 @@ import pytest
 from PIL import Image
 
 from jaxdl import download as downloading
+from jaxdl.run import compilation_cache
 from tests.download_site import serving
 
 jax.config.update("jax_numpy_rank_promotion", "raise")
@@ -21,16 +22,14 @@ signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture(scope="session", autouse=True)
-def _own_caches(tmp_path_factory, worker_id):
+def _own_caches(tmp_path_factory, worker_id, pytestconfig):
     folder = tmp_path_factory.getbasetemp()
     if worker_id != "master":
         folder = folder.parent  # which the workers have in common
     os.environ["JAXDL_CACHE"] = str(folder / "cache")
-    # What one test has compiled the next need not: whole runs compile the same steps. Processes that tests start, and
-    # may kill while they write there, have no part in it.
-    jax.config.update("jax_compilation_cache_dir", str(folder / "compiled"))
-    jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.3)
-    jax.config.update("jax_persistent_cache_min_entry_size_bytes", -1)
+    # What one test has compiled the next need not, nor the next session: whole runs compile the same steps. Processes
+    # that tests start, and may kill while they write there, have no part in it.
+    compilation_cache.use(pytestconfig.rootpath / ".pytest_cache")
 
 
 @pytest.fixture(scope="module", autouse=True)

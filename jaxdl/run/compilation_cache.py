@@ -17,15 +17,15 @@ CHECKED = "checked"  # a file that is as old as the last look at the others
 
 
 def use(folder: Path | None = None) -> None:
-    """Has JAX keep compiled programs in ``folder`` and take from there what an earlier start has compiled.
+    """Has JAX keep compiled programs in a folder in ``folder`` and take from there what an earlier start has compiled.
 
-    folder: one of this jaxlib and this processor's instructions in ``jaxdl.data.cache.directory()``, if None. Nothing
-    is done where JAX already has a cache, or where the folder cannot be written. What a killed process left half
-    written goes, and the oldest programs beyond a gibibyte.
+    It is one of this jaxlib and this processor's instructions. folder: ``jaxdl.data.cache.directory()`` if None.
+    Nothing is done where JAX already has a cache, or where the folder cannot be written. What a killed process left
+    half written goes, and the oldest programs beyond a gibibyte.
     """
     if jax.config.jax_compilation_cache_dir or not jax.config.jax_enable_compilation_cache:
         return
-    folder = folder or cache.directory() / f"programs-jaxlib-{jaxlib.__version__}-{_instructions()}"
+    folder = (folder or cache.directory()) / f"programs-jaxlib-{jaxlib.__version__}-{_instructions()}"
     try:
         folder.mkdir(parents=True, exist_ok=True)
         _tidy(folder)
