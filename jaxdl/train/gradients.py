@@ -100,7 +100,7 @@ def make_gradients(
             return mean.value, gradients
 
         def value_fn(params: Any) -> jax.Array:
-            with convolution.looped():  # of a line search
+            with convolution.tracing(looped=True):  # of a line search
                 return with_gradient(data_loss, data_loss_and_gradient)(params)
 
         gradients, mean, means, batch_stats = differentiate(state.params)

@@ -38,7 +38,7 @@ def each_member(function: Callable[..., Any], members: Any, *shared: Any, one_by
     members: a tree whose leaves have the leading axis. one_by_one: ``runs_one_by_one()`` if None.
     """
     if runs_one_by_one() if one_by_one is None else one_by_one:
-        with convolution.looped():
+        with convolution.tracing(looped=True):
             return jax.lax.map(lambda member: function(member, *shared), members)
     return jax.vmap(function, in_axes=(0, *(None for _ in shared)))(members, *shared)
 

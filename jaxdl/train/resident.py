@@ -54,7 +54,7 @@ def run_steps(
         state, metrics = taken(carry[0], index)
         return state, jax.tree.map(lambda every, one: every.at[index].set(one), carry[1], metrics)
 
-    with convolution.looped():
+    with convolution.tracing(looped=True):
         _, shapes = jax.eval_shape(taken, state, 0)
         metrics = jax.tree.map(lambda one: jnp.zeros((len(feed[ROWS]), *one.shape), one.dtype), shapes)
         return jax.lax.fori_loop(0, count, body, (state, metrics))

@@ -172,7 +172,7 @@ def setting(rng, monkeypatch):
 @pytest.mark.long
 def test_step_takes_the_fast_way_for_any_model(setting, taken):
     make_step, state, batch, _ = setting
-    with convolution.plain():
+    with convolution.tracing(plain=True):
         plain = make_step()(state(), batch)
     assert taken == {"winograd": [], "products": []}
     fast = make_step()(state(), batch)
@@ -186,7 +186,7 @@ def test_looped_step_takes_products_for_the_rest(setting, taken):
     make_step, state, batch, _ = setting
     expected = make_step()(state(), batch)
     step = make_step().__wrapped__
-    with convolution.looped():
+    with convolution.tracing(looped=True):
         found = jax.jit(step)(state(), batch)
     assert taken["products"] == [(3, 3, 3, 32), *[(3, 3, 32, 32)] * 2, (1, 1, 64, 32)]
     assert_same(jax.tree.leaves(found[0].params), jax.tree.leaves(expected[0].params), 1e-5)

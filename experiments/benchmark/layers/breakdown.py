@@ -170,7 +170,7 @@ def _whole(task: Job, *, with_pytorch: bool) -> dict[str, Run]:
     ours, plain = train_jaxdl.Training(task), train_jaxdl.Training(task)
 
     def with_xlas_own(steps: int) -> None:
-        with convolution.plain():
+        with convolution.tracing(plain=True):
             plain.run(steps)
 
     runs = {OURS: ours.run, XLA: with_xlas_own}

@@ -5,6 +5,7 @@ import time
 from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import jax
@@ -70,7 +71,7 @@ def fast(layer: Layer, arguments: Arguments) -> Programs:
 
 def plain(layer: Layer, arguments: Arguments) -> Programs:
     """With XLA's own convolutions."""
-    return _compiled(layer, arguments, convolution.plain)
+    return _compiled(layer, arguments, partial(convolution.tracing, plain=True))
 
 
 def matrix_product() -> tuple[Run, float]:

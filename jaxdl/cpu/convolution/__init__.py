@@ -4,7 +4,5 @@ The compiled steps of ``jaxdl.train`` use them on a CPU by themselves, whatever 
 ``model.apply``, convolutions stay what linen makes them.
 """
 
-from jaxdl.cpu.convolution.intercept import divided as divided
 from jaxdl.cpu.convolution.intercept import fast as fast
-from jaxdl.cpu.convolution.intercept import looped as looped
-from jaxdl.cpu.convolution.intercept import plain as plain
+from jaxdl.cpu.convolution.intercept import tracing as tracing

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager
 from contextvars import ContextVar
 from functools import partial
-from typing import Any
+from typing import Any, NamedTuple
 
 import flax.linen as nn
 import jax
@@ -18,19 +18,27 @@ LEAST_REUSE = 440  # products a number moved, below which moving tiles costs wha
 LEAST_TILES = 64  # below which moving the kernel does
 LEAST_PRODUCTS = 1e8  # of the whole convolution, below which compiling costs more than most runs would win back
 
-_plain: ContextVar[bool] = ContextVar("plain", default=False)
-_divided: ContextVar[bool] = ContextVar("divided", default=False)
-_looped: ContextVar[bool] = ContextVar("looped", default=False)
+
+class Conditions(NamedTuple):
+    """Conditions under which a step is traced; see ``tracing``."""
+
+    plain: bool = False
+    looped: bool = False
+    divided: bool = False
+
+
+NONE = Conditions()
+_conditions: ContextVar[Conditions] = ContextVar("conditions", default=NONE)
 
 
 def fast() -> AbstractContextManager:
     """A context in which a step traced for a CPU uses the fast algorithms for linen's convolutions.
 
     3x3 kernels between some 50 channels or more, and 5x5 kernels between some 18, become Winograd's
-    (``winograd.convolution``) where they have no stride and the batch is not too small; inside ``looped`` the others
+    (``winograd.convolution``) where they have no stride and the batch is not too small; traced as ``looped`` the others
     take their kernel's gradient as products. Layers with a convolution of their own are left alone.
     """
-    if jax.default_backend() != "cpu" or _plain.get():
+    if jax.default_backend() != "cpu" or _conditions.get().plain:
         return contextlib.nullcontext()
 
     def intercept(call: Callable, args: tuple, kwargs: dict, context: nn.module.InterceptorContext) -> Any:
@@ -41,7 +49,7 @@ def fast() -> AbstractContextManager:
             or layer.conv_general_dilated is not None
         ):
             return call(*args, **kwargs)
-        way = partial(_convolution, looped=_looped.get(), divided=_divided.get())
+        way = partial(_convolution, conditions=_conditions.get())
         twin = layer.clone(conv_general_dilated=way, parent=layer, name="fast")
         nn.share_scope(layer, twin)
         return twin(*args, **kwargs)
@@ -49,30 +57,19 @@ def fast() -> AbstractContextManager:
     return nn.intercept_methods(intercept)
 
 
-def plain() -> AbstractContextManager:
-    """A context in which steps are traced with XLA's own convolutions, on a CPU too."""
-    return _set(_plain)
-
-
-def looped() -> AbstractContextManager:
-    """A context for tracing a step as the body of a loop, where XLA's own gradient with respect to a kernel is some
-    fifty times slower on a CPU."""
-    return _set(_looped)
-
-
-def divided() -> AbstractContextManager:
-    """A context for tracing a step whose batch is divided among devices: without Winograd's convolutions, for whose
-    gradients the devices would exchange four times as much."""
-    return _set(_divided)
-
-
 @contextlib.contextmanager
-def _set(variable: ContextVar[bool]) -> Iterator[None]:
-    before = variable.set(True)
+def tracing(**conditions: bool) -> Iterator[None]:
+    """A context for tracing steps under further conditions, of which those that are set already stay.
+
+    looped: as the body of a loop, where XLA's own gradient with respect to a kernel is some fifty times slower on a
+    CPU. divided: of a batch divided among devices: without Winograd's convolutions, for whose gradients the devices
+    would exchange four times as much. plain: with XLA's own convolutions, on a CPU too.
+    """
+    before = _conditions.set(_conditions.get()._replace(**conditions))
     try:
         yield
     finally:
-        variable.reset(before)
+        _conditions.reset(before)
 
 
 def _convolution(
@@ -86,8 +83,7 @@ def _convolution(
     dimension_numbers: Any = None,
     feature_group_count: int = 1,
     precision: Any = None,
-    looped: bool,
-    divided: bool,
+    conditions: Conditions,
 ) -> jax.Array:
     """Replacement for ``jax.lax.conv_general_dilated`` in linen's convolutions."""
     window, strides = kernel.shape[:-2], tuple(strides)
@@ -98,9 +94,9 @@ def _convolution(
     pads = tuple((int(low), int(high)) for low, high in padding)
     exotic = feature_group_count != 1 or any(factor != 1 for factor in lhs_dilation or ())
     ones = (1,) * len(window)
-    if not (exotic or divided) and strides == spread == ones and _suits_winograd(x, kernel, pads):
+    if not (exotic or conditions.divided) and strides == spread == ones and _suits_winograd(x, kernel, pads):
         return winograd.convolution(x, kernel, pads, precision)
-    if looped and not exotic:
+    if conditions.looped and not exotic:
         return products.convolution(x, kernel, strides, pads, spread, precision)
     return jax.lax.conv_general_dilated(
         x,

@@ -56,7 +56,7 @@ class Pmap(MultiDevice):
         return jax.lax.with_sharding_constraint(batch, self.by_rows)
 
     def _pmapped(self, function: Step, *, donate: bool) -> Step:
-        @convolution.divided()
+        @convolution.tracing(divided=True)
         def replica(state: Any, batch: Batch) -> Any:
             return unwrap_keys(function(wrap_keys(state), batch))
 

@@ -53,7 +53,7 @@ class MeshOfDevices(MultiDevice):
         if isinstance(step, TrainStep):
 
             @partial(jax.jit, donate_argnums=0, static_argnames="examples")
-            @convolution.divided()
+            @convolution.tracing(divided=True)
             def train(state: Any, batch: Batch, examples: int) -> tuple[Any, Any]:
                 batch = self._prepare(step, state.key, state.step, batch, examples)
                 gather = self._gather if self.mesh.shape["fsdp"] > 1 else None
@@ -66,7 +66,7 @@ class MeshOfDevices(MultiDevice):
         pure = getattr(step, "__wrapped__", step)
 
         @partial(jax.jit, donate_argnums=0 if donate else ())
-        @convolution.divided()
+        @convolution.tracing(divided=True)
         def run(state: Any, batch: Batch) -> Any:
             return self._laid_out(pure(jax.lax.with_sharding_constraint(state, self.whole), batch))
 
