@@ -1,6 +1,8 @@
 """The steps of evaluation and prediction: pure functions of arrays, compiled."""
 
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
+from typing import Any
 
 import flax.linen as nn
 import jax
@@ -8,6 +10,7 @@ import jax.numpy as jnp
 
 from jaxdl.cpu import compiler, convolution
 from jaxdl.metrics import Mean
+from jaxdl.train.batch_checks import Check, LabelCheck, check_batch, labels_fit
 from jaxdl.train.collectives import all_gather, psum
 from jaxdl.train.gradients import Batch, Loss, PerExample, mask_of, mean_loss
 from jaxdl.train.state import TrainState
@@ -26,6 +29,8 @@ def make_eval_step(
 ) -> EvalStep:
     """``step(state, batch) -> metrics``, jitted; nothing is donated. ``step.__wrapped__`` is the pure function.
 
+    Raises UserError for what is no batch, and for labels that are not classes, as a training step does.
+
     prepare: images -> float images, inside the compiled step.
     views: each makes another version of the prepared images (a mirror image, say); logits are averaged over the
     images themselves and all views.
@@ -39,7 +44,13 @@ def make_eval_step(
         means = {name: Mean.of(of(logits, labels), mask) for name, of in measured.items()}
         return psum({"loss": mean_loss(loss, logits, labels, mask), **means})
 
-    return jax.jit(step, compiler_options=compiler.options())
+    check_labels = LabelCheck(partial(labels_fit, model, loss))
+
+    def check(batch: Batch) -> None:
+        check_batch(batch, needed=("images", "labels"))
+        check_labels(batch)
+
+    return _checked(step, check)
 
 
 def make_predict_step(
@@ -57,7 +68,19 @@ def make_predict_step(
     def step(state: TrainState, batch: Batch) -> jax.Array:
         return all_gather(logits_of(state, batch["images"]).astype(jnp.float32))
 
-    return jax.jit(step, compiler_options=compiler.options())
+    return _checked(step, check_batch)
+
+
+def _checked(step: Callable[[TrainState, Batch], Any], check: Check) -> Callable[[TrainState, Batch], Any]:
+    """``step``, compiled, of batches that ``check`` has seen."""
+    jitted = jax.jit(step, compiler_options=compiler.options())
+
+    def checked(state: TrainState, batch: Batch) -> Any:
+        check(batch)
+        return jitted(state, batch)
+
+    checked.__wrapped__, checked.jitted, checked.check, checked.lower = step, jitted, check, jitted.lower
+    return checked
 
 
 def _averaged(

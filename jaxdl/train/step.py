@@ -1,6 +1,5 @@
 """The training step: a pure function of arrays, compiled."""
 
-import math
 from collections.abc import Callable, Mapping
 from functools import partial
 from typing import Any
@@ -8,11 +7,11 @@ from typing import Any
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
-import numpy as np
 import optax
 
 from jaxdl.cpu import compiler
 from jaxdl.metrics import Mean
+from jaxdl.train.batch_checks import LabelCheck, check_batch, labels_fit
 from jaxdl.train.collectives import AXIS, psum, shared
 from jaxdl.train.gradients import Batch, Loss, PerExample, make_gradients, mask_of
 from jaxdl.train.state import TrainState
@@ -25,7 +24,7 @@ class TrainStep:
     update: (state, batch) -> (state, metrics); the rest of the step, also on a device's share of the batch; ``gather=``
     gathers the state's sharded parameters where they are used.
     parts: the batch size must be a multiple of it.
-    check: called with the labels before the first step, and again where a later batch has labels outside those seen.
+    check_labels: called with each batch, before the step; raises UserError.
     """
 
     def __init__(
@@ -34,30 +33,16 @@ class TrainStep:
         update: Callable[..., tuple[TrainState, dict[str, Mean]]],
         *,
         parts: int = 1,
-        check: Callable[[jax.Array], None] = lambda labels: None,
+        check_labels: Callable[[Batch], None] = lambda batch: None,
     ):
         self.prepare, self.update, self.parts = prepare, update, parts
-        self._check, self._checked = check, (math.inf, -math.inf)  # the least and the largest label seen
+        self.check_labels = check_labels
         self.jitted = jax.jit(self.__wrapped__, donate_argnums=0, compiler_options=compiler.options())
 
     def __call__(self, state: TrainState, batch: Batch) -> tuple[TrainState, dict[str, Mean]]:
-        self._look_at(batch["labels"])
+        check_batch(batch, needed=("images", "labels"))
+        self.check_labels(batch)
         return self.jitted(state, batch)
-
-    def _look_at(self, labels: jax.Array) -> None:
-        """Has a label that is no class told before it makes a NaN; of labels on a device, the first batch's only."""
-        low, high = self._checked
-        if isinstance(labels, jax.core.Tracer) or (low <= high and not isinstance(labels, np.ndarray)):
-            return
-        if not isinstance(labels, np.ndarray | jax.Array) or not jnp.issubdtype(labels.dtype, jnp.number):
-            return
-        if not labels.size:
-            return
-        known = np.asarray(labels)
-        least, largest = known.min(), known.max()
-        if not (low <= least and largest <= high):  # nor where they are NaN
-            self._check(known)
-            self._checked = min(low, least), max(high, largest)
 
     def lower(self, state: TrainState, batch: Batch) -> jax.stages.Lowered:
         """Lowers the step, as ``jax.jit(...).lower``."""
@@ -173,7 +158,7 @@ def make_train_step(
         return after, sums
 
     prepare = partial(prepare_batch, augment=augment, mix=mix)
-    return TrainStep(prepare, update, parts=accumulate, check=partial(_check_labels, model, loss))
+    return TrainStep(prepare, update, parts=accumulate, check_labels=LabelCheck(partial(labels_fit, model, loss)))
 
 
 def make_gradient_step(model: nn.Module, loss: Loss, **options: Any) -> Callable[[TrainState, Batch], Any]:
@@ -189,18 +174,6 @@ def make_gradient_step(model: nn.Module, loss: Loss, **options: Any) -> Callable
         return after.opt_state.trace
 
     return step
-
-
-def _check_labels(model: nn.Module, loss: Loss, labels: np.ndarray) -> None:
-    """Raises what ``loss`` says of the values of ``labels``, which inside the compiled step it cannot see."""
-    if not hasattr(model, "num_classes"):
-        return
-    shape = (*labels.shape, model.num_classes)
-    if labels.ndim > 1 and jnp.issubdtype(labels.dtype, jnp.floating):
-        if labels.shape[-1] != model.num_classes:  # of a loss that knows what they are
-            return
-        shape = labels.shape  # probabilities of the classes
-    jax.eval_shape(lambda logits: loss(logits, labels), jax.ShapeDtypeStruct(shape, jnp.float32))
 
 
 def _keys(key: jax.Array, step: jax.Array) -> jax.Array:

@@ -1,3 +1,4 @@
+import re
 from functools import partial
 
 import flax.linen as nn
@@ -9,7 +10,8 @@ import pytest
 from jaxdl import losses, metrics, models, optim
 from jaxdl.data import augment
 from jaxdl.errors import UserError
-from jaxdl.train.eval_step import make_eval_step
+from jaxdl.train import parallel
+from jaxdl.train.eval_step import make_eval_step, make_predict_step
 from jaxdl.train.state import create_state
 from jaxdl.train.step import make_train_step
 from tests.models.test_models import course_network, course_params
@@ -60,6 +62,53 @@ def test_a_label_that_is_no_class_is_told_before_anything_is_compiled(rng, setti
     with pytest.raises(UserError, match=f"got {label}"):
         step(state, wrong)
     step(state, batch)
+
+
+@pytest.mark.parametrize("kind", ["single", "pmap", "mesh"])
+def test_a_label_that_is_no_class_is_told_in_evaluation_and_on_several_devices(rng, setting, kind):
+    model, step, create = setting
+    evaluation = make_eval_step(model, losses.cross_entropy, prepare=augment.normalize)
+    devices, batch = parallel.choose(kind), batch_of(rng)
+    wrong = {**batch, "labels": np.asarray(batch["labels"]) + 10}
+    for function in (step, evaluation):
+        with pytest.raises(UserError, match="labels must be from 0 to 9 for 10 classes"):
+            devices.compile(function)(devices.put(create()), devices.place(wrong))
+    with pytest.raises(UserError, match="labels must be from 0 to 9 for 10 classes"):
+        evaluation(create(), wrong)
+    padded = {**wrong, "labels": np.where(np.arange(12) < 6, batch["labels"], 10), "mask": np.arange(12) < 6}
+    assert np.isfinite(evaluation(create(), padded)["loss"].value)  # what is padding may be anything
+
+
+@pytest.mark.parametrize(
+    ("made", "said"),
+    [
+        (lambda images, labels: (images, labels), "a batch must be a dict of arrays, images and labels, got tuple"),
+        (lambda images, labels: {"image": images, "labels": labels}, "needs 'images'; this one has 'image', 'labels'"),
+        (lambda images, labels: {"images": images, "labels": labels.tolist()}, "labels of a batch must be an array"),
+        (lambda images, labels: {"images": images.tolist(), "labels": labels}, "images of a batch must be an array"),
+        (lambda images, labels: {"images": images, "labels": labels.astype(str)}, "labels of a batch must be numbers"),
+        (lambda images, labels: {"images": images, "labels": labels[:5]}, "got 12 of images, 5 of labels"),
+        (lambda images, labels: {"images": images[:0], "labels": labels[:0]}, "must have an example at least"),
+        (lambda images, labels: {"images": images, "labels": labels[0]}, "got 12 of images, no axis of labels"),
+    ],
+    ids=["pair", "other name", "list of labels", "list of images", "words", "fewer labels", "nothing", "one label"],
+)
+def test_what_is_no_batch_is_told_before_anything_is_compiled(rng, setting, made, said):
+    model, step, create = setting
+    evaluation, batch = make_eval_step(model, losses.cross_entropy), batch_of(rng)
+    wrong = made(np.asarray(batch["images"]), np.asarray(batch["labels"]))
+    for function in (step, evaluation):
+        with pytest.raises(UserError, match=re.escape(said)):
+            function(create(), wrong)
+        assert function.jitted._cache_size() == 0
+
+
+def test_prediction_needs_no_labels(rng, setting):
+    model, _, create = setting
+    predict = make_predict_step(model, prepare=augment.normalize)
+    assert predict(create(), {"images": batch_of(rng)["images"]}).shape == (12, 10)
+    with pytest.raises(UserError, match="needs 'images'"):
+        predict(create(), {"labels": batch_of(rng)["labels"]})
 
 
 @pytest.mark.parametrize("wrong", [np.nan, -0.5, 2.0])
@@ -122,7 +171,7 @@ def test_nothing_compiles_twice(rng, setting):
     for _ in range(3):
         state, _ = step(state, batch_of(rng))
         eval_step(state, batch_of(rng))
-    assert step.jitted._cache_size() == eval_step._cache_size() == 1
+    assert step.jitted._cache_size() == eval_step.jitted._cache_size() == 1
 
 
 def test_train_step_draws_new_randomness_each_step(rng):

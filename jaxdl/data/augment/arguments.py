@@ -40,6 +40,8 @@ def check_pixels(images: jax.Array) -> None:
                 " Networks take float images in [0, 1] as they are: leave augment and prepare out, or compose them of "
                 "plain(standardize, mean=..., std=...)."
             )
+        elif jnp.issubdtype(images.dtype, jnp.integer):
+            hint = " Values from 0 to 255 are made so by images.astype(numpy.uint8)."
         raise UserError(f"images must be uint8 in [0, 255], got {images.dtype}.{hint}")
 
 

@@ -9,6 +9,7 @@ import numpy as np
 from jax.sharding import Mesh, NamedSharding, PartitionSpec
 
 from jaxdl.errors import UserError
+from jaxdl.train.batch_checks import check_batch
 from jaxdl.train.gradients import Batch
 from jaxdl.train.parallel.rows import fill, rows_of, up_to_multiple
 from jaxdl.train.parallel.typed_keys import fetched, unwrap_keys, wrap_keys
@@ -26,12 +27,22 @@ class PlacedBatch(dict):
 
 
 class Compiled:
-    """``step(state, batch)`` for a placed batch; ``lower`` gives its programs, before XLA compiles them."""
+    """``step(state, batch)`` for a placed batch; ``lower`` gives its programs, before XLA compiles them.
 
-    def __init__(self, run: Callable[..., Any], lower: Callable[..., list[jax.stages.Lowered]]):
-        self._run, self.lower = run, lower
+    check: called with each batch before; raises UserError.
+    """
+
+    def __init__(
+        self,
+        run: Callable[..., Any],
+        lower: Callable[..., list[jax.stages.Lowered]],
+        *,
+        check: Callable[[Batch], None] = lambda batch: None,
+    ):
+        self._run, self.lower, self._check = run, lower, check
 
     def __call__(self, state: Any, batch: PlacedBatch) -> Any:
+        self._check(batch)
         return self._run(state, batch)
 
 
@@ -68,6 +79,7 @@ class Single:
 
     def place(self, batch: Batch, *, examples: int | None = None) -> PlacedBatch:
         """``batch`` on the device."""
+        check_batch(batch)
         return PlacedBatch(jax.device_put(dict(batch), self.devices[0]), examples or rows_of(batch))
 
     def compile(self, step: Step, *, donate: bool = False) -> Step:
@@ -122,6 +134,7 @@ class MultiDevice:
         ``mask: bool[rows]`` is False. With several processes, it is this process's ``share`` of the padded batch, and
         ``examples`` is the number of rows of the whole that are not padding.
         """
+        check_batch(batch)
         several = jax.process_count() > 1
         rows = rows_of(batch)
         examples = examples or rows * jax.process_count()

@@ -8,6 +8,7 @@ import jax
 import numpy as np
 
 from jaxdl.cpu import convolution
+from jaxdl.train.batch_checks import Check
 from jaxdl.train.collectives import AXIS
 from jaxdl.train.gradients import Batch
 from jaxdl.train.parallel.devices import Compiled, MultiDevice, PlacedBatch, Step
@@ -27,7 +28,8 @@ class Pmap(MultiDevice):
         same on each: ``jaxdl.train.collectives.psum`` sums over them.
         """
         if not isinstance(step, TrainStep):
-            return self._pmapped(getattr(step, "__wrapped__", step), donate=donate)
+            check = getattr(step, "check", lambda batch: None)
+            return self._pmapped(getattr(step, "__wrapped__", step), donate=donate, check=check)
 
         @partial(jax.jit, static_argnames="examples")
         def prepare(key: jax.Array, number: jax.Array, batch: Batch, examples: int) -> Batch:
@@ -44,6 +46,7 @@ class Pmap(MultiDevice):
                 prepared(prepare.lower, state, batch),
                 *update.lower(state, prepared(prepare, state, batch)),
             ],
+            check=step.check_labels,
         )
 
     def _place(self, rows: np.ndarray) -> jax.Array:
@@ -55,7 +58,7 @@ class Pmap(MultiDevice):
         batch = {name: array.reshape(count, -1, *array.shape[1:]) for name, array in batch.items()}
         return jax.lax.with_sharding_constraint(batch, self.by_rows)
 
-    def _pmapped(self, function: Step, *, donate: bool) -> Step:
+    def _pmapped(self, function: Step, *, donate: bool, check: Check = lambda batch: None) -> Step:
         @convolution.tracing(divided=True)
         def replica(state: Any, batch: Batch) -> Any:
             return unwrap_keys(function(wrap_keys(state), batch))
@@ -68,7 +71,7 @@ class Pmap(MultiDevice):
             result = replicas(unwrap_keys(state), dict(batch))
             return wrap_keys(jax.tree.map(self._joined, result) if jax.process_count() > 1 else result)
 
-        return Compiled(run, lambda state, batch: [replicas.lower(unwrap_keys(state), dict(batch))])
+        return Compiled(run, lambda state, batch: [replicas.lower(unwrap_keys(state), dict(batch))], check=check)
 
     def _joined(self, leaf: jax.Array) -> jax.Array:
         """This process's copies of a leaf as its part of one array of all processes."""

@@ -62,6 +62,7 @@ class MeshOfDevices(MultiDevice):
             return Compiled(
                 lambda state, batch: train(state, dict(batch), examples=batch.examples),
                 lambda state, batch: [train.lower(state, dict(batch), examples=batch.examples)],
+                check=step.check_labels,
             )
         pure = getattr(step, "__wrapped__", step)
 
@@ -71,7 +72,9 @@ class MeshOfDevices(MultiDevice):
             return self._laid_out(pure(jax.lax.with_sharding_constraint(state, self.whole), batch))
 
         return Compiled(
-            lambda state, batch: run(state, dict(batch)), lambda state, batch: [run.lower(state, dict(batch))]
+            lambda state, batch: run(state, dict(batch)),
+            lambda state, batch: [run.lower(state, dict(batch))],
+            check=getattr(step, "check", lambda batch: None),
         )
 
     def _laid_out(self, tree: Any) -> Any:
