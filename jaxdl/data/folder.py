@@ -11,10 +11,10 @@ from typing import NamedTuple
 import numpy as np
 from tqdm import tqdm
 
-from jaxdl.data import cache, picture_files, pictures
+from jaxdl.data import cache, folder_links, picture_files, pictures
 from jaxdl.data.pictures import SUFFIXES
 from jaxdl.errors import UserError
-from jaxdl.wording import printable
+from jaxdl.wording import counted, printable
 
 MOST_PIXELS = pictures.MOST_PIXELS
 TESTED = ("test", "val", "valid", "validation")  # names of the split that is tested on: the first that is there
@@ -97,6 +97,10 @@ def listing(root: Path) -> Listing:
         remarks.append(f"{empty}: the test split is {tested}/")
     if os.path.samefile(folders["train"], folders["test"]):
         remarks.append(f"{tested}/ and train/ are one folder: the test says how well images are remembered")
+    else:
+        below = {folder.name: beside[split] for split, folder in folders.items()}
+        folder_links.refuse_in_both(root, below)
+        remarks += folder_links.of_pictures(below)
     unused = [folder.name for folder in tests if folder != folders["test"] and _entries(folder)]
     if unused:
         remarks.append(f"not read: {', '.join(f'{name}/' for name in unused)}; images to validate come from train/")
@@ -110,7 +114,8 @@ def listing(root: Path) -> Listing:
         raise UserError(f"the splits in {printable(str(root))} must hold the same classes: {'; '.join(alone)}.")
     classes = sorted(names["train"])
     if len(classes) < 2:
-        raise UserError(f"{printable(str(folders['train']))} holds {len(classes)} classes; at least 2 are needed.")
+        count = counted(len(classes), "class", "classes")
+        raise UserError(f"{printable(str(folders['train']))} holds {count}; at least 2 are needed.")
     for split, folder in folders.items():
         _refuse_empty(folder, beside[split])
     splits = {split: _as_arrays(folders[split].name, each, classes) for split, each in found.items()}
@@ -199,7 +204,7 @@ def _split(folder: Path) -> tuple[list[_Class], dict[str, picture_files.Found]]:
         for path in found.pictures:
             shown = _text_label(folder / _partner(name), path) if name in pairs else _shown(name)
             classes.setdefault(shown, []).append(os.path.join(name, path))
-    _refuse_shared(folder, left_out)
+    folder_links.refuse_of_two(folder, left_out)
     return [_Class(name, paths) for name, paths in classes.items()], left_out
 
 
@@ -208,24 +213,12 @@ def _beside_classes(folder: Path) -> list[str]:
     others = [entry for entry in _entries(folder) if not _is_folder(entry)]
     loose = [entry.name for entry in others if entry.name.lower().endswith(SUFFIXES)]
     dead = [entry.name for entry in others if entry.is_symlink() and not os.path.exists(entry.path)]
-    found = picture_files.Found([], {"pictures in no class": loose, picture_files.LINKS: dead})
+    with os.scandir(folder) as entries:
+        hidden = [entry.name for entry in entries if entry.name.startswith(".") and _holds_pictures(entry)]
+    left_out = {"pictures in no class": loose, picture_files.LINKS: dead, "hidden folders of pictures": hidden}
+    found = picture_files.Found([], left_out)
     said = picture_files.told([found])
     return [f"left out of {folder.name}/: {said}"] if said else []
-
-
-def _refuse_shared(folder: Path, found: dict[str, picture_files.Found]) -> None:
-    """Raises where links lead from one class's folder into another's: its pictures would be of both classes."""
-    owners: dict[tuple[int, int], str] = {}
-    for name, each in found.items():
-        for place, below in each.folders.items():
-            owner = owners.setdefault(place, name)
-            if owner != name:
-                ways = [found[owner].folders[place], below]
-                shown = (printable(str(folder / name / way)) for name, way in zip((owner, name), ways, strict=True))
-                raise UserError(
-                    f"{' and '.join(shown)} are one folder, by a link: its pictures would be of two classes. "
-                    "Remove the link."
-                )
 
 
 def _refuse_empty(folder: Path, left_out: dict[str, picture_files.Found]) -> None:
@@ -247,9 +240,9 @@ def _folder(root: Path, name: str) -> Path | None:
 
 
 def _entries(folder: Path) -> list[os.DirEntry]:
-    """Entries of the folder, without hidden ones."""
+    """Entries of the folder, without hidden ones and those that systems leave."""
     with os.scandir(folder) as entries:
-        return [entry for entry in entries if not entry.name.startswith(".")]
+        return [entry for entry in entries if not entry.name.startswith(".") and entry.name not in picture_files.LEFT]
 
 
 def _is_folder(entry: os.DirEntry) -> bool:
@@ -257,6 +250,10 @@ def _is_folder(entry: os.DirEntry) -> bool:
         return entry.is_dir()
     except OSError:  # a link to itself
         return False
+
+
+def _holds_pictures(entry: os.DirEntry) -> bool:
+    return _is_folder(entry) and bool(picture_files.find(entry.path).pictures)
 
 
 def _partner(name: str) -> str:

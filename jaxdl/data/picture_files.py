@@ -12,35 +12,44 @@ from jaxdl.data.pictures import SUFFIXES
 
 LINKS = "links that lead nowhere"
 FOLDERS = "folders that cannot be read"
+CLOSED = "files that this user may not look at"
 STRANGE = "pictures' names that are no files"  # pipes, devices
 NO_SUFFIX = "files without a suffix"
 ONE = {
     LINKS: "link that leads nowhere",
     FOLDERS: "folder that cannot be read",
+    CLOSED: "file that this user may not look at",
     STRANGE: "picture's name that is no file",
     NO_SUFFIX: "file without a suffix",
     "pictures in no class": "picture in no class",
+    "hidden folders of pictures": "hidden folder of pictures",
 }
+LEFT = ("__MACOSX", "@eaDir", "lost+found")  # folders that systems leave
 NOT_COUNTED = ("thumbs.db", "desktop.ini")  # what systems leave, beside hidden files
 UNREAD = (".avif", ".cr2", ".dng", ".exr", ".heic", ".heif", ".jp2", ".jxl", ".nef", ".psd", ".svg", ".tga")  # pictures
 MOST_KINDS = 6  # that are named
 
 
+Place = tuple[int, int]  # device and inode: the same for one file or folder, whatever leads to it
+
+
 class Found(NamedTuple):
     """pictures: paths below the folder that was searched, in sorted order. left_out: other paths, by the reason.
 
-    folders: those that were searched, by device and inode, and the path that led to each.
+    folders: those that were searched, and the path that led to each; files: the pictures, the same way.
     """
 
     pictures: list[str]
     left_out: dict[str, list[str]]
-    folders: Mapping[tuple[int, int], str] = MappingProxyType({})
+    folders: Mapping[Place, str] = MappingProxyType({})
+    files: Mapping[Place, str] = MappingProxyType({})
 
     @property
     def refused(self) -> list[str]:
         """Paths left out that have a picture's name or could contain pictures."""
         links = [path for path in self.left_out.get(LINKS, ()) if path.lower().endswith(SUFFIXES)]
-        return links + self.left_out.get(FOLDERS, []) + self.left_out.get(STRANGE, [])
+        others = [path for reason in (FOLDERS, STRANGE, CLOSED) for path in self.left_out.get(reason, ())]
+        return links + others
 
 
 def find(root: str | os.PathLike[str]) -> Found:
@@ -52,6 +61,7 @@ def find(root: str | os.PathLike[str]) -> Found:
     root = os.fspath(root)
     pictures: list[str] = []
     left_out: dict[str, list[str]] = {}
+    files: dict[Place, str] = {}
     waiting, seen = [""], {}
     while waiting:
         below = waiting.pop(0)
@@ -67,13 +77,17 @@ def find(root: str | os.PathLike[str]) -> Found:
         seen[about.st_dev, about.st_ino] = below
         for name in names:
             path = os.path.join(below, name)
-            if name.startswith(".") or name.lower() in NOT_COUNTED:
+            if name.startswith(".") or name in LEFT or name.lower() in NOT_COUNTED:
                 continue
             try:
-                mode = os.stat(os.path.join(root, path)).st_mode
+                about = os.stat(os.path.join(root, path))
+            except PermissionError:
+                left_out.setdefault(CLOSED, []).append(path)
+                continue
             except OSError:
                 left_out.setdefault(LINKS, []).append(path)
                 continue
+            mode = about.st_mode
             if stat.S_ISDIR(mode):
                 waiting.append(path)
             elif not name.lower().endswith(SUFFIXES):
@@ -81,14 +95,16 @@ def find(root: str | os.PathLike[str]) -> Found:
                 left_out.setdefault(f"{suffix} files" if suffix else NO_SUFFIX, []).append(path)
             elif stat.S_ISREG(mode):
                 pictures.append(path)
+                if about.st_ino:
+                    files.setdefault((about.st_dev, about.st_ino), path)
             else:
                 left_out.setdefault(STRANGE, []).append(path)
-    return Found(sorted(pictures, key=lambda path: Path(path).parts), left_out, seen)
+    return Found(sorted(pictures, key=lambda path: Path(path).parts), left_out, seen, files)
 
 
 def told(found: Iterable[Found]) -> str:
     """Counts of paths left out, by kind: ``6 links that lead nowhere, 1 .heic file``; "" if there are none."""
-    counts = Counter({reason: 0 for reason in (LINKS, FOLDERS, STRANGE)})
+    counts = Counter({reason: 0 for reason in (LINKS, FOLDERS, CLOSED, STRANGE)})
     for each in found:
         counts.update({reason: len(paths) for reason, paths in each.left_out.items()})
     counted = [(reason, count) for reason, count in counts.items() if count]

@@ -6,6 +6,7 @@ import os
 import stat
 import threading
 import warnings
+from numbers import Integral
 from pathlib import Path
 from typing import BinaryIO
 
@@ -62,6 +63,10 @@ def open_picture(
     name for errors. most_pixels: larger pictures are refused before they are decoded.
     Raises UserError, with one line, for any fault of the file. Thread-safe.
     """
+    if not isinstance(size, Integral) or not 0 < size <= MOST_SIDE:
+        raise UserError(f"size must be a whole number of pixels from 1 to {MOST_SIDE:,}, got {size!r}.")
+    if size * size > most_pixels:
+        raise UserError(f"size {size:,} makes {size * size:,} pixels of a picture; {most_pixels:,} are allowed.")
     if isinstance(source, str | os.PathLike):
         source = Path(source)
     if name is None and isinstance(source, Path):

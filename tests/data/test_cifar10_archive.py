@@ -38,6 +38,7 @@ def without_tensorflow(monkeypatch, tmp_path):
 
 
 @pytest.mark.long
+@pytest.mark.skipif(not cifar10.has_tensorflow(), reason="no TensorFlow, through which TFDS prepares")
 def test_the_arrays_are_those_of_tfds(archive, tmp_path):
     import tensorflow_datasets as tfds
 

@@ -267,3 +267,30 @@ def test_pictures_of_kinds_that_are_not_read_are_named_first(root):
     for suffix in ("csv", "json", "md", "npy", "py", "txt", "xml", "heic"):
         (root / "train" / "cat" / f"x.{suffix}").write_text("x")
     assert "cat/: 1 .heic file, " in cats(root)[1][0]
+
+
+def test_a_link_from_one_split_into_the_other_is_refused(root):
+    (root / "train" / "cat" / "more").symlink_to(root / "test" / "cat")
+    with pytest.raises(UserError, match=r"train/cat/more.*test/cat.*one folder, by a link.*in both splits"):
+        sources.load("folder", root, image_size=8)
+
+
+def test_a_picture_of_two_classes_or_of_both_splits_is_said(root):
+    (root / "train" / "dog" / "z.png").symlink_to(root / "train" / "cat" / "0.png")
+    os.link(root / "train" / "dog" / "0.png", root / "test" / "dog" / "copy.png")
+    _, remarks = cats(root)
+    assert remarks == (
+        "1 picture in both splits, by a link: train/dog/0.png is test/dog/copy.png",
+        "1 picture of two classes, by a link: train/cat/0.png is train/dog/z.png",
+    )
+
+
+def test_what_systems_leave_is_no_class_and_a_hidden_class_is_said(root):
+    for split in ("train", "test"):
+        draw(root / split / "__MACOSX" / "cat" / "._0.png")
+        draw(root / split / "@eaDir" / "0.png")
+        draw(root / split / ".bird" / "0.png")
+    draw(root / "train" / "cat" / "@eaDir" / "0.png")
+    count, remarks = cats(root)
+    assert count == 3
+    assert remarks == tuple(f"left out of {split}/: 1 hidden folder of pictures" for split in ("train", "test"))

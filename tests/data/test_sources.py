@@ -101,6 +101,7 @@ def test_an_unknown_dataset_is_answered_with_the_nearest():
 
 @pytest.mark.long
 @real_cifar10
+@pytest.mark.skipif(not cifar10.has_tensorflow(), reason="no TensorFlow, through which TFDS reads")
 def test_cifar10_is_whole_and_its_second_start_needs_no_tensorflow(tmp_path):
     program = (
         "import sys; from jaxdl.data import cifar10, sources; import numpy as np; "
@@ -122,6 +123,7 @@ def test_cifar10_is_whole_and_its_second_start_needs_no_tensorflow(tmp_path):
 
 
 @real_cifar10
+@pytest.mark.skipif(not cifar10.has_tensorflow(), reason="no TensorFlow, through which TFDS reads")
 def test_a_damaged_preparation_is_named(tmp_path):
     shutil.copytree(PREPARED / "cifar10", tmp_path / "cifar10")
     (path,) = (tmp_path / "cifar10").glob("*/cifar10-train.tfrecord*")
