@@ -4,7 +4,7 @@ import importlib
 import sys
 
 from jaxdl.errors import unknown
-from jaxdl.train.interrupt import leave
+from jaxdl.train.interrupt import leave, stop_at_once
 
 COMMANDS = {
     "train": "train a network, or continue a run",
@@ -36,6 +36,7 @@ def main(argv: list[str] | None = None) -> int:
 
 def console() -> None:
     """The console command; ends the process."""
+    stop_at_once()
     leave(main())
 
 

@@ -1,16 +1,18 @@
 """Files that survive a power cut: flushed to disk before they are renamed, and sealed with a checksum."""
 
 import contextlib
+import errno
 import json
 import os
 import secrets
 import shutil
+import stat
 import time
 import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 try:
     import fcntl
@@ -21,6 +23,26 @@ DRAFT = ".draft-"  # how a folder's name begins while it is written
 YOUNG = 60.0  # seconds in which an empty draft may belong to a process that is about to lock it
 OLD = 86_400.0  # seconds after which a draft is nobody's where there are no locks
 _BLOCK = 1 << 20  # bytes read at once
+
+
+def opened(path: Path) -> BinaryIO:
+    """The file, opened to be read; raises OSError for what is none, such as a pipe, whose reader would wait for ever,
+    or a device, which has no end."""
+    descriptor = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0))
+    mode = os.fstat(descriptor).st_mode
+    if not stat.S_ISREG(mode):
+        os.close(descriptor)
+        number = errno.EISDIR if stat.S_ISDIR(mode) else errno.EINVAL
+        raise OSError(number, os.strerror(number) if stat.S_ISDIR(mode) else "it is not a file", str(path))
+    return os.fdopen(descriptor, "rb")
+
+
+def way_out(error: OSError) -> str:
+    """The first words of an advice to whom the system has refused a file to be written."""
+    full = (errno.ENOSPC, errno.EFBIG, getattr(errno, "EDQUOT", errno.ENOSPC))
+    if error.errno in full:
+        return "Make room"
+    return "Have this user write there" if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS) else "Mend that"
 
 
 def flush(path: Path) -> None:
@@ -95,7 +117,7 @@ def tidy(parent: Path) -> None:
 def crc32(path: Path) -> int:
     """The checksum of the file's content."""
     crc, block = 0, bytearray(_BLOCK)
-    with path.open("rb", buffering=0) as file:
+    with opened(path) as file:
         while count := file.readinto(block):
             crc = zlib.crc32(memoryview(block)[:count], crc)
     return crc

@@ -1,8 +1,11 @@
 """Files are on the disk before they get their names, and what killed processes leave goes."""
 
+import errno
+import os
 import signal
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -71,3 +74,22 @@ def test_a_seal_shows_any_change():
     for changed in (text.replace("2.5", "2.6"), text[:-1], "null", "5", "[]", '{"crc32": 1}', b"\xff", "[" * 100_000):
         with pytest.raises(ValueError, match="has changed"):
             disk.unsealed(changed)
+
+
+def test_what_is_no_file_is_not_waited_for(tmp_path):
+    os.mkfifo(tmp_path / "pipe")
+    for path in (tmp_path / "pipe", Path("/dev/zero"), tmp_path):
+        with pytest.raises(OSError, match=r"not a file|Is a directory"):
+            disk.opened(path)
+    (tmp_path / "file").write_bytes(b"content")
+    (tmp_path / "link").symlink_to(tmp_path / "file")
+    with disk.opened(tmp_path / "link") as file:
+        assert file.read() == b"content"
+
+
+@pytest.mark.parametrize(
+    ("number", "way"),
+    [(errno.ENOSPC, "Make room"), (errno.EACCES, "Have this user write there"), (errno.ENOTDIR, "Mend that")],
+)
+def test_the_way_out_is_of_what_the_system_said(number, way):
+    assert disk.way_out(OSError(number, "")) == way

@@ -20,6 +20,7 @@ from experiments.benchmark.throughput import race, synthetic
 from experiments.benchmark.throughput.table import print_race, print_reading
 from jaxdl.report.heartbeat import Heartbeat
 from jaxdl.run import flags
+from jaxdl.run.status import exit_status
 
 COMMAND = "experiments.benchmark"
 ABOUT = (
@@ -32,7 +33,7 @@ ABOUT = (
 def main(argv: list[str] | None = None) -> int:
     """The command line; returns the exit status: 1 where a contestant's process ended."""
     try:
-        return flags.exit_status(lambda: _measure(sys.argv[1:] if argv is None else argv), Options)
+        return exit_status(lambda: _measure(sys.argv[1:] if argv is None else argv), Options)
     except BenchmarkError as error:
         print(f"error: {error}", file=sys.stderr)
         return 1

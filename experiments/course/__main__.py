@@ -12,6 +12,7 @@ from experiments.course.catalogue import Lesson
 from jaxdl.errors import UserError
 from jaxdl.run import compilation_cache, flags
 from jaxdl.run.flags import check, flag
+from jaxdl.run.status import exit_status
 
 COMMAND = "experiments.course"
 ABOUT = (
@@ -41,7 +42,7 @@ class Options:
 def main(argv: list[str] | None = None) -> int:
     """The command line; returns the exit status: 1 where a lesson failed."""
     failed: list[str] = []
-    status = flags.exit_status(lambda: failed.extend(_course(sys.argv[1:] if argv is None else argv)), Options)
+    status = exit_status(lambda: failed.extend(_course(sys.argv[1:] if argv is None else argv)), Options)
     return status or int(bool(failed))
 
 

@@ -95,7 +95,8 @@ def _read(folder: Path) -> tuple[dict[str, Any], str | None]:
         for name, crc in contents.pop("files").items():
             if disk.crc32(folder / name) != crc:
                 raise ValueError("has changed since it was saved")
-        notes = (folder / NOTES).read_text()
+        with disk.opened(folder / NOTES) as file:
+            notes = file.read().decode()
     except FileNotFoundError:
         return {}, f"{name} is missing"
     except OSError as error:
@@ -107,4 +108,5 @@ def _read(folder: Path) -> tuple[dict[str, Any], str | None]:
 
 def _contents(folder: Path) -> dict[str, Any]:
     """Raises ValueError if they have changed."""
-    return disk.unsealed((folder / MANIFEST).read_bytes())
+    with disk.opened(folder / MANIFEST) as file:
+        return disk.unsealed(file.read())

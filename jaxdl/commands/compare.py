@@ -19,6 +19,7 @@ from jaxdl.run import flags, run_folder, stored
 from jaxdl.run.config import SETTINGS
 from jaxdl.run.diagnosed import findings_of, parameters_of
 from jaxdl.run.flags import check, flag
+from jaxdl.run.status import exit_status
 
 COMMAND = "jaxdl compare"
 ABOUT = "Write one HTML page that compares runs: their results, the settings in which they differ, and their curves."
@@ -38,7 +39,7 @@ class Options:
 
 def main(argv: list[str] | None = None) -> int:
     """The command line; returns the exit status."""
-    return flags.exit_status(lambda: _compare(sys.argv[1:] if argv is None else argv), Options)
+    return exit_status(lambda: _compare(sys.argv[1:] if argv is None else argv), Options)
 
 
 def _compare(argv: list[str]) -> None:

@@ -31,6 +31,7 @@ from jaxdl.run.classifier import MOST_PIXELS as PIXELS_AT_ONCE
 from jaxdl.run.classifier import Classifier
 from jaxdl.run.finished_run import FinishedRun
 from jaxdl.run.flags import check, flag
+from jaxdl.run.status import exit_status
 from jaxdl.wording import printable
 
 COMMAND = "jaxdl demo"
@@ -145,7 +146,7 @@ class Demo:
 
 def main(argv: list[str] | None = None) -> int:
     """The command line; returns the exit status."""
-    return flags.exit_status(lambda: _serve(sys.argv[1:] if argv is None else argv), Options)
+    return exit_status(lambda: _serve(sys.argv[1:] if argv is None else argv), Options)
 
 
 def _serve(argv: list[str]) -> None:

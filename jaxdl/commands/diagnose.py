@@ -8,6 +8,7 @@ from jaxdl.report.diagnosis import as_text
 from jaxdl.run import flags, run_folder
 from jaxdl.run.diagnosed import findings_of, parameters_of
 from jaxdl.run.flags import check, flag
+from jaxdl.run.status import exit_status
 
 COMMAND = "jaxdl diagnose"
 ABOUT = (
@@ -28,7 +29,7 @@ class Options:
 
 def main(argv: list[str] | None = None) -> int:
     """The command line; returns the exit status."""
-    return flags.exit_status(lambda: _diagnose(sys.argv[1:] if argv is None else argv), Options)
+    return exit_status(lambda: _diagnose(sys.argv[1:] if argv is None else argv), Options)
 
 
 def _diagnose(argv: list[str]) -> None:

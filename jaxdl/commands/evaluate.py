@@ -26,6 +26,7 @@ from jaxdl.run import finished_run, flags, loading, review, run_folder
 from jaxdl.run.classifier import Classifier
 from jaxdl.run.finished_run import FinishedRun
 from jaxdl.run.flags import check, flag
+from jaxdl.run.status import exit_status
 from jaxdl.wording import counted, printable
 
 COMMAND = "jaxdl evaluate"
@@ -79,7 +80,7 @@ class Options:
 
 def main(argv: list[str] | None = None) -> int:
     """The command line; returns the exit status."""
-    return flags.exit_status(lambda: _evaluate(sys.argv[1:] if argv is None else argv), Options)
+    return exit_status(lambda: _evaluate(sys.argv[1:] if argv is None else argv), Options)
 
 
 def _evaluate(argv: list[str]) -> None:

@@ -9,6 +9,7 @@ from jaxdl.errors import UserError
 from jaxdl.report.heartbeat import Heartbeat
 from jaxdl.run import finished_run, flags, run_folder
 from jaxdl.run.flags import check, flag
+from jaxdl.run.status import exit_status
 from jaxdl.saved_model import DESCRIPTION, WEIGHTS, save_model
 from jaxdl.wording import counted
 
@@ -34,7 +35,7 @@ class Options:
 
 def main(argv: list[str] | None = None) -> int:
     """The command line; returns the exit status."""
-    return flags.exit_status(lambda: _export(sys.argv[1:] if argv is None else argv), Options)
+    return exit_status(lambda: _export(sys.argv[1:] if argv is None else argv), Options)
 
 
 def _export(argv: list[str]) -> None:

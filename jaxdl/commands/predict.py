@@ -27,6 +27,7 @@ from jaxdl.errors import UserError
 from jaxdl.run import finished_run, flags
 from jaxdl.run.classifier import MOST_PIXELS, SECONDS_UNTIL_BAR, Classifier
 from jaxdl.run.flags import check, flag
+from jaxdl.run.status import exit_status
 from jaxdl.wording import counted, printable
 
 COMMAND = "jaxdl predict"
@@ -72,7 +73,7 @@ class Answer(NamedTuple):
 def main(argv: list[str] | None = None) -> int:
     """The command line; returns the exit status."""
     refused: list[Answer] = []
-    status = flags.exit_status(lambda: refused.extend(_predict(sys.argv[1:] if argv is None else argv)), Options)
+    status = exit_status(lambda: refused.extend(_predict(sys.argv[1:] if argv is None else argv)), Options)
     return status or (2 if refused else 0)
 
 

@@ -12,6 +12,7 @@ from jaxdl import models
 from jaxdl.report.layers import Layer, grouped, layers, total
 from jaxdl.run import flags
 from jaxdl.run.flags import check, flag
+from jaxdl.run.status import exit_status
 from jaxdl.wording import counted
 
 COMMAND = "jaxdl summary"
@@ -48,7 +49,7 @@ class Options:
 
 def main(argv: list[str] | None = None) -> int:
     """The command line; returns the exit status."""
-    return flags.exit_status(lambda: _print(sys.argv[1:] if argv is None else argv), Options)
+    return exit_status(lambda: _print(sys.argv[1:] if argv is None else argv), Options)
 
 
 def _print(argv: list[str]) -> None:

@@ -17,9 +17,12 @@ from tensorboardX.proto.node_def_pb2 import NodeDef
 from tensorboardX.proto.tensor_shape_pb2 import TensorShapeProto
 from tensorboardX.proto.versions_pb2 import VersionDef
 
+from jaxdl import disk
 from jaxdl.errors import UserError, to_stderr
 from jaxdl.report.graph import Node
 from jaxdl.variables import flat
+
+MOST_STEPS = 2**63  # that TensorBoard can tell
 
 
 class RunLog:
@@ -54,8 +57,9 @@ class RunLog:
         except (OSError, ValueError) as error:  # ValueError: a name with a zero byte
             if hasattr(self, "_file"):
                 self._file.close()
-            said = getattr(error, "strerror", None) or error
-            raise UserError(f"cannot write {path} ({said}). Make room, or name another folder.") from error
+            said, place = getattr(error, "strerror", None) or error, getattr(error, "filename", None) or path
+            way = disk.way_out(error) if isinstance(error, OSError) else "Give it another name"
+            raise UserError(f"cannot write {place} ({said}). {way}, or name another folder.") from error
         if kept < size:
             report(
                 f"{path} lacks {size - kept:,} of the {size:,} bytes that it had at step {step:,}, as after a power "
@@ -71,13 +75,19 @@ class RunLog:
         """Appends ``record``; its finite numbers also become TensorBoard scalars ``<kind>/<name>`` at its ``step``.
 
         The step is a whole number, 0 where there is none; any other raises UserError. Without a ``kind`` they are
-        called ``<name>``. Scalars of NumPy and JAX are the numbers that they hold.
+        called ``<name>``. Arrays of NumPy and JAX are the numbers that they hold, or lists of them. Raises UserError
+        for what is no JSON.
         """
-        record = {name: value.item() if hasattr(value, "item") else value for name, value in record.items()}
+        if not isinstance(record, Mapping):
+            raise UserError(f"a record must be a dict, got {type(record).__name__}.")
+        record = {name: value.tolist() if hasattr(value, "tolist") else value for name, value in record.items()}
         step = record.get("step", 0)
-        if not isinstance(step, int):
-            raise UserError(f"the step of a record must be a whole number, got {step!r}.")
-        line = json.dumps(record).encode() + b"\n"
+        if not isinstance(step, int) or not 0 <= step < MOST_STEPS:
+            raise UserError(f"the step of a record must be a whole number from 0, got {step!r:.40}.")
+        try:
+            line = json.dumps(record).encode() + b"\n"
+        except (TypeError, ValueError, RecursionError) as error:
+            raise UserError(f"a record must hold what JSON can: {error}.") from error
         with self._writing():
             self._file.write(line)
             self._file.flush()
@@ -144,7 +154,7 @@ class RunLog:
         except OSError as error:
             raise UserError(
                 f"cannot write {self._file.name} ({error.strerror}); training has stopped, its checkpoints stay. "
-                "Make room, then resume it."
+                f"{disk.way_out(error)}, then resume it."
             ) from error
 
     def __enter__(self) -> "RunLog":

@@ -8,14 +8,11 @@ import dataclasses
 import math
 import os
 import re
-import sys
 import types
 import typing
-from collections.abc import Callable
 from typing import Any
 
 from jaxdl.errors import UserError, unknown
-from jaxdl.run import terminal
 
 Options = typing.TypeVar("Options")
 
@@ -131,29 +128,6 @@ def in_flags(message: str, options: type) -> str:
     return re.sub(pattern, lambda found: flag_name(found[0]), message)
 
 
-def exit_status(body: Callable[[], None], options: type | None = None) -> int:
-    """Runs a command that only reads and prints: 0, or 2 and a line for the user's mistakes, 130 after Ctrl-C.
-
-    options: the flags that errors name, where the library names arguments.
-    2 also where what it printed is lost, but not where its reader, ``head`` say, had enough.
-    """
-    with terminal.steady() as output:
-        try:
-            body()
-            sys.stdout.flush()
-        except UserError as error:
-            print(f"error: {in_flags(str(error), options) if options else error}", file=sys.stderr)
-            return 2
-        except KeyboardInterrupt:
-            print("\nStopped.", file=sys.stderr)
-            return 130
-        lost = output and output.broken
-        if lost and not isinstance(lost, BrokenPipeError):
-            print(f"error: standard output cannot be written ({lost.strerror}).", file=sys.stderr)
-            return 2
-    return 0
-
-
 class _Parser(argparse.ArgumentParser):
     def error(self, message: str) -> typing.NoReturn:
         raise UserError(message.replace("argument --", "--", 1) + ".")
@@ -165,6 +139,11 @@ def _read(field: dataclasses.Field, value: Any) -> Any:
         return tuple(_read(field, each) for each in value)
     if not field.metadata["path"] or value is None:
         return value
+    if not value:
+        named = field.name.upper() if field.metadata["positional"] else flag_name(field.name)
+        raise UserError(
+            f"{named} is empty, as a variable of the shell may be that is not set. Name a file or a folder."
+        )
     path = os.path.expanduser(value)
     if path == value and value.startswith("~") and not os.path.lexists(value):
         flag = flag_name(field.name)

@@ -49,7 +49,10 @@ def weights_file(pretrained: str, name: str, *, offline: bool = False) -> Path:
     """
     if pretrained == TORCHVISION:
         return torchvision_weights(name, offline=offline, progress=True)
-    return Path(pretrained, WEIGHTS) if Path(pretrained).is_dir() else Path(pretrained)
+    path = Path(pretrained)
+    if path.is_dir() and not (path / WEIGHTS).exists():
+        raise UserError(f"{path} is a folder, but not one with an exported network, which has {WEIGHTS}. Name a file.")
+    return path / WEIGHTS if path.is_dir() else path
 
 
 def fitted_to_weights(config: Config, dataset: Dataset, given: frozenset[str]) -> Config:

@@ -2,9 +2,12 @@
 
 import contextlib
 import dataclasses
+import os
 import shlex
 import sys
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -23,6 +26,7 @@ from jaxdl.train.finite import NotFiniteError
 from jaxdl.train.history import History
 from jaxdl.train.member_history import MemberHistory
 from jaxdl.train.state import TrainState
+from jaxdl.wording import counted
 
 
 class OpenRun(NamedTuple):
@@ -69,8 +73,32 @@ class OpenRun(NamedTuple):
 
 
 def has_checkpoint(folder: str) -> bool:
-    """Whether the run there has saved anything; the same in every process."""
-    return from_first(bool(Checkpoints(f"{folder}/checkpoints").steps))
+    """Whether the run there has saved anything; the same in every process.
+
+    Raises UserError where it has come further than one without checkpoints can have, or where they cannot be read: it
+    would begin anew, and cut its log.
+    """
+    return cluster.on_first(partial(_has_checkpoint, folder))
+
+
+def _has_checkpoint(folder: str) -> bool:
+    place = Path(folder, "checkpoints")
+    ways = "Bring them back to resume it, or start a new run in another --out."
+    try:
+        os.listdir(place)
+    except OSError as error:
+        if place.is_symlink() or not isinstance(error, FileNotFoundError):
+            raise UserError(f"the run's checkpoints in {place} cannot be read ({error.strerror}). {ways}") from error
+    if Checkpoints(place).steps:
+        return True
+    try:
+        kinds = Counter(record["kind"] for record in run_folder.records(folder, members=True))
+    except UserError:  # of a log that is not there, or damaged, of which the resumed run tells
+        return False
+    if kinds["test"] or kinds["epoch"] > 1:
+        done = "has been tested" if kinds["test"] else f"has made {counted(kinds['epoch'], 'epoch')}"
+        raise UserError(f"the run in {folder} {done}, but there is no checkpoint in {place}. {ways}")
+    return False
 
 
 @contextlib.contextmanager
@@ -112,7 +140,8 @@ def open_run(
         if record is not None:
             if is_first:
                 run_folder.note_resumption(record, config, command)
-            print(f"resuming at step {int(state.step):,} of {steps:,}", flush=True)
+            beyond = f", beyond the {steps:,} asked for: it is not trained further" if state.step > steps else ""
+            print(f"resuming at step {int(state.step):,}{beyond or f' of {steps:,}'}", flush=True)
         with RunLog(config.out, resume_at=log_position, report=warn) if is_first else NoLog() as log:
             about = run_folder.about(dataset)
             if not log.size:

@@ -5,9 +5,9 @@ from collections.abc import Callable
 
 from jaxdl import cluster
 from jaxdl.cpu import memory
-from jaxdl.errors import UserError
-from jaxdl.run import flags, terminal
+from jaxdl.run import terminal
 from jaxdl.run.config import Config
+from jaxdl.run.status import line_of
 from jaxdl.train.interrupt import Interrupted, Interruptible
 
 
@@ -23,8 +23,11 @@ def training_process(start: Callable[[Interruptible], int]) -> int:
                 status = start(interrupt)
                 cluster.part()
                 return status
-        except UserError as error:
-            print(f"error: {flags.in_flags(str(error), Config)}", file=sys.stderr)
+        except Exception as error:
+            line = line_of(error, Config)
+            if line is None:
+                raise
+            print(line, file=sys.stderr)
             cluster.leave_at_once(2)
             return 2
         except Interrupted as stopped:

@@ -24,7 +24,7 @@ from jaxdl.errors import UserError
 from jaxdl.run import stored
 from jaxdl.run.config import PER_PROCESS, RESUMABLE, TORCHVISION, Config
 from jaxdl.run.flags import flag_name
-from jaxdl.wording import printable
+from jaxdl.wording import counted, printable
 
 try:
     import fcntl
@@ -43,6 +43,7 @@ RECORDS = {
     "stopped": {"reason": str},
 }  # of metrics.jsonl, by kind
 MEASURED = ("epoch", "step")  # kinds that hold numbers only
+MOST_EPOCHS = 1e9  # of a run
 PACKAGES = ("jax", "jaxlib", "flax", "optax", "orbax-checkpoint", "numpy")
 
 
@@ -147,8 +148,12 @@ def read(folder: str | None) -> dict:
             f"{path} is not as this program writes it: an image of {image}, with {len(record['mean'])} means and "
             f"{len(record['std'])} deviations of channels."
         )
+    if not all(map(math.isfinite, record["mean"])) or not all(0 < std < math.inf for std in record["std"]):
+        found = f"its mean is {record['mean']!r:.60}, its std {record['std']!r:.60}"
+        raise UserError(f"{path} is not as this program writes it: {found}.")
     if len(record["classes"]) < 2:
-        raise UserError(f"{path} is not as this program writes it: it names {len(record['classes'])} classes.")
+        count = counted(len(record["classes"]), "class", "classes")
+        raise UserError(f"{path} is not as this program writes it: it names {count}.")
     return record
 
 
@@ -191,7 +196,8 @@ def records(folder: str | Path, *, members: bool = False) -> list[dict]:
 
 def _measured(record: dict) -> bool:
     numbers = all(stored.fits(value, float) for name, value in record.items() if name != "kind")
-    return numbers and math.isfinite(record["epoch"]) and ("val_loss" in record) == ("val_accuracy" in record)
+    placed = 0 <= record["epoch"] < MOST_EPOCHS and record["step"] >= 0
+    return numbers and placed and ("val_loss" in record) == ("val_accuracy" in record)
 
 
 def groups(records: Sequence[dict]) -> list[str]:
@@ -257,7 +263,8 @@ def writing(place: str | Path) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        raise UserError(f"cannot write in {place} ({error.strerror}). Make room, or name another folder.") from error
+        way = disk.way_out(error)
+        raise UserError(f"cannot write in {place} ({error.strerror}). {way}, or name another folder.") from error
 
 
 def _typed(command: str) -> str:
@@ -278,7 +285,8 @@ def _write_json(path: Path, content: dict) -> None:
     try:
         disk.write(path, json.dumps(content, indent=2) + "\n")
     except OSError as error:
-        raise UserError(f"cannot write {path} ({error.strerror}). Make room, then continue with --resume.") from error
+        way = disk.way_out(error)
+        raise UserError(f"cannot write {path} ({error.strerror}). {way}, then continue with --resume.") from error
 
 
 def _new_name(config: Config, dataset: Dataset, prefix: str) -> Path:

@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from jaxdl import disk
 from jaxdl.errors import UserError
 
 MOST_BYTES = 2**28  # of a file
@@ -24,13 +25,15 @@ def read(path: Path, fields: Mapping[str, Any]) -> dict[str, Any]:
 def content(path: Path) -> bytes:
     """The file's bytes; raises as ``read`` does."""
     try:
-        if path.stat().st_size > MOST_BYTES:
-            raise UserError(f"{path} has more than {MOST_BYTES:,} bytes, which none that this program writes has.")
-        return path.read_bytes()
+        with disk.opened(path) as file:
+            found = file.read(MOST_BYTES + 1)
     except (FileNotFoundError, NotADirectoryError):
         raise
     except OSError as error:
         raise UserError(f"cannot read {path} ({error.strerror}).") from error
+    if len(found) > MOST_BYTES:
+        raise UserError(f"{path} has more than {MOST_BYTES:,} bytes, which none that this program writes has.")
+    return found
 
 
 def parsed(text: bytes, path: Path) -> Any:

@@ -71,6 +71,22 @@ class _Deferred:
         self._owner._deferring = False
 
 
+def stop_at_once() -> None:
+    """Has Ctrl-C and SIGTERM end this process with a line: for its first seconds, in which packages are imported and
+    an exception would come out anywhere, until an ``Interruptible`` is entered."""
+
+    def end(number: int, frame: FrameType | None) -> None:
+        os.write(2, b"\nStopped.\n")
+        os._exit(128 + number)
+
+    for number in Interruptible.SIGNALS:
+        if signal.getsignal(number) in (
+            signal.SIG_DFL,
+            signal.default_int_handler,
+        ):  # else it is somebody's, or ignored
+            signal.signal(number, end)
+
+
 def leave(status: int) -> NoReturn:
     """Exits with ``status``; after a signal, without the interpreter's clean-up.
 

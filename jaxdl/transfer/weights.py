@@ -4,6 +4,7 @@ from pathlib import Path
 
 import numpy as np
 
+from jaxdl import disk
 from jaxdl.errors import UserError
 from jaxdl.transfer import pickle_reader, safetensors
 from jaxdl.transfer.faults import FileError, faults_of
@@ -21,7 +22,7 @@ def load_weights(path: str | Path, key: str | None = None) -> dict[str, np.ndarr
     """
     path = Path(path)
     with faults_of(path):
-        with path.open("rb") as file:
+        with disk.opened(path) as file:
             head = file.read(safetensors.HEAD)
         if safetensors.begins(head):  # before the others: a header's length may begin with any bytes, theirs too
             if key is not None:
@@ -29,6 +30,8 @@ def load_weights(path: str | Path, key: str | None = None) -> dict[str, np.ndarr
             return unwrapped(safetensors.read(path))
         if head[:4] == b"PK\x03\x04" or head[:1] == b"\x80":
             return pickle_reader.read(path, key)
+        if not head:
+            raise FileError("is empty. It was not written to its end, or not fetched")
         raise FileError(
             f"is neither of torch.save nor a safetensors file: it begins with {head!r}. "
             "Git LFS leaves a few lines of text where it did not fetch a file"

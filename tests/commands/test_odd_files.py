@@ -1,6 +1,7 @@
 """Files of a run that are valid and odd, or damaged, cost each command a line."""
 
 import json
+import os
 import shutil
 
 import pytest
@@ -44,6 +45,8 @@ CONFIGS = {
     "image beyond memory": changed(image=[10**9, 10**9, 3]),
     "mean of words": changed(mean=["0"]),
     "mean of two": changed(mean=[0.0, 0.0]),
+    "mean of no number": changed(mean=[float("nan")] * 3),
+    "no deviation": changed(std=[0.0] * 3),
     "config 5": changed(config=5),
     "notice 5": changed(notice=5),
     "seed of a fraction": configured(seed=1.5),
@@ -69,6 +72,7 @@ RECORDS = {
     "half a validation": b'{"kind": "epoch", "step": 1, "epoch": 1, "train_loss": 1, "train_accuracy": 1, '
     b'"train_grad_norm": 1, "val_loss": 1}\n',
     "an epoch beyond floats": b'{"kind": "step", "step": 1, "epoch": 1' + b"0" * 400 + b', "loss": 1}\n',
+    "an epoch before the first": b'{"kind": "step", "step": 1, "epoch": -1, "loss": 1}\n',
     "groups 5": b'{"kind": "run", "groups": 5}\n',
     "zeros": bytes(100) + b"\n",
 }
@@ -115,6 +119,45 @@ def test_an_odd_line_of_the_log_costs_a_line(command, run, tmp_path, capsys):
         assert f"{run}/metrics.jsonl" in costs_a_line(command, run, tmp_path, capsys, name), name
         if command == "evaluate":
             return  # it takes a second to load a network; the others read the same way
+
+
+@pytest.mark.parametrize("file", ["config.json", "metrics.jsonl", "summary.json"])
+def test_a_pipe_or_a_device_in_place_of_a_file_costs_a_line(file, run, tmp_path, capsys):
+    for make in (os.mkfifo, lambda path: path.symlink_to("/dev/zero")):
+        (run / file).unlink()
+        make(run / file)
+        assert "it is not a file" in costs_a_line("diagnose", run, tmp_path, capsys, file)
+
+
+@pytest.mark.parametrize(
+    "away", [shutil.rmtree, lambda place: (shutil.rmtree(place), place.symlink_to("/gone")),
+             lambda place: (shutil.rmtree(place), place.write_bytes(b"")),
+             lambda place: [shutil.rmtree(each) for each in place.iterdir()]],
+    ids=["gone", "a link that leads nowhere", "a file", "empty"],
+)  # fmt: skip
+def test_a_run_whose_checkpoints_are_gone_is_not_begun_anew(away, run, tmp_path, capsys):
+    before = (run / "metrics.jsonl").read_bytes()
+    away(run / "checkpoints")
+    assert str(run / "checkpoints") in costs_a_line("resume", run, tmp_path, capsys, "checkpoints")
+    assert (run / "metrics.jsonl").read_bytes() == before
+
+
+def test_a_name_that_is_too_long_or_empty_costs_a_line(run, tmp_path, capsys):
+    long = str(tmp_path / ("a" * 300))
+    for command, flags in (
+        (train, ["--dataset", "digits", "--out", long]),
+        (train, ["--dataset", "folder", "--data-dir", long]),
+        (train, ["--dataset", "digits", "--out", ""]),
+        (evaluate, [str(run), "--out", long]),
+        (evaluate, [str(run), "--pictures", long]),
+        (compare, [str(run), f"{run}-sound", "--out", f"{long}.html"]),
+        (export, [str(run), "--out", long]),
+        (diagnose, [""]),
+    ):
+        assert command.main(flags) == 2
+        [line] = capsys.readouterr().err.splitlines()
+        assert line.startswith("error: ")
+        assert "too long" in line or "is empty" in line
 
 
 def test_a_last_line_that_is_being_written_is_left_out(run, capsys):

@@ -81,11 +81,11 @@ def test_its_folder_is_made_and_a_place_where_none_can_be_is_a_mistake(tmp_path)
         log.write(RECORD)
     assert lines(tmp_path / "new" / "folder") == [RECORD]
     (tmp_path / "file").write_text("")
-    with pytest.raises(UserError, match=r"cannot write .*metrics\.jsonl"):
+    with pytest.raises(UserError, match=r"cannot write .*file"):
         RunLog(tmp_path / "file" / "below")
     (tmp_path / "run").mkdir()
     (tmp_path / "run" / "tensorboard").write_text("")
-    with pytest.raises(UserError, match=r"cannot write .*run"):
+    with pytest.raises(UserError, match=r"cannot write .*run.tensorboard"):
         RunLog(tmp_path / "run")
     with pytest.raises(UserError, match=r"cannot write .*null"):
         RunLog("a\0b")
@@ -93,10 +93,19 @@ def test_its_folder_is_made_and_a_place_where_none_can_be_is_a_mistake(tmp_path)
 
 def test_a_record_that_is_none_is_refused_before_it_is_written(tmp_path):
     with RunLog(tmp_path) as log:
-        with pytest.raises(UserError, match="must be a whole number, got 'x'"):
+        with pytest.raises(UserError, match="must be a whole number from 0, got 'x'"):
             log.write({"step": "x", "loss": 0.5})
+        for step in (-1, 2**70, 1.5):
+            with pytest.raises(UserError, match="must be a whole number from 0"):
+                log.write({"step": step})
+        for value in ({1}, b"x", 1j, object()):
+            with pytest.raises(UserError, match="what JSON can"):
+                log.write({"step": 1, "loss": value})
+        with pytest.raises(UserError, match="must be a dict, got list"):
+            log.write([1])
         log.write({"step": 1, "loss": 10**400})
-    assert lines(tmp_path) == [{"step": 1, "loss": 10**400}]
+        log.write({"step": 2, "losses": np.arange(3)})
+    assert lines(tmp_path) == [{"step": 1, "loss": 10**400}, {"step": 2, "losses": [0, 1, 2]}]
 
 
 def test_a_record_without_a_kind_is_kept_and_its_curve_has_its_name_alone(tmp_path):

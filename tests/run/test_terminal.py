@@ -15,8 +15,8 @@ LONG = (
     "    print('went on', file=sys.stderr)\n"
 )
 SHORT = (
-    "import sys; from jaxdl.run import flags\n"
-    "sys.exit(flags.exit_status(lambda: [print('caf\\u00e9', line) for line in range(20000)] and None))"
+    "import sys; from jaxdl.run.status import exit_status\n"
+    "sys.exit(exit_status(lambda: [print('caf\\u00e9', line) for line in range(20000)] and None))"
 )
 
 
