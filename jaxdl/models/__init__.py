@@ -125,13 +125,17 @@ def create(
     fields: further fields of the module, ``dropout=0.1``.
     Raises UserError for an unknown name or field, a value of the wrong type, and a stem where the model has none.
     """
+    if not isinstance(name, str):
+        raise UserError(f"the name of a model must be a text, got {name!r:.40}.")
+    if stem is not None and stem not in STEMS:
+        raise unknown("stem", str(stem), STEMS)
     if stem is not None and not has_stem(name):
         raise UserError(f"{name} has no stem to choose, got stem={stem!r}.")
     known = set(_fields(name))
     for field in fields:
         if field not in known:
             raise unknown(f"field of {name}", field, known)
-    if not isinstance(num_classes, Integral) or num_classes < 1:
+    if isinstance(num_classes, bool) or not isinstance(num_classes, Integral) or num_classes < 1:
         raise UserError(f"num_classes must be a whole number of at least 1, got {num_classes!r}.")
     usual = MODELS[name](num_classes=num_classes, dtype=dtype)
     for field, value in fields.items():

@@ -1,7 +1,6 @@
 """Optimizers by name."""
 
 from collections.abc import Callable, Mapping
-from numbers import Real
 from types import MappingProxyType
 from typing import Any
 
@@ -57,7 +56,7 @@ def create(
     """
     if name not in OPTIMIZERS:
         raise unknown("optimizer", name, OPTIMIZERS)
-    if isinstance(learning_rate, Real):
+    if not callable(learning_rate) and not hasattr(learning_rate, "dtype"):  # nor an array, which may be traced
         check_number("learning_rate", learning_rate, min=0)
     for argument, limit in (("clip_norm", clip_norm), ("clip_value", clip_value)):
         if limit is not None:

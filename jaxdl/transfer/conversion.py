@@ -57,6 +57,8 @@ def from_pytorch(
         given = {name: array for name, array in given.items() if name in wanted}
     missing, unused = [name for name in wanted if name not in given], [name for name in given if name not in wanted]
     if missing or unused:
+        if not given:
+            raise UserError(f"the weights are none: the network needs {_some(missing)}, and they hold no array.")
         raise UserError(
             f"the weights are for another network: it needs {_some(missing)}, which they lack; and they have "
             f"{_some(unused)}, which it lacks."

@@ -55,7 +55,10 @@ def select(found: dict[str, dict[str, Tensor]], key: str | None) -> dict[str, Te
     off. Raises FileError, with the keys there are, where nothing is found.
     """
     if not found:
-        raise FileError("holds no state dict: no mapping from names to tensors, and no module with parameters")
+        raise FileError(
+            "holds no state dict: no mapping from names to tensors, and no module with parameters. In PyTorch, "
+            "torch.save(model.state_dict(), path) writes one"
+        )
     if key is None:
         weights = {keys: tensors for keys, tensors in found.items() if not _of_optimizer(keys)}
         key = max(weights, key=lambda keys: _elements(weights[keys]), default=None)

@@ -51,7 +51,7 @@ def calls(marker):
         "posix.system": pickle.dumps(Payload(__import__("os").system, (system,)), 0),
         "builtins.eval": pickle.dumps(Payload(eval, (source,)), 4),
         "builtins.exec": pickle.dumps({"weight": [Payload(exec, (source,))]}, 2),
-        "io.open": pickle.dumps(Payload(open, (str(marker), "w")), 2),
+        f"{open.__module__}.open": pickle.dumps(Payload(open, (str(marker), "w")), 2),
         "builtins.getattr": b"\x80\x02" + getattr_chain + b".",
         "tests.transfer.test_hostile_files.touch": pickle.dumps(Payload(touch, (str(marker),)), 5),
         "os.popen": b"(" + text(system) + b"ios\npopen\n.",
