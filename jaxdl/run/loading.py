@@ -12,9 +12,12 @@ from jaxdl.data.dataset import Dataset
 from jaxdl.report.heartbeat import Heartbeat
 from jaxdl.run import run_folder
 from jaxdl.run.config import Config
-from jaxdl.run.flags import in_flags
+from jaxdl.run.flags import flag_name, in_flags
 from jaxdl.run.network import fitted_to_weights
 from jaxdl.run.recipes import adapt
+
+
+UNUSED = {"digits": ("data_dir", "image_size", "stream", "workers"), "cifar10": ("image_size", "workers")}
 
 
 def load(config: Config) -> Dataset:
@@ -57,5 +60,8 @@ def load_for(
     if record is not None:
         run_folder.check_same_data(record, dataset)
         return config, dataset
+    unused = [flag_name(name) for name in UNUSED.get(dataset.name, ()) if name in given]
+    if unused:
+        print(f"note     {dataset.name} makes nothing of {', '.join(unused)}", flush=True)
     config = adapt(config, dataset, given)
     return fitted_to_weights(config, dataset, given), dataset
