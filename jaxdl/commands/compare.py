@@ -12,6 +12,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from jaxdl import disk
 from jaxdl.errors import UserError
 from jaxdl.report.comparison import ComparedRun, caution, key_figures, label, render_comparison
 from jaxdl.report.evaluation import Evaluation
@@ -51,8 +52,7 @@ def _compare(argv: list[str]) -> None:
     runs = [read_run(folder) for folder in options.runs]
     page = render_comparison(runs)
     try:
-        with out.open("x", encoding="utf-8") as file:
-            file.write(page)
+        disk.write(out, page)
     except OSError as error:
         raise UserError(f"cannot write {out} ({error.strerror}). Name another file with --out.") from error
     _print(runs, out)

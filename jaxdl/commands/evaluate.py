@@ -147,7 +147,8 @@ def _print(run: FinishedRun, name: str, evaluation: Evaluation, out: Path) -> No
     console = Console(width=None if sys.stdout.isatty() else WIDTH, highlight=False, markup=False)
     top5 = "" if evaluation.top5 is None else f", top-5 {evaluation.top5:.2%}"
     console.print(
-        f"{run.config.model} after {run.step:,} updates on {counted(evaluation.examples, 'image')} of {name}:\n"
+        f"{run.config.model} after {counted(run.step, 'update')} on "
+        f"{counted(evaluation.examples, 'image')} of {name}:\n"
         f"accuracy {evaluation.top1:.2%}{top5}, loss {evaluation.loss:.4f}, "
         f"calibration error {evaluation.calibration_error:.2%}"
     )

@@ -91,6 +91,12 @@ def find(names: Iterable[str]) -> list[str]:
     return files
 
 
+def _unread(found: picture_files.Found) -> picture_files.Found:
+    """Of what was found, the pictures in formats that are not read."""
+    kinds = {reason: paths for reason, paths in found.left_out.items() if reason.startswith(picture_files.UNREAD)}
+    return picture_files.Found([], kinds)
+
+
 def best(logits: np.ndarray, classes: Sequence[str], top: int) -> list[tuple[tuple[str, float], ...]]:
     """(class, probability) of the ``top`` most probable classes of each row of ``logits``: float[N, classes].
 
@@ -113,6 +119,9 @@ def _predict(argv: list[str]) -> list[Answer]:
     if run.record["notice"]:
         print(printable(run.record["notice"]), file=sys.stderr)
     files = find(options.images)
+    for name in filter(os.path.isdir, options.images):
+        if said := picture_files.told([_unread(picture_files.find(name))]):
+            print(f"left out of {printable(name)}: {said}", file=sys.stderr)
     table = len(files) > FEW and not options.json
     top = options.top or (TOP_OF_MANY if table else TOP)
     answers = list(_answers(Classifier(run), files, top))

@@ -21,6 +21,7 @@ from jaxdl import disk
 from jaxdl.errors import UserError, to_stderr
 from jaxdl.report.graph import Node
 from jaxdl.variables import flat
+from jaxdl.wording import printable
 
 MOST_STEPS = 2**63  # that TensorBoard can tell
 
@@ -106,7 +107,7 @@ class RunLog:
 
     def text(self, name: str, text: str) -> None:
         """Writes a text to TensorBoard."""
-        self._board.add_text(name, text, 0)
+        self._board.add_text(name, printable(text), 0)
 
     def image(self, name: str, image: np.ndarray, step: int) -> None:
         """Writes a picture, uint8[H, W, 3], to TensorBoard."""
@@ -137,7 +138,10 @@ class RunLog:
 
     def hyperparameters(self, settings: Mapping[str, Any], reached: Mapping[str, float]) -> None:
         """Writes the run's hyperparameters and results to TensorBoard's HPARAMS table."""
-        shown = {name: str(value) if value is None else value for name, value in settings.items()}
+        shown = {
+            name: printable(value) if isinstance(value, str) else str(value) if value is None else value
+            for name, value in settings.items()
+        }
         self._board.add_hparams(shown, dict(reached), name="hyperparameters")
 
     def close(self) -> None:

@@ -16,7 +16,6 @@ from jaxdl.run.flags import flag_name, in_flags
 from jaxdl.run.network import fitted_to_weights
 from jaxdl.run.recipes import adapt
 
-
 UNUSED = {"digits": ("data_dir", "image_size", "stream", "workers"), "cifar10": ("image_size", "workers")}
 
 

@@ -84,9 +84,11 @@ def has_checkpoint(folder: str) -> bool:
 def _has_checkpoint(folder: str) -> bool:
     place = Path(folder, "checkpoints")
     ways = "Bring them back to resume it, or start a new run in another --out."
+    there = True
     try:
         os.listdir(place)
     except OSError as error:
+        there = False
         if place.is_symlink() or not isinstance(error, FileNotFoundError):
             raise UserError(f"the run's checkpoints in {place} cannot be read ({error.strerror}). {ways}") from error
     if Checkpoints(place).steps:
@@ -95,7 +97,7 @@ def _has_checkpoint(folder: str) -> bool:
         kinds = Counter(record["kind"] for record in run_folder.records(folder, members=True))
     except UserError:  # of a log that is not there, or damaged, of which the resumed run tells
         return False
-    if kinds["test"] or kinds["epoch"] > 1:
+    if kinds["test"] or (kinds["epoch"] > 1 and not there):  # else the disk may have been full from the beginning
         done = "has been tested" if kinds["test"] else f"has made {counted(kinds['epoch'], 'epoch')}"
         raise UserError(f"the run in {folder} {done}, but there is no checkpoint in {place}. {ways}")
     return False

@@ -61,11 +61,14 @@ def refuse_existing(config: Config) -> None:
     """Raises UserError if ``--out`` is there already: nothing is ever overwritten; and where no checkpoint can be."""
     try:
         str(Path(config.out or "runs").resolve()).encode()
-    except UnicodeEncodeError:  # a byte of its name that is no UTF-8: the files' writer takes no other
-        place = printable(str(Path(config.out or "runs").resolve()))
-        raise UserError(
-            f"checkpoints cannot be written to {place}: its name is no UTF-8. Name another with --out."
-        ) from None
+    except UnicodeEncodeError:  # the files' writer takes no other
+        place = Path(config.out or "runs").resolve()
+        try:
+            os.fsencode(place).decode()
+            why = "in this locale its name is no text. Set LC_ALL=C.UTF-8, or name another with --out"
+        except UnicodeDecodeError:
+            why = "its name is no UTF-8. Name another with --out"
+        raise UserError(f"checkpoints cannot be written to {printable(str(place))}: {why}.") from None
     if config.out and Path(config.out).exists():
         raise UserError(f"--out {config.out} exists. Name another folder, or add --resume to continue the run in it.")
 

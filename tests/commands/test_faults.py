@@ -16,7 +16,8 @@ from jaxdl import losses
 from jaxdl.checkpoint.manifest import NOTES
 from jaxdl.commands import train
 from jaxdl.commands.train import main
-from jaxdl.run import evaluating
+from jaxdl.run import evaluating, process
+from jaxdl.run.classification import CLASSIFICATION
 from jaxdl.train.interrupt import Interruptible
 from tests.commands.short_run import ROOT, SHORT, STEPS, assert_same_run, command, final_state, records
 from tests.power_cut import Watch
@@ -186,7 +187,7 @@ def test_a_signal_during_validation_leaves_it_to_the_resumed_run(finished, tmp_p
 
     with monkeypatch.context() as patch:
         patch.setattr(evaluating, "evaluate", struck)
-        patch.setattr(train, "Interruptible", lambda: interrupt)
+        patch.setattr(process, "Interruptible", lambda: interrupt)
         assert main([*SHORT, "--out", str(out)]) == 143
     assert "Stopped at step 12 of 36 and saved" in capsys.readouterr().out
     assert [record["kind"] for record in records(out)] == ["run"]
@@ -195,15 +196,13 @@ def test_a_signal_during_validation_leaves_it_to_the_resumed_run(finished, tmp_p
 
 
 @pytest.mark.long
-def test_updates_that_are_not_finite_are_left_out_and_counted(tmp_path, capsys, monkeypatch):
-    real = losses.cross_entropy
+def test_updates_that_are_not_finite_are_left_out_and_counted(tmp_path, capsys):
+    def sometimes_nan(logits, labels):  # where the first label of a batch is 3
+        return losses.cross_entropy(logits, labels) * jax.numpy.where(labels[0] == 3, jax.numpy.nan, 1.0)
 
-    def sometimes_nan(logits, labels, **options):  # where the first label of a batch is 3
-        return real(logits, labels, **options) * jax.numpy.where(labels[0] == 3, jax.numpy.nan, 1.0)
-
-    out = tmp_path / "run"
-    monkeypatch.setattr(losses, "cross_entropy", sometimes_nan)
-    assert main([*SHORT, "--val-size", "0", "--epochs", "1", "--on-nan", "skip", "--out", str(out)]) in (0, 2)
+    out, task = tmp_path / "run", CLASSIFICATION._replace(loss=lambda config: sometimes_nan)
+    flags = ["--val-size", "0", "--epochs", "1", "--on-nan", "skip", "--out", str(out)]
+    assert train.main([*SHORT, *flags], task=task) in (0, 2)
     [epoch] = [record for record in records(out) if record["kind"] == "epoch"]
     assert 0 < epoch["skipped_updates"] < epoch["step"]
     assert f"{epoch['skipped_updates']} updates skipped" in capsys.readouterr().out

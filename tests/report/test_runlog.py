@@ -114,3 +114,9 @@ def test_a_record_without_a_kind_is_kept_and_its_curve_has_its_name_alone(tmp_pa
         log.write({"step": np.int64(2), "loss": np.float32(0.25)})
     assert lines(tmp_path) == [{"step": 1, "loss": 0.5}, {"step": 2, "loss": 0.25}]
     assert scalars(tmp_path / "tensorboard") == {"loss": {1: 0.5, 2: 0.25}}
+
+
+def test_names_that_are_no_utf8_reach_tensorboard_escaped(tmp_path):
+    with RunLog(tmp_path) as log:
+        log.text("dataset", "bild\udce9r")
+        log.hyperparameters({"data_dir": "bild\udce9r", "lr": 0.1, "out": None}, {"accuracy": 0.5})
