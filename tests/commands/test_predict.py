@@ -133,6 +133,16 @@ def test_a_folder_is_searched_at_any_depth_in_order_and_once(tmp_path):
 
 
 @pytest.mark.long
+def test_pictures_in_formats_that_are_not_read_are_said(run, digits, tmp_path, capsys):
+    shutil.copy(digits[0] / "00.png", tmp_path / "one.png")
+    for name in ("two.heic", "three.AVIF", "notes.txt"):
+        (tmp_path / name).write_bytes(b"")
+    assert main([run, str(tmp_path)]) == 0
+    printed = capsys.readouterr()
+    assert "one.png" in printed.out
+    assert printed.err == f"left out of {tmp_path}: 1 .avif file, 1 .heic file\n"
+
+
 def test_bad_pictures_cost_a_line_each_and_the_others_are_predicted(run, tmp_path):
     folder = tmp_path / "pictures"
     folder.mkdir()
