@@ -3,6 +3,7 @@
 import base64
 import hashlib
 import json
+import signal
 import socket
 import sys
 import threading
@@ -32,6 +33,7 @@ from jaxdl.run.classifier import Classifier
 from jaxdl.run.finished_run import FinishedRun
 from jaxdl.run.flags import check, flag
 from jaxdl.run.status import exit_status
+from jaxdl.train.interrupt import Interrupted
 from jaxdl.wording import printable
 
 COMMAND = "jaxdl demo"
@@ -162,7 +164,11 @@ def _serve(argv: list[str]) -> None:
         place.listen()
         server = make_server(HOST, port, demo, threaded=True, request_handler=_Handler, fd=place.fileno())
         print(f"http://{HOST}:{port}/  Ctrl-C ends it.", flush=True)
-        server.serve_forever()  # returns after Ctrl-C
+        try:
+            server.serve_forever()
+        except Interrupted as stopped:
+            if stopped.number != signal.SIGINT:  # Ctrl-C is how it is meant to end
+                raise
 
 
 class _Handler(WSGIRequestHandler):

@@ -65,10 +65,16 @@ def test_unknown_key_is_refused(form, tmp_path):
         load_weights(tmp_path / "weights", key="ema")
 
 
-@pytest.mark.parametrize("content", [b"\x89HDF\r\n\x1a\n", b"version https://git-lfs", b"<html>", b""])
+@pytest.mark.parametrize("content", [b"\x89HDF\r\n\x1a\n", b"version https://git-lfs", b"<html>"])
 def test_file_of_another_format_is_refused(content, tmp_path):
     (tmp_path / "weights").write_bytes(content)
     with pytest.raises(UserError, match=r"weights: is neither of torch\.save nor a safetensors file"):
+        load_weights(tmp_path / "weights")
+
+
+def test_an_empty_file_is_said_to_be_empty(tmp_path):
+    (tmp_path / "weights").write_bytes(b"")
+    with pytest.raises(UserError, match="weights: is empty"):
         load_weights(tmp_path / "weights")
 
 
