@@ -21,11 +21,12 @@ def findings_of(
 ) -> list[Finding]:
     """The diagnosis of the run whose ``config.json`` and ``metrics.jsonl`` are these; [] before any epoch ends."""
     settings, classes = record["config"], len(record["classes"])
+    loss = settings.get("loss", "cross_entropy")  # which runs of earlier versions all had
     return diagnose(
         records,
         classes=classes,
         groups=run_folder.groups(records),
-        guess=losses.of_constant_guess(settings.get("loss", "cross_entropy"), classes),
+        guess=None if loss == "cross_entropy" else losses.of_constant_guess(loss, classes),
         remedies=remedies_of(settings, classes=classes, parameters=parameters),
     )
 
