@@ -2,6 +2,7 @@
 
 import codecs
 import os
+import time
 import unicodedata
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -21,6 +22,7 @@ TESTED = ("test", "val", "valid", "validation")  # names of the split that is te
 IMAGES, LABELS = "_image", "_label"  # ends of the names of two folders: pictures, and their classes as text files
 MOST_LETTERS = 200  # of a class in such a file
 MOST_NAMED = 10  # pictures in one error
+LOOKED_AT = 8  # pixels a side to which a picture is brought of which only the reading counts
 AT_ONCE = 16  # pictures that a thread takes at a time
 
 
@@ -35,6 +37,21 @@ class Listing(NamedTuple):
     classes: list[str]
     splits: dict[str, tuple[np.ndarray, np.ndarray]]
     remarks: list[str]
+
+
+class UnreadableError(UserError):
+    """Pictures of a folder cannot be read."""
+
+    @classmethod
+    def of(cls, errors: Sequence[UserError], *, of: tuple[int, int] = (0, 0)) -> "UnreadableError":
+        """That names the pictures of ``errors``. of: of how many they are, and how many there are."""
+        looked_at, there = of
+        so_far = f" {looked_at:,} of {there:,} pictures were looked at." if looked_at < there else ""
+        if len(errors) == 1:
+            return cls(f"{errors[0]} Replace or remove it.{so_far}")
+        named = " ".join(str(error) for error in errors[:MOST_NAMED])
+        more = f" And {len(errors) - MOST_NAMED:,} more." if len(errors) > MOST_NAMED else ""
+        return cls(f"{len(errors):,} pictures cannot be read: {named}{more} Replace or remove them.{so_far}")
 
 
 class _Class(NamedTuple):
@@ -160,33 +177,60 @@ def fill(
 ) -> None:
     """Decodes ``paths`` into as many ``images``: uint8[size, size, 3] each.
 
-    threads: one per core if None. on_pictures: called with the number of pictures just done. Raises UserError after
-    the last, naming all that cannot be read.
+    threads: one per core if None. on_pictures: called with the number of pictures just done. Raises UnreadableError
+    after the last, naming all that cannot be read.
     """
+
+    def decode(row: int) -> None:
+        images[row][:] = open_picture(paths[row], images[row].shape[0])
+
+    refused, _ = _refused(decode, len(paths), threads=threads, on_pictures=on_pictures)
+    if refused:
+        raise UnreadableError.of(refused)
+
+
+def unreadable(paths: Sequence[Path], *, seconds: float) -> UnreadableError | None:
+    """The error that names all of ``paths`` that cannot be read, of as many as can be looked at in so long."""
+    ends = time.monotonic() + seconds
+    refused, looked_at = _refused(
+        lambda row: open_picture(paths[row], LOOKED_AT), len(paths), until=lambda: time.monotonic() > ends
+    )
+    return UnreadableError.of(refused, of=(looked_at, len(paths))) if refused else None
+
+
+def _refused(
+    decode: Callable[[int], object],
+    count: int,
+    *,
+    threads: int | None = None,
+    on_pictures: Callable[[int], object] = lambda count: None,
+    until: Callable[[], bool] = lambda: False,
+) -> tuple[list[UserError], int]:
+    """The errors of ``decode`` for rows 0 to ``count``, in order, and of how many rows they are."""
     errors: list[UserError] = []
 
     def several(start: int) -> list[UserError]:
         refused = []
-        for row in range(start, min(start + AT_ONCE, len(paths))):
+        for row in range(start, min(start + AT_ONCE, count)):
             try:
-                images[row][:] = open_picture(paths[row], images[row].shape[0])
+                decode(row)
             except UserError as error:
                 refused.append(error)
         return refused
 
+    done = 0
     pool = ThreadPoolExecutor(threads or os.cpu_count())
     try:
-        for start, refused in enumerate(pool.map(several, range(0, len(paths), AT_ONCE))):
+        for refused in pool.map(several, range(0, count, AT_ONCE)):
             errors += refused
-            on_pictures(min(AT_ONCE, len(paths) - start * AT_ONCE))
+            now = min(AT_ONCE, count - done)
+            done += now
+            on_pictures(now)
+            if until():
+                break
     finally:
         pool.shutdown(cancel_futures=True)
-    if len(errors) == 1:
-        raise UserError(f"{errors[0]} Replace or remove it.")
-    if errors:
-        named = " ".join(str(error) for error in errors[:MOST_NAMED])
-        more = f" And {len(errors) - MOST_NAMED:,} more." if len(errors) > MOST_NAMED else ""
-        raise UserError(f"{len(errors):,} pictures cannot be read: {named}{more} Replace or remove them.")
+    return errors, done
 
 
 def _split(folder: Path) -> tuple[list[_Class], dict[str, picture_files.Found]]:

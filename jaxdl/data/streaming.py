@@ -52,6 +52,11 @@ class Pictures:
         """Shape of the array that the pictures decode to."""
         return (len(self.names), self.size, self.size, 3)
 
+    @property
+    def paths(self) -> list[Path]:
+        """Where they lie."""
+        return [self.root / os.fsdecode(name) for name in self.names]
+
     def __len__(self) -> int:
         return len(self.names)
 

@@ -1,14 +1,18 @@
 """The dataset that the flags name, and the configuration settled for it."""
 
+import contextlib
 import dataclasses
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
+
+import jax
 
 from jaxdl import cluster
 from jaxdl.cpu import memory
 from jaxdl.data import folder, sources
 from jaxdl.data.dataset import Dataset
+from jaxdl.data.streaming import Pictures
 from jaxdl.report.heartbeat import Heartbeat
 from jaxdl.run import run_folder
 from jaxdl.run.config import Config
@@ -16,6 +20,7 @@ from jaxdl.run.flags import flag_name, in_flags
 from jaxdl.run.network import fitted_to_weights
 from jaxdl.run.recipes import adapt
 
+LONGEST_LOOK = 20.0  # seconds, for other pictures that cannot be read
 UNUSED = {"digits": ("data_dir", "image_size", "stream", "workers"), "cifar10": ("image_size", "workers")}
 
 
@@ -41,6 +46,20 @@ def streams(config: Config) -> bool:
     if config.stream is not None or config.dataset != "folder" or config.data_dir is None:
         return bool(config.stream)
     return folder.decoded_bytes(Path(config.data_dir), size=config.image_size) > memory.total() / 2
+
+
+@contextlib.contextmanager
+def all_unreadable_named(dataset: Dataset) -> Iterator[None]:
+    """A context in which a streamed picture that cannot be read has the others looked for, and all named at once."""
+    try:
+        yield
+    except folder.UnreadableError as error:
+        streamed = [split.images for split in (dataset.train, dataset.test) if isinstance(split.images, Pictures)]
+        if not streamed or jax.process_count() > 1:
+            raise
+        print("looking whether other pictures cannot be read either", flush=True)
+        paths = [path for pictures in streamed for path in pictures.paths]
+        raise folder.unreadable(paths, seconds=LONGEST_LOOK) or error from error
 
 
 def load_for(

@@ -16,7 +16,7 @@ from jaxdl.run.config import Config
 from jaxdl.run.evaluating import outputs_of, validation
 from jaxdl.run.finished_run import FinishedRun
 from jaxdl.run.input import Feed, feed
-from jaxdl.run.loading import load_for
+from jaxdl.run.loading import all_unreadable_named, load_for
 from jaxdl.run.opened import OpenRun, has_checkpoint, open_run
 from jaxdl.run.sanity_checks import before_training, print_checks
 from jaxdl.run.task import Task
@@ -45,23 +45,27 @@ def run(
     config, dataset = load_for(config, given, record, load=task.load)
 
     # ---- build -----------------------------------------------------------------------------------------------------
-    training = build(config, dataset, devices, task=task, weights=not saved)
+    with all_unreadable_named(dataset):
+        training = build(config, dataset, devices, task=task, weights=not saved)
     if config.check:
         return print_checks(before_training(training, dataset))
 
-    with open_run(
-        config,
-        dataset,
-        training.state,
-        History(),
-        steps=training.steps,
-        new_folder=partial(run_folder.create, mean=training.mean, std=training.std),
-        first_record={"kind": "run", "groups": training.groups},
-        print_header=partial(announcements.print_header, training, dataset),
-        command=command,
-        record=record,
-        saved=saved,
-    ) as opened:
+    with (
+        all_unreadable_named(dataset),
+        open_run(
+            config,
+            dataset,
+            training.state,
+            History(),
+            steps=training.steps,
+            new_folder=partial(run_folder.create, mean=training.mean, std=training.std),
+            first_record={"kind": "run", "groups": training.groups},
+            print_header=partial(announcements.print_header, training, dataset),
+            command=command,
+            record=record,
+            saved=saved,
+        ) as opened,
+    ):
         # ---- fit ---------------------------------------------------------------------------------------------------
         stopped = cluster.Agreement(lambda: interrupt.requested is not None)
         with interrupt.deferred(), opened.blow_up_told():

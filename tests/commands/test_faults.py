@@ -219,11 +219,13 @@ def test_a_picture_that_cannot_be_read_ends_a_streamed_run_with_a_line(picture_f
              "--val-size", "0", "--batch-size", "2", "--epochs", "2", "--no-normalize"]  # fmt: skip
     assert main([*flags, "--out", str(out)]) == 0
     assert json.loads((out / "config.json").read_text())["config"]["stream"] is True
-    (picture_folder / "train" / "bees" / "a.png").write_bytes(b"not a picture")
+    for split, name in (("train", "bees"), ("train", "ants"), ("test", "ants")):
+        (picture_folder / split / name / "a.png").write_bytes(b"not a picture")
     for workers in ("0", "1"):
         done = subprocess.run(
             command(*flags, "--workers", workers, out=tmp_path / workers), cwd=ROOT, capture_output=True, text=True
         )
         assert done.returncode == 2
-        assert "a.png is not one that can be read here" in done.stderr
+        assert done.stderr.startswith("error: 3 pictures cannot be read")
+        assert all(f"{place}/a.png" in done.stderr for place in ("train/bees", "train/ants", "test/ants"))
         assert "Traceback" not in done.stderr
