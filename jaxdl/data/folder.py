@@ -2,28 +2,22 @@
 
 import codecs
 import os
-import time
 import unicodedata
-from collections.abc import Callable, Iterable, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
 from tqdm import tqdm
 
-from jaxdl.data import cache, folder_links, picture_files, pictures
+from jaxdl.data import cache, decoding, folder_links, picture_files
 from jaxdl.data.pictures import SUFFIXES
 from jaxdl.errors import UserError
 from jaxdl.wording import counted, printable
 
-MOST_PIXELS = pictures.MOST_PIXELS
 TESTED = ("test", "val", "valid", "validation")  # names of the split that is tested on: the first that is there
 IMAGES, LABELS = "_image", "_label"  # ends of the names of two folders: pictures, and their classes as text files
 MOST_LETTERS = 200  # of a class in such a file
-MOST_NAMED = 10  # pictures in one error
-LOOKED_AT = 8  # pixels a side to which a picture is brought of which only the reading counts
-AT_ONCE = 16  # pictures that a thread takes at a time
 
 
 class Listing(NamedTuple):
@@ -37,21 +31,6 @@ class Listing(NamedTuple):
     classes: list[str]
     splits: dict[str, tuple[np.ndarray, np.ndarray]]
     remarks: list[str]
-
-
-class UnreadableError(UserError):
-    """Pictures of a folder cannot be read."""
-
-    @classmethod
-    def of(cls, errors: Sequence[UserError], *, of: tuple[int, int] = (0, 0)) -> "UnreadableError":
-        """That names the pictures of ``errors``. of: of how many they are, and how many there are."""
-        looked_at, there = of
-        so_far = f" {looked_at:,} of {there:,} pictures were looked at." if looked_at < there else ""
-        if len(errors) == 1:
-            return cls(f"{errors[0]} Replace or remove it.{so_far}")
-        named = " ".join(str(error) for error in errors[:MOST_NAMED])
-        more = f" And {len(errors) - MOST_NAMED:,} more." if len(errors) > MOST_NAMED else ""
-        return cls(f"{len(errors):,} pictures cannot be read: {named}{more} Replace or remove them.{so_far}")
 
 
 class _Class(NamedTuple):
@@ -78,7 +57,7 @@ def read(root: Path, *, size: int, progress: bool = False) -> tuple[dict[str, np
         for split, files in paths.items():
             stored[f"{split}_images"] = np.empty((len(files), size, size, 3), np.uint8)
         with tqdm(total=len(every), desc="reading pictures", unit="img", disable=None if progress else True) as bar:
-            fill([image for images in stored.values() for image in images], every, on_pictures=bar.update)
+            decoding.fill([image for images in stored.values() for image in images], every, on_pictures=bar.update)
         return stored, {}
 
     stored, _ = cache.arrays(cache.key_of("folder", every, size, len(paths["train"])), decode)
@@ -161,76 +140,6 @@ def labelled(root: Path, classes: Sequence[str]) -> tuple[np.ndarray, np.ndarray
 def decoded_bytes(root: Path, *, size: int) -> int:
     """Bytes of pixels that ``read`` would load; counts files and opens none. Raises as ``listing`` does."""
     return sum(len(names) for names, _ in listing(root).splits.values()) * size * size * 3
-
-
-def open_picture(path: Path, size: int) -> np.ndarray:
-    """One picture as uint8[size, size, 3], by ``pictures.open_picture``; raises UserError with its path."""
-    return pictures.open_picture(path, size, most_pixels=MOST_PIXELS)
-
-
-def fill(
-    images: Sequence[np.ndarray],
-    paths: Sequence[Path],
-    *,
-    threads: int | None = None,
-    on_pictures: Callable[[int], object] = lambda count: None,
-) -> None:
-    """Decodes ``paths`` into as many ``images``: uint8[size, size, 3] each.
-
-    threads: one per core if None. on_pictures: called with the number of pictures just done. Raises UnreadableError
-    after the last, naming all that cannot be read.
-    """
-
-    def decode(row: int) -> None:
-        images[row][:] = open_picture(paths[row], images[row].shape[0])
-
-    refused, _ = _refused(decode, len(paths), threads=threads, on_pictures=on_pictures)
-    if refused:
-        raise UnreadableError.of(refused)
-
-
-def unreadable(paths: Sequence[Path], *, seconds: float) -> UnreadableError | None:
-    """The error that names all of ``paths`` that cannot be read, of as many as can be looked at in so long."""
-    ends = time.monotonic() + seconds
-    refused, looked_at = _refused(
-        lambda row: open_picture(paths[row], LOOKED_AT), len(paths), until=lambda: time.monotonic() > ends
-    )
-    return UnreadableError.of(refused, of=(looked_at, len(paths))) if refused else None
-
-
-def _refused(
-    decode: Callable[[int], object],
-    count: int,
-    *,
-    threads: int | None = None,
-    on_pictures: Callable[[int], object] = lambda count: None,
-    until: Callable[[], bool] = lambda: False,
-) -> tuple[list[UserError], int]:
-    """The errors of ``decode`` for rows 0 to ``count``, in order, and of how many rows they are."""
-    errors: list[UserError] = []
-
-    def several(start: int) -> list[UserError]:
-        refused = []
-        for row in range(start, min(start + AT_ONCE, count)):
-            try:
-                decode(row)
-            except UserError as error:
-                refused.append(error)
-        return refused
-
-    done = 0
-    pool = ThreadPoolExecutor(threads or os.cpu_count())
-    try:
-        for refused in pool.map(several, range(0, count, AT_ONCE)):
-            errors += refused
-            now = min(AT_ONCE, count - done)
-            done += now
-            on_pictures(now)
-            if until():
-                break
-    finally:
-        pool.shutdown(cancel_futures=True)
-    return errors, done
 
 
 def _split(folder: Path) -> tuple[list[_Class], dict[str, picture_files.Found]]:

@@ -19,7 +19,7 @@ from pathlib import Path
 
 import numpy as np
 
-from jaxdl.data import folder, pipeline
+from jaxdl.data import decoding, pipeline
 from jaxdl.data.dataset import Split
 from jaxdl.data.pipeline import HostBatch
 from jaxdl.errors import UserError
@@ -65,7 +65,7 @@ class Pictures:
         if chosen.ndim == 0:
             return self[[rows]][0]
         images = np.empty((len(chosen), *self.shape[1:]), np.uint8)
-        folder.fill(images, [self.root / os.fsdecode(name) for name in chosen], threads=self.threads)
+        decoding.fill(images, [self.root / os.fsdecode(name) for name in chosen], threads=self.threads)
         return images
 
     def take(self, rows: Sequence[int] | np.ndarray, axis: int = 0) -> "Pictures":

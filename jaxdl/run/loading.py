@@ -10,7 +10,7 @@ import jax
 
 from jaxdl import cluster
 from jaxdl.cpu import memory
-from jaxdl.data import folder, sources
+from jaxdl.data import decoding, folder, sources
 from jaxdl.data.dataset import Dataset
 from jaxdl.data.streaming import Pictures
 from jaxdl.report.heartbeat import Heartbeat
@@ -53,13 +53,13 @@ def all_unreadable_named(dataset: Dataset) -> Iterator[None]:
     """A context in which a streamed picture that cannot be read has the others looked for, and all named at once."""
     try:
         yield
-    except folder.UnreadableError as error:
+    except decoding.UnreadableError as error:
         streamed = [split.images for split in (dataset.train, dataset.test) if isinstance(split.images, Pictures)]
         if not streamed or jax.process_count() > 1:
             raise
         print("looking whether other pictures cannot be read either", flush=True)
         paths = [path for pictures in streamed for path in pictures.paths]
-        raise folder.unreadable(paths, seconds=LONGEST_LOOK) or error from error
+        raise decoding.unreadable(paths, seconds=LONGEST_LOOK) or error from error
 
 
 def load_for(

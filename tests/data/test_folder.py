@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from jaxdl.data import folder, sources
+from jaxdl.data import decoding, folder, sources
 from jaxdl.errors import UserError
 
 
@@ -34,7 +34,7 @@ def test_open_picture_turns_by_exif(tmp_path):
     exif = Image.Exif()
     exif[0x0112] = 3  # upside down
     Image.fromarray(pixels).save(tmp_path / "a.png", exif=exif)
-    turned = folder.open_picture(tmp_path / "a.png", 8)
+    turned = decoding.open_picture(tmp_path / "a.png", 8)
     assert turned[:4].max() == 0
     assert turned[4:].min() == 255
 
@@ -50,9 +50,9 @@ def test_an_unreadable_picture_is_named(picture_folder, damage):
 
 def test_a_picture_that_claims_too_many_pixels_is_refused_undecoded(tmp_path, monkeypatch):
     Image.new("RGB", (30, 30)).save(tmp_path / "a.png")
-    monkeypatch.setattr(folder, "MOST_PIXELS", 800)
+    monkeypatch.setattr(decoding, "MOST_PIXELS", 800)
     with pytest.raises(UserError, match="30 x 30 pixels"):
-        folder.open_picture(tmp_path / "a.png", 8)
+        decoding.open_picture(tmp_path / "a.png", 8)
 
 
 def test_an_empty_class_and_a_missing_one_are_named(picture_folder):
@@ -79,7 +79,7 @@ def test_listing_names_the_pictures_in_the_order_in_which_they_are_read(picture_
     (picture_folder / "train" / "ants" / ".hidden.png").write_bytes(b"")
     (picture_folder / "train" / "ants" / "notes.txt").write_bytes(b"")
     (picture_folder / "train" / "ants" / "d.png").mkdir()
-    monkeypatch.setattr(folder, "open_picture", None)
+    monkeypatch.setattr(decoding, "open_picture", None)
     classes, splits, remarks = folder.listing(picture_folder)
     names, labels = splits["train"]
     assert classes == ["ants", "bees"]
@@ -108,7 +108,7 @@ def test_folder_imports_no_tensorflow(picture_folder):
 
 def test_a_streamed_folder_decodes_nothing_and_says_that_it_is_read_later(picture_folder, monkeypatch):
     held = sources.load("folder", picture_folder, image_size=16)
-    monkeypatch.setattr(folder, "open_picture", None)
+    monkeypatch.setattr(decoding, "open_picture", None)
     streamed = sources.load("folder", picture_folder, image_size=16, stream=True)
     assert streamed.classes == held.classes
     assert streamed.source == f"pictures in {picture_folder}, read as they are needed, resized to 16x16"

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from jaxdl.data import folder, pipeline, sources
+from jaxdl.data import decoding, folder, pipeline, sources
 from jaxdl.data.dataset import channel_statistics, train_val_split
 from jaxdl.data.streaming import Pictures, TrainBatches
 from jaxdl.errors import UserError
@@ -20,13 +20,13 @@ def opened(monkeypatch):
     for thread in threading.enumerate():
         if thread.name.startswith("grain-prefetch"):  # of a stream just closed, at its last batch
             thread.join()
-    names, open_picture = [], folder.open_picture
+    names, open_picture = [], decoding.open_picture
 
     def recorded(path, size):
         names.append(os.fsencode(path.relative_to(path.parents[2])))
         return open_picture(path, size)
 
-    monkeypatch.setattr(folder, "open_picture", recorded)
+    monkeypatch.setattr(decoding, "open_picture", recorded)
     return names
 
 

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from jaxdl.data import folder, sources
+from jaxdl.data import decoding, sources
 from jaxdl.run import loading
 
 
@@ -29,7 +29,7 @@ def broken(root):
 
 
 def test_all_are_named_whichever_is_met(broken):
-    with pytest.raises(folder.UnreadableError, match="3 pictures cannot be read") as caught, \
+    with pytest.raises(decoding.UnreadableError, match="3 pictures cannot be read") as caught, \
             loading.all_unreadable_named(broken):  # fmt: skip
         broken.train.images[:5]
     assert all(name in str(caught.value) for name in BROKEN)
@@ -37,7 +37,7 @@ def test_all_are_named_whichever_is_met(broken):
 
 def test_a_long_look_ends_and_says_how_far_it_came(broken, monkeypatch):
     monkeypatch.setattr(loading, "LONGEST_LOOK", 0.0)
-    with pytest.raises(folder.UnreadableError, match=r"03\.png.* 16 of 160 pictures were looked at"), \
+    with pytest.raises(decoding.UnreadableError, match=r"03\.png.* 16 of 160 pictures were looked at"), \
             loading.all_unreadable_named(broken):  # fmt: skip
         broken.train.images[:5]
 
