@@ -63,8 +63,13 @@ def test_a_user_that_the_system_does_not_know_is_answered_in_lines(tmp_path):
     )
     places_of = ("HOME", "JAXDL_CACHE", "XDG_CACHE_HOME", "TFDS_DATA_DIR", "TORCH_HOME")
     environment = {name: value for name, value in os.environ.items() if name not in places_of}
-    done = subprocess.run([sys.executable, "-c", program], cwd=ROOT, env=environment, capture_output=True, text=True)
-    Path(tempfile.gettempdir(), "jaxdl-54321").rmdir()
+    with tempfile.TemporaryDirectory() as open_to_all:  # the tests' own is not
+        os.chmod(open_to_all, 0o1777)
+        environment["TMPDIR"] = open_to_all
+        done = subprocess.run(
+            [sys.executable, "-c", program], cwd=ROOT, env=environment, capture_output=True, text=True
+        )
+        assert "jaxdl-54321" in os.listdir(open_to_all)
     assert (done.returncode, done.stderr) == (0, "")
     uid, cifar10, weights = done.stdout.splitlines()
     assert uid == "54321"
