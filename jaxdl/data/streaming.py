@@ -166,7 +166,8 @@ class TrainBatches:
                     grain.MultiprocessingOptions(num_workers=1, per_worker_buffer_size=1),
                     worker_init_fn=_end_with_parent,
                 )
-            self._iterators.append(iter(steps))
+            with _signals_held() if self._workers else contextlib.nullcontext():  # one half made complains as it goes
+                self._iterators.append(iter(steps))
         try:
             if self._workers:
                 with _signals_held(), _without_main():
