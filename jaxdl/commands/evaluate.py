@@ -4,19 +4,15 @@ import dataclasses
 import os
 import sys
 import time
-from collections.abc import Callable
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 
-import jax
-import jax.numpy as jnp
 from rich import box
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from jaxdl.data import augment, folder
+from jaxdl.data import folder
 from jaxdl.data.dataset import Split, train_val_split
 from jaxdl.data.streaming import Pictures
 from jaxdl.errors import UserError
@@ -27,6 +23,7 @@ from jaxdl.run.classifier import Classifier
 from jaxdl.run.finished_run import FinishedRun
 from jaxdl.run.flags import check, flag
 from jaxdl.run.status import exit_status
+from jaxdl.run.views import VIEWS
 from jaxdl.wording import counted, printable
 
 COMMAND = "jaxdl evaluate"
@@ -35,27 +32,8 @@ ABOUT = (
     "and an HTML page."
 )
 SPLITS = ("test", "val", "train")
-SHIFTS = ((-1, -1), (1, 1))  # in pixels, as Jordan 2024 has them
 WIDTH = 100  # of the table where the output is no terminal
 ROWS = 20  # classes, at most, that the terminal lists; the page has all
-
-
-def _shifted(images: jax.Array, *, by: tuple[int, int]) -> jax.Array:
-    """The images moved by so many pixels, their edges repeated as a mirror would."""
-    rows, columns = by
-    padded = jnp.pad(images, ((0, 0), (1, 1), (1, 1), (0, 0)), "reflect")
-    height, width = images.shape[1:3]
-    return padded[:, 1 - rows : 1 - rows + height, 1 - columns : 1 - columns + width]
-
-
-MIRRORED = (augment.mirror,)
-MOVED = tuple(partial(_shifted, by=by) for by in SHIFTS)
-VIEWS: dict[str, tuple[Callable[[jax.Array], jax.Array], ...]] = {
-    "one": (),
-    "mirror": MIRRORED,
-    "shift": MOVED,
-    "mirror-shift": (*MIRRORED, *MOVED, *(lambda images, move=move: augment.mirror(move(images)) for move in MOVED)),
-}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -68,7 +46,9 @@ class Options:
         None, "evaluate on the pictures in this folder's <class>/ folders instead", unset="the split", path=True
     )
     views: str = flag(
-        "run", "test-time augmentation: views whose logits are averaged; run: as the run does", choices=("run", *VIEWS)
+        "run",
+        "test-time augmentation: views whose logits are averaged; run: as the run does",
+        choices=("run", *VIEWS),
     )
     data_dir: str | None = flag(None, "folder of the run's dataset", unset="the run's", path=True)
     offline: bool = flag(False, "download nothing", on_only=True)

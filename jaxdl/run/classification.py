@@ -5,11 +5,12 @@ from functools import partial
 from jaxdl import losses, metrics
 from jaxdl.data import augment
 from jaxdl.report.evaluation import Predictions
-from jaxdl.run.augmentation import augmentation_of, mix_of, views_of
+from jaxdl.run.augmentation import augmentation_of, mix_of
 from jaxdl.run.config import Config
 from jaxdl.run.loading import load
 from jaxdl.run.network import model_of
 from jaxdl.run.task import Task
+from jaxdl.run.views import views_of
 from jaxdl.train.gradients import Loss
 
 

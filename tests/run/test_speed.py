@@ -13,11 +13,12 @@ from jaxdl import models
 from jaxdl.commands.train import main
 from jaxdl.data import sources
 from jaxdl.errors import UserError
-from jaxdl.run.augmentation import alternates, augmentation_of, views_of
+from jaxdl.run.augmentation import alternates, augmentation_of
 from jaxdl.run.config import parse
 from jaxdl.run.input import train_batches
 from jaxdl.run.optimization import optimizer_of, schedule_of, steps_of
 from jaxdl.run.recipes import RECIPES, adapt
+from jaxdl.run.views import views_of
 from jaxdl.train.eval_step import make_predict_step
 from jaxdl.train.state import create_state
 from tests.commands.short_run import final_state
