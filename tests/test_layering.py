@@ -8,13 +8,25 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parents[1]
-SHARED = {"disk", "errors", "places", "variables", "wording"}  # leaves that everything may use
+SHARED = {
+    "disk",
+    "draws",
+    "errors",
+    "initial_values",
+    "traced",
+    "places",
+    "variables",
+    "wording",
+}  # leaves that everything may use
 LIBRARY = SHARED | {
     *("checkpoint", "cluster", "cpu", "data", "elsewhere", "launcher", "losses", "metrics", "models", "nn", "optim"),
     *("processes", "rendezvous", "report", "saved_model", "serving", "train", "transfer"),
 }
 MAY_IMPORT = {
     "disk": set(),
+    "draws": set(),
+    "initial_values": {"draws", "traced"},
+    "traced": set(),
     "elsewhere": set(),
     "errors": {"elsewhere"},
     "places": set(),

@@ -13,7 +13,16 @@ import jax.numpy as jnp
 from jax.typing import DTypeLike
 
 from jaxdl.models.stems import is_cifar
-from jaxdl.nn import Conv, Dense, adaptive_average_pool, batch_norm, flatten, global_average_pool, max_pool
+from jaxdl.nn import (
+    Conv,
+    Dense,
+    adaptive_average_pool,
+    batch_norm,
+    flatten,
+    global_average_pool,
+    initializers,
+    max_pool,
+)
 
 # of each module: the 1x1 branch; the two branches of 1x1 and then 3x3; the branch of pooling and then 1x1
 MODULES = {
@@ -131,7 +140,7 @@ class GoogLeNet(nn.Module):
         unknown stem.
         """
         # torchvision cuts the normal off at +-2, two hundred deviations, where no draw comes
-        init = nn.initializers.normal(0.01)
+        init = initializers.normal(0.01)
         layer = partial(
             ConvNorm,
             conv=partial(Conv, use_bias=False, dtype=self.dtype, kernel_init=init),

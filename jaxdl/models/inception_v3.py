@@ -14,7 +14,16 @@ from jax.typing import DTypeLike
 from jaxdl.errors import UserError
 from jaxdl.models.googlenet import ConvNorm, normalised_to_symmetric
 from jaxdl.models.stems import is_cifar
-from jaxdl.nn import Conv, Dense, adaptive_average_pool, average_pool, batch_norm, global_average_pool, max_pool
+from jaxdl.nn import (
+    Conv,
+    Dense,
+    adaptive_average_pool,
+    average_pool,
+    batch_norm,
+    global_average_pool,
+    initializers,
+    max_pool,
+)
 
 LEAST = {"cifar": 13, "imagenet": 75}  # pixels that leave one place to each window
 
@@ -149,7 +158,7 @@ class AuxiliaryClassifier(nn.Module):
         x = average_pool(x, 5, stride=3) if min(x.shape[1:3]) >= 17 else adaptive_average_pool(x, 5)
         x = self.layer(128, (1, 1), name="conv0")(x)
         x = global_average_pool(self.layer(768, (5, 5), name="conv1")(x))
-        init = nn.initializers.normal(0.001)
+        init = initializers.normal(0.001)
         logits = self.dense(self.num_classes, kernel_init=init, name="fc")(x).astype(jnp.float32)
         if train and not self.is_initializing():
             self.sow("auxiliary", "logits", logits)
@@ -189,7 +198,7 @@ class InceptionV3(nn.Module):
             hint = "" if cifar else '; stem="cifar" is for images of 32'
             raise UserError(f"inception_v3 needs images of at least {LEAST[self.stem]} pixels, got {x.shape}{hint}.")
         # torchvision cuts the normal off at +-2, twenty deviations, where no draw comes
-        init = nn.initializers.normal(0.1)
+        init = initializers.normal(0.1)
         layer = partial(
             ConvNorm,
             conv=partial(Conv, use_bias=False, dtype=self.dtype, kernel_init=init),

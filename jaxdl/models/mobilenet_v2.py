@@ -82,7 +82,7 @@ class MobileNetV2(nn.Module):
         dense = Dense(
             self.num_classes,
             dtype=self.dtype,
-            kernel_init=nn.initializers.normal(0.01),
+            kernel_init=initializers.normal(0.01),
             bias_init=nn.initializers.zeros,
             name="classifier.1",
         )

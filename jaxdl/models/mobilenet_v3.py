@@ -87,7 +87,7 @@ class MobileNetV3(nn.Module):
             outputs[f"features.{index}"] = x = block(x, train=train)
         last = f"features.{len(strides)}"
         x = nn.hard_swish(norm(name=f"{last}.1")(conv(6 * x.shape[-1], (1, 1), name=f"{last}.0")(x)))
-        dense = partial(Dense, dtype=self.dtype, kernel_init=nn.initializers.normal(0.01), bias_init=zeros)
+        dense = partial(Dense, dtype=self.dtype, kernel_init=initializers.normal(0.01), bias_init=zeros)
         x = nn.hard_swish(dense(self.hidden, name="classifier.0")(global_average_pool(x)))
         x = nn.Dropout(self.dropout, deterministic=not train)(x)
         logits = dense(self.num_classes, name="classifier.3")(x).astype(jnp.float32)

@@ -8,6 +8,7 @@ import jax.numpy as jnp
 from jax.typing import DTypeLike
 
 from jaxdl.nn import Whiten, max_pool
+from jaxdl.nn.initializers import lecun_normal
 
 
 class QuickCNN(nn.Module):
@@ -30,10 +31,10 @@ class QuickCNN(nn.Module):
         x = nn.gelu(Whiten(dtype=self.dtype)(x))
         for features, depth in zip(self.widths, self.depths, strict=True):
             for layer in range(depth):
-                x = nn.Conv(features, (3, 3), padding=1, use_bias=False, dtype=self.dtype)(x)
+                x = nn.Conv(features, (3, 3), padding=1, use_bias=False, dtype=self.dtype, kernel_init=lecun_normal)(x)
                 if layer == 0:
                     x = max_pool(x, 2)
                 x = nn.BatchNorm(use_running_average=not train, momentum=0.9, dtype=self.dtype)(x)
                 x = nn.gelu(x)
-        x = nn.Dense(self.num_classes, dtype=self.dtype)(x.max((1, 2)))
+        x = nn.Dense(self.num_classes, dtype=self.dtype, kernel_init=lecun_normal)(x.max((1, 2)))
         return x.astype(jnp.float32)

@@ -70,7 +70,7 @@ class SqueezeNet(nn.Module):
             else:
                 x = stages[f"fire{len(stages) + 1}"] = Fire(squeezed, conv, name=f"features.{place}")(x)
         x = nn.Dropout(self.dropout, deterministic=not train)(x)
-        last = nn.initializers.normal(0.01)
+        last = initializers.normal(0.01)
         x = nn.relu(conv(self.num_classes, (1, 1), kernel_init=last, name="classifier.1")(x))
         logits = global_average_pool(x).astype(jnp.float32)
         return (logits, stages) if features else logits

@@ -59,9 +59,7 @@ class VGG(nn.Module):
             x = max_pool(x, 2)
             place += 1
         x = flatten(adaptive_average_pool(x, 7))
-        dense = partial(
-            Dense, dtype=self.dtype, kernel_init=nn.initializers.normal(0.01), bias_init=nn.initializers.zeros
-        )
+        dense = partial(Dense, dtype=self.dtype, kernel_init=initializers.normal(0.01), bias_init=nn.initializers.zeros)
         for name in ("classifier.0", "classifier.3"):
             x = nn.relu(dense(4096, name=name)(x))
             x = nn.Dropout(self.dropout, deterministic=not train)(x)

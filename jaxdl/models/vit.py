@@ -55,7 +55,7 @@ class EncoderLayer(nn.Module):
             Dense,
             dtype=self.dtype,
             kernel_init=initializers.kernel("xavier_uniform"),
-            bias_init=nn.initializers.normal(1e-6),
+            bias_init=initializers.normal(1e-6),
         )
         x = x + drop(SelfAttention(self.heads, self.dtype, name="self_attention")(norm(name="ln_1")(x)))
         y = drop(nn.gelu(dense(4 * x.shape[-1], name="mlp.0")(norm(name="ln_2")(x)), approximate=False))
@@ -81,7 +81,7 @@ class Encoder(nn.Module):
                     f"the position embedding is for {expected[1] - 1} patches and the images have {shape[1] - 1}: "
                     "give images of the size it was made for, or bring it to theirs with resize_position_embedding."
                 )
-        x = x + self.param("pos_embedding", nn.initializers.normal(0.02), shape).astype(self.dtype)
+        x = x + self.param("pos_embedding", initializers.normal(0.02), shape).astype(self.dtype)
         x = nn.Dropout(self.dropout, deterministic=not train)(x)
         layers = {}
         for index in range(self.depth):

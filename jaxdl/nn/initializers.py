@@ -3,16 +3,17 @@
 The kernel's last axis is its outputs, the one before its inputs, the rest the window: fan_in is window x inputs.
 """
 
-import jax
-import jax.numpy as jnp
-from jax.nn.initializers import Initializer, variance_scaling
+import math
+from collections.abc import Sequence
 
+import numpy as np
+from jax.nn.initializers import Initializer, zeros
+
+from jaxdl.draws import Draw
 from jaxdl.errors import UserError, unknown
 
+DEVIATION_WITHIN_2 = np.float32(0.87962566103423978)  # of the standard normal distribution between -2 and 2
 KERNELS = ("he_normal", "he_uniform", "pytorch", "xavier_normal", "xavier_uniform", "zeros")
-
-# torch draws kernels by kaiming_uniform_(a=sqrt(5)), which is uniform in +-1/sqrt(fan_in): a variance of 1 / (3 fan_in)
-pytorch_kernel = variance_scaling(1 / 3, "fan_in", "uniform")
 
 
 def pytorch_bias(*, fan_in: int) -> Initializer:
@@ -22,11 +23,12 @@ def pytorch_bias(*, fan_in: int) -> Initializer:
 
 def uniform(bound: float) -> Initializer:
     """Uniform in +-bound."""
+    return Draw("uniform", bound)
 
-    def init(key, shape, dtype=jnp.float32, **_):
-        return jax.random.uniform(key, shape, dtype, -bound, bound)
 
-    return init
+def normal(deviation: float) -> Initializer:
+    """Normal, not truncated, of mean 0."""
+    return Draw("normal", deviation)
 
 
 def kernel(name: str, *, gain: float | None = None, fan: str = "fan_in") -> Initializer:
@@ -49,7 +51,28 @@ def kernel(name: str, *, gain: float | None = None, fan: str = "fan_in") -> Init
     if family == "pytorch":
         return pytorch_kernel
     if family == "zeros":
-        return jax.nn.initializers.zeros
+        return zeros
     if family == "xavier":
-        return variance_scaling((gain or 1.0) ** 2, "fan_avg", shape)
-    return variance_scaling(2.0 if gain is None else gain**2, fan, shape)
+        return _scaled(shape, (gain or 1.0) ** 2, "fan_avg")
+    return _scaled(shape, 2.0 if gain is None else gain**2, fan)
+
+
+def _scaled(distribution: str, variance: float, fan: str) -> Initializer:
+    """Draws of the variance ``variance`` / fan."""
+
+    def scale(shape: Sequence[int]) -> np.float32:
+        *window, inputs, outputs = shape
+        fan_in, fan_out = math.prod(window) * inputs, math.prod(window) * outputs
+        of_numbers = np.float32(
+            variance / {"fan_in": fan_in, "fan_out": fan_out, "fan_avg": (fan_in + fan_out) / 2}[fan]
+        )
+        return np.sqrt(of_numbers if distribution == "normal" else 3 * of_numbers)
+
+    return Draw(distribution, scale)
+
+
+# torch draws kernels by kaiming_uniform_(a=sqrt(5)), which is uniform in +-1/sqrt(fan_in): a variance of 1 / (3 fan_in)
+pytorch_kernel = _scaled("uniform", 1 / 3, "fan_in")
+
+# linen's own
+lecun_normal = _scaled("truncated_normal", 1.0, "fan_in")

@@ -1,16 +1,17 @@
 """Everything a run is at one moment; with the configuration, a complete checkpoint."""
 
 from collections.abc import Mapping, Sequence
-from functools import partial
 from typing import Any
 
 import flax.linen as nn
 import flax.struct
 import jax
-import jax.numpy as jnp
+import numpy as np
 import optax
 
+from jaxdl import traced
 from jaxdl.errors import UserError
+from jaxdl.initial_values import initial_variables
 from jaxdl.variables import merge, split
 
 
@@ -60,20 +61,19 @@ def create_state(
     """
     init_key, run_key = jax.random.split(key)
     if variables is None:
-        variables = jax.jit(partial(model.init, train=False))(init_key, images)
-    else:
-        variables = jax.tree.map(jnp.array, dict(variables))
+        variables = initial_variables(model, init_key, images)
     trained, frozen = split(variables, freeze) if freeze else (variables, {})
     if not trained.get("params"):
         raise UserError(f"{', '.join(freeze)} freezes every parameter; leave some to train, as in '*', '!fc'.")
-    return TrainState(
+    state = TrainState(
         params=trained["params"],
         batch_stats=trained.get("batch_stats", {}),
-        opt_state=jax.jit(optimizer.init)(trained["params"]),
-        step=jnp.zeros((), jnp.int32),
+        opt_state=traced.call(optimizer.init, trained["params"]),
+        step=np.zeros((), np.int32),
         key=run_key,
         frozen=frozen,
     )
+    return jax.device_put(state, may_alias=False)
 
 
 def parameter_count(params: Any) -> int:

@@ -1,6 +1,5 @@
 """``jit`` over a mesh of devices."""
 
-from collections.abc import Callable
 from functools import partial
 from typing import Any
 
@@ -36,13 +35,6 @@ class MeshOfDevices(MultiDevice):
             return self.whole
         longest = max(axes, key=lambda axis: leaf.shape[axis])
         return NamedSharding(self.mesh, PartitionSpec(*[None] * longest, "fsdp"))
-
-    def make(self, function: Callable[[], Any]) -> Any:
-        """Result of ``function()``, placed as by ``put``; no device holds a leaf divided over ``fsdp`` as a whole."""
-        if self.mesh.shape["fsdp"] == 1:
-            return super().make(function)
-        laid_out = jax.tree.map(self.sharding, jax.eval_shape(function))
-        return jax.jit(function, out_shardings=laid_out)()
 
     def compile(self, step: Step, *, donate: bool = False) -> Step:
         """``step(state, batch)`` for what ``put`` and ``place`` return.
