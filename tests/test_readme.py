@@ -2,6 +2,7 @@
 
 import os
 import re
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -146,3 +147,65 @@ def test_the_page_on_extending_holds(tmp_path):
     printed = output_of(PAGES["docs/extending.md"], tmp_path)
     assert "one update with lion: loss" in printed
     assert re.search(r"test accuracy (9\d|100)\.\d\d% on 100 images of stripes", printed)
+    (folder,) = (tmp_path / "runs").iterdir()
+    told = subprocess.run(
+        [sys.executable, "-m", "jaxdl", "evaluate", str(folder)],
+        cwd=tmp_path,
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        capture_output=True,
+        text=True,
+    )
+    assert told.returncode == 2
+    assert "is Linear, which the program that trained it made" in told.stderr
+
+
+def test_a_network_and_a_loss_added_as_the_page_on_extending_says(tmp_path):
+    network, loss = (
+        next(block for block in blocks("python", PAGES["docs/extending.md"]) if name in block)
+        for name in ("class Linear", "def doubtful")
+    )
+    shutil.copytree(ROOT / "jaxdl", tmp_path / "jaxdl", ignore=shutil.ignore_patterns("__pycache__"))
+    (tmp_path / "jaxdl/models/linear.py").write_text(network)
+    table = tmp_path / "jaxdl/models/__init__.py"
+    line = '{\n        "alexnet": AlexNet,'
+    table.write_text(
+        table.read_text()
+        .replace(line, line.replace("{", '{\n        "linear": Linear,'))
+        .replace("from jaxdl.models.alexnet", "from jaxdl.models.linear import Linear\nfrom jaxdl.models.alexnet")
+    )
+    table = tmp_path / "jaxdl/losses/of_classes.py"
+    loss = loss.replace("from jaxdl import losses\n", "").replace("losses.", "").replace("jax.numpy", "jnp")
+    table.write_text(
+        table.read_text()
+        .replace("BY_NAME: ", f"{loss}\n\nBY_NAME: ")
+        .replace('"focal": focal', '"focal": focal, "doubtful": doubtful')
+    )
+
+    def train(*more):
+        words = [
+            "-m",
+            "jaxdl",
+            "train",
+            "--dataset",
+            "digits",
+            "--model",
+            "linear",
+            "--loss",
+            "doubtful",
+            "--steps",
+            "2",
+        ]
+        return subprocess.run(
+            [sys.executable, *words, "--no-report", *more], cwd=tmp_path, capture_output=True, text=True
+        )
+
+    done = train("--label-smoothing", "0")
+    assert done.returncode == 0, done.stderr
+    assert "model    linear, " in done.stdout
+    for flags_given, said in (
+        (("--label-smoothing", "0.1"), "--label-smoothing 0"),
+        (("--precision", "bf16"), "no dtype"),
+    ):
+        done = train(*flags_given)
+        assert done.returncode == 2, done.stderr
+        assert said in done.stderr

@@ -119,7 +119,7 @@ def create(
 ) -> nn.Module:
     """The model of that name for images float[B, H, W, 3]; logits are float32[B, num_classes].
 
-    dtype: of the computation; parameters are always float32.
+    dtype: of the computation; parameters are always float32. A network without such a field computes in float32.
     stem: "imagenet", which downsamples at once, or "cifar", which keeps the resolution of images of 32 pixels; None for
     the model's default, "imagenet" if it has a choice.
     fields: further fields of the module, ``dropout=0.1``.
@@ -137,7 +137,12 @@ def create(
             raise unknown(f"field of {name}", field, known)
     if isinstance(num_classes, bool) or not isinstance(num_classes, Integral) or num_classes < 1:
         raise UserError(f"num_classes must be a whole number of at least 1, got {num_classes!r}.")
-    usual = MODELS[name](num_classes=num_classes, dtype=dtype)
+    if "dtype" in known:
+        usual = MODELS[name](num_classes=num_classes, dtype=dtype)
+    elif jnp.dtype(dtype) == jnp.float32:
+        usual = MODELS[name](num_classes=num_classes)
+    else:
+        raise UserError(f"{name} has no dtype to choose: it computes in float32.")
     for field, value in fields.items():
         _check_kind(field, value, getattr(usual, field))
     return usual.clone(**fields) if stem is None else usual.clone(**fields, stem=stem)

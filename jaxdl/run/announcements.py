@@ -9,6 +9,8 @@ from jaxdl.report.evaluation import Predictions
 from jaxdl.run import run_folder
 from jaxdl.run.accelerators import described
 from jaxdl.run.build import Training
+from jaxdl.run.config import Config
+from jaxdl.run.network import name_of
 from jaxdl.train.history import History
 from jaxdl.train.state import parameter_count
 from jaxdl.wording import counted
@@ -26,13 +28,19 @@ def print_header(training: Training, dataset: Dataset, out: str) -> None:
         f"dataset  {dataset.name}: {counted(len(training.train), 'image')} to train, "
         f"{len(training.val or ()):,} to validate, {len(dataset.test):,} to test\n"
         f"pixels   {dataset.source}\n"
-        f"model    {config.model}, {total:,} parameters{trained}, {config.precision}\n"
+        f"model    {name_of(training.model, config)}, {total:,} parameters{trained}, {config.precision}\n"
         f"recipe   {config.recipe}: {config.optimizer}, learning rate {config.lr:g} ({config.schedule}), "
-        f"batch {config.batch_size}, {counted(config.epochs, 'epoch')}, seed {config.seed}; "
+        f"batch {config.batch_size}, {counted(config.epochs, 'epoch')}, seed {config.seed}{loss_words(config)}; "
         f"{counted(training.steps, 'step')}\n"
         f"out      {out}",
         flush=True,
     )
+
+
+def loss_words(config: Config) -> str:
+    """``, loss focal, labels smoothed by 0.1``: what training minimises where it is not the cross entropy as it is."""
+    smoothed = f", labels smoothed by {config.label_smoothing:g}" if config.label_smoothing else ""
+    return ("" if config.loss == "cross_entropy" else f", loss {config.loss}") + smoothed
 
 
 def print_stopped(step: int, steps: int, resume_command: str) -> None:
@@ -52,7 +60,7 @@ def summary_of(
     config, state = training.config, training.state
     return {
         **run_folder.about(dataset),
-        "model": config.model,
+        "model": name_of(training.model, config),
         "recipe": config.recipe,
         "parameters": parameter_count(state.variables["params"]),
         "trained_parameters": parameter_count(state.params),

@@ -12,6 +12,7 @@ import optax
 from jaxdl import metrics, optim
 from jaxdl.data import pipeline
 from jaxdl.data.dataset import Dataset, Split, channel_statistics, train_val_split
+from jaxdl.errors import UserError
 from jaxdl.report.heartbeat import Heartbeat
 from jaxdl.report.layers import grouped, layers
 from jaxdl.run.classification import CLASSIFICATION
@@ -31,8 +32,8 @@ GROUPS = 24  # layer groups, at most, whose gradients are logged
 EVAL_BATCH = 500  # images evaluated at once
 
 
-class Steps(NamedTuple):
-    """The pure functions of a training, jitted, for one device; ``jaxdl.train`` makes and describes them."""
+class StepFunctions(NamedTuple):
+    """The functions of a training, for one device, jitted but for ``gradient``; ``jaxdl.train`` describes them."""
 
     train: TrainStep
     gradient: Callable[..., Any]
@@ -44,8 +45,8 @@ class Training(NamedTuple):
     """All that ``fit`` and an evaluation need.
 
     train, val: the two parts of the training split; val is None where there is none. mean, std: of its channels, as the
-    network sees them. state: before the first update, on the devices. steps: updates to make in all. steps_of: jitted
-    functions, not yet compiled for the devices. depth: of the layer names whose gradients are measured together;
+    network sees them. state: before the first update, on the devices. steps: updates to make in all.
+    step_functions: not yet compiled for the devices. depth: of the layer names whose gradients are measured together;
     groups: these names, from the input to the output. freeze: patterns of what is not trained.
     """
 
@@ -60,7 +61,7 @@ class Training(NamedTuple):
     learning_rate: LearningRate
     optimizer: optax.GradientTransformation
     state: TrainState
-    step_functions: Steps
+    step_functions: StepFunctions
     steps: int
     steps_per_epoch: int
     depth: int
@@ -84,6 +85,8 @@ def build(
 
     weights: whether to read the file of ``--pretrained``; False where a checkpoint will replace them.
     """
+    if config.batch_size % config.accumulate:
+        raise UserError(f"--accumulate {config.accumulate} must divide --batch-size {config.batch_size}.")
     train, val = train_val_split(dataset.train, val_size=config.val_size, seed=config.seed, classes=dataset.classes)
     mean, std = channel_statistics(train.images, progress=True) if config.normalize else ((0.0,), (1.0,))
     steps_per_epoch = pipeline.steps_per_epoch(len(train), config.batch_size)
@@ -155,7 +158,7 @@ def step_functions(
     num_classes: int,
     depth: int | None = None,
     loss: Loss | None = None,
-) -> Steps:
+) -> StepFunctions:
     """The functions of training, evaluation and prediction.
 
     optimizer, mean, std, loss: of values that may be traced, as a sweep has them; loss: the task's if None. depth: of
@@ -180,7 +183,7 @@ def step_functions(
         metrics=task.metrics,
         gradient_metrics=None if depth is None else partial(metrics.gradient_health, depth=depth),
     )
-    return Steps(
+    return StepFunctions(
         train=train,
         gradient=make_gradient_step(model, loss, **training),
         eval=make_eval_step(model, task.eval_loss, **evaluation, metrics=task.metrics),
@@ -188,6 +191,6 @@ def step_functions(
     )
 
 
-def evaluated(state: TrainState, config: Config) -> TrainState:
+def for_evaluation(state: TrainState, config: Config) -> TrainState:
     """``state`` with the parameters that are evaluated: with ``--ema`` their average."""
     return state if config.ema is None else state.replace(params=optim.ema_params(state.opt_state))

@@ -1,9 +1,11 @@
 """Image classification: one label an image."""
 
+import inspect
 from functools import partial
 
 from jaxdl import losses, metrics
 from jaxdl.data import augment
+from jaxdl.errors import UserError
 from jaxdl.report.evaluation import Predictions
 from jaxdl.run.augmentation import augmentation_of, mix_of
 from jaxdl.run.config import Config
@@ -15,7 +17,12 @@ from jaxdl.train.gradients import Loss
 
 
 def _loss(config: Config) -> Loss:
-    return partial(losses.BY_NAME[config.loss], label_smoothing=config.label_smoothing)
+    loss = losses.BY_NAME[config.loss]
+    if not config.label_smoothing:
+        return loss
+    if "label_smoothing" not in inspect.signature(loss).parameters:
+        raise UserError(f"--loss {config.loss} knows no label smoothing: add --label-smoothing 0.")
+    return partial(loss, label_smoothing=config.label_smoothing)
 
 
 CLASSIFICATION = Task(

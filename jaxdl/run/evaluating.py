@@ -13,7 +13,7 @@ from tqdm import tqdm
 from jaxdl.data import pipeline
 from jaxdl.data.dataset import Split
 from jaxdl.data.prefetch import Prefetch
-from jaxdl.run.build import EVAL_BATCH, Training, evaluated
+from jaxdl.run.build import EVAL_BATCH, Training, for_evaluation
 from jaxdl.train import parallel
 from jaxdl.train.loop import evaluate, predict
 from jaxdl.train.state import TrainState
@@ -52,7 +52,7 @@ def validation(
 
     def validate(state: TrainState) -> dict[str, float] | None:
         with batches_of(training.val, training.devices, "validating") as batches:
-            totals = evaluate(step, evaluated(state, training.config), batches, should_stop=asked)
+            totals = evaluate(step, for_evaluation(state, training.config), batches, should_stop=asked)
         return None if totals is None else totals.means()
 
     return validate
@@ -62,4 +62,4 @@ def outputs_of(training: Training, state: TrainState, split: Split) -> np.ndarra
     """The network's outputs for all of ``split``: float32[N, classes]."""
     step = training.devices.compile(training.step_functions.predict)
     with batches_of(split, training.devices, "testing") as batches:
-        return predict(step, evaluated(state, training.config), batches, examples=len(split))
+        return predict(step, for_evaluation(state, training.config), batches, examples=len(split))

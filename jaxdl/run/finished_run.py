@@ -13,7 +13,7 @@ import optax
 from jaxdl.checkpoint import Checkpoints
 from jaxdl.errors import UserError
 from jaxdl.run import run_folder
-from jaxdl.run.build import Steps, evaluated, network_and_optimizer, step_functions
+from jaxdl.run.build import StepFunctions, for_evaluation, network_and_optimizer, step_functions
 from jaxdl.run.classification import CLASSIFICATION
 from jaxdl.run.config import Config
 from jaxdl.run.network import frozen_patterns
@@ -62,7 +62,7 @@ class FinishedRun(NamedTuple):
         return tuple(self.record["std"])
 
 
-def functions_of(run: FinishedRun, *, views: Sequence[Callable[[jax.Array], jax.Array]] | None = None) -> Steps:
+def functions_of(run: FinishedRun, *, views: Sequence[Callable[[jax.Array], jax.Array]] | None = None) -> StepFunctions:
     """The steps of the run, as it made them.
 
     views: other versions of an image over which evaluation averages, in place of the run's own.
@@ -81,12 +81,13 @@ def load(folder: str) -> FinishedRun:
     config = run_folder.config_of(record, folder)
     if not Path(folder, "checkpoints").is_dir():
         raise UserError(f"the run in {folder} has saved no checkpoint yet.")
+    run_folder.check_same_network(record, config.model, folder)
     model, _, optimizer = network_and_optimizer(config, num_classes=len(record["classes"]), steps_per_epoch=1)
     images = jnp.zeros((1, *record["image"]))
     freeze = frozen_patterns(config.freeze, model, images)
     like = create_state(model, optimizer, jax.random.key(config.seed), images, freeze=freeze)
     with Checkpoints(Path(folder, "checkpoints")) as checkpoints:
         state, _ = checkpoints.restore(like)
-    state = evaluated(state, config)
+    state = for_evaluation(state, config)
     config = dataclasses.replace(config, out=folder)  # it may have been moved
     return FinishedRun(model=model, state=state.replace(opt_state=()), config=config, record=record)

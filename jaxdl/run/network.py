@@ -29,6 +29,11 @@ SYMMETRIC = ("googlenet", "inception_v3")  # whose published weights saw pixels 
 EMBEDDING = "encoder.pos_embedding"
 
 
+def name_of(model: nn.Module, config: Config) -> str:
+    """The name of ``--model`` where it made ``model``, that of its class where a task of another program did."""
+    return config.model if type(model) is type(models.MODELS[config.model]()) else type(model).__name__
+
+
 def model_of(config: Config, *, num_classes: int) -> nn.Module:
     """The network that the flags name."""
     stem = (config.stem or "cifar") if models.has_stem(config.model) else None

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from jaxdl.report.diagnosis import Progress, Remedy
+from jaxdl.transfer.torchvision_files import FILES
 
 Settings = Mapping[str, object]
 
@@ -47,7 +48,6 @@ SMALL: Mapping[str, Network] = {  # by depthwise separable convolutions; the lar
 }
 LARGER = 1.5  # times the parameters at least, for a network to be called larger
 SMALLER = 0.6  # of them at most, for one to be called smaller
-OWN = ("cifar_cnn", "quick_cnn", "speed_cnn", "speed_cnn_muon")  # which torchvision has no weights of
 # Families that have what NORMALIZED promises, or as much of another kind: norms, and ways around the layers.
 RESIDUAL = ("densenet", "efficientnet", "mobilenet", "resnet", "resnext", "shufflenet", "vit", "wide_resnet")
 ADAPTIVE = ("adagrad", "adam", "adamw", "adadelta", "nadam", "rmsprop", "lbfgs", "muon")  # size updates by themselves
@@ -224,7 +224,7 @@ BY_CASE: Mapping[str, tuple[Choice, ...]] = {
         _normalized,
         _adaptive("gives every layer updates of the same size"),
         _where(
-            lambda run: run.settings.get("model") not in (None, *OWN),
+            lambda run: run.settings.get("model") in FILES,
             _unless("pretrained", "torchvision", "starts from weights that have learned already"),
         ),
     ),

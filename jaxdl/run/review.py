@@ -25,9 +25,11 @@ from jaxdl.report.layers import layers
 from jaxdl.report.page import RunReport, render
 from jaxdl.report.runlog import RunLog
 from jaxdl.run import run_folder
+from jaxdl.run.announcements import loss_words
 from jaxdl.run.augmentation import alternates
 from jaxdl.run.diagnosed import findings_of
 from jaxdl.run.finished_run import FinishedRun, functions_of
+from jaxdl.run.network import name_of
 from jaxdl.train.state import parameter_count
 from jaxdl.variables import flat
 from jaxdl.wording import counted
@@ -111,13 +113,14 @@ def write(
 def facts(run: FinishedRun) -> dict[str, str]:
     """Facts about a run, as text for a page; for a run that has not ended yet, those that are known."""
     record, config, summary = run.record, run.config, run_folder.summary(run.config.out)
+    parameters = parameter_count(run.variables["params"])
     known = {
         "command": record["command"],
         "data": record["dataset"],
         "pixels": record["dataset_source"],
-        "network": f"{config.model}, {parameter_count(run.variables['params']):,} parameters, {config.precision}",
+        "network": f"{name_of(run.model, config)}, {parameters:,} parameters, {config.precision}",
         "recipe": f"{config.recipe}: {config.optimizer}, learning rate {config.lr:g} ({config.schedule}), "
-        f"batch {config.batch_size}, seed {config.seed}",
+        f"batch {config.batch_size}, seed {config.seed}{loss_words(config)}",
         "updates": f"{run.step:,}",
     }
     if summary and summary["steps"] == run.step:

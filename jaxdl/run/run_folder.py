@@ -251,6 +251,15 @@ def note_resumption(record: dict, config: Config, command: str) -> None:
     _write_json(Path(config.out) / "config.json", {**record, "config": _stored(config), "resumed_by": resumptions})
 
 
+def check_same_network(record: dict, name: str, folder: str) -> None:
+    """Raises UserError if the run in ``record`` has a network of another program's task, not that of ``name``."""
+    if (made := record.get("network", name)) != name:
+        raise UserError(
+            f"the network of the run in {folder} is {made}, which the program that trained it made, not --model. "
+            "Resume it with that program; its variables are in checkpoints, for jaxdl.checkpoint to read."
+        )
+
+
 def check_same_data(record: dict, dataset: Dataset) -> None:
     """Raises UserError if ``dataset`` is not the one that the run in ``record`` began with."""
     if record["dataset_fingerprint"] != dataset.fingerprint:

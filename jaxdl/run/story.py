@@ -10,13 +10,14 @@ from jaxdl.report.console import Console
 from jaxdl.report.heartbeat import Heartbeat
 from jaxdl.run import announcements, review, run_folder
 from jaxdl.run.accelerators import devices_of
-from jaxdl.run.build import Training, build, evaluated
+from jaxdl.run.build import Training, build, for_evaluation
 from jaxdl.run.classification import CLASSIFICATION
 from jaxdl.run.config import Config
 from jaxdl.run.evaluating import outputs_of, validation
 from jaxdl.run.finished_run import FinishedRun
 from jaxdl.run.input import Feed, feed
 from jaxdl.run.loading import all_unreadable_named, load_for
+from jaxdl.run.network import name_of
 from jaxdl.run.opened import OpenRun, has_checkpoint, open_run
 from jaxdl.run.sanity_checks import before_training, print_checks
 from jaxdl.run.task import Task
@@ -47,6 +48,9 @@ def run(
     # ---- build -----------------------------------------------------------------------------------------------------
     with all_unreadable_named(dataset):
         training = build(config, dataset, devices, task=task, weights=not saved)
+    name = name_of(training.model, config)
+    if record is not None:
+        run_folder.check_same_network(record, name, config.out)
     if config.check:
         return print_checks(before_training(training, dataset))
 
@@ -58,7 +62,7 @@ def run(
             training.state,
             History(),
             steps=training.steps,
-            new_folder=partial(run_folder.create, mean=training.mean, std=training.std),
+            new_folder=partial(run_folder.create, mean=training.mean, std=training.std, more={"network": name}),
             first_record={"kind": "run", "groups": training.groups},
             print_header=partial(announcements.print_header, training, dataset),
             command=command,
@@ -97,7 +101,7 @@ def run(
             announcements.print_result(summary, out)
 
         # ---- review ------------------------------------------------------------------------------------------------
-        kept = devices.fetch(evaluated(state, config).replace(opt_state=()))
+        kept = devices.fetch(for_evaluation(state, config).replace(opt_state=()))
         if not cluster.is_first():
             return 0
         finished = FinishedRun(training.model, kept, opened.config, run_folder.read(out))

@@ -12,7 +12,7 @@ from jaxdl.report.diagnosis import CASES
 from jaxdl.run.config import parse
 from jaxdl.run.optimization import optimizer_of, schedule_of
 from jaxdl.run.recipes import RECIPES
-from jaxdl.run.remedies import BY_CASE, LARGE, OWN, RESIDUAL, SMALL, Treated, remedies
+from jaxdl.run.remedies import BY_CASE, LARGE, RESIDUAL, SMALL, Treated, remedies
 from jaxdl.train.state import parameter_count
 from jaxdl.transfer.torchvision_files import FILES
 
@@ -52,8 +52,7 @@ def test_the_sizes_of_the_advised_networks_are_the_real_ones(name):
     assert [table.parameters(classes) for classes in (10, 100)] == [network(name, 10), network(name, 100)]
 
 
-def test_the_networks_without_published_weights_are_our_own():
-    assert set(OWN) == set(models.MODELS) - set(FILES)
+def test_families_with_norms_and_ways_around_are_of_known_networks():
     assert all(any(name.startswith(family) for name in models.MODELS) for family in RESIDUAL)
 
 

@@ -9,7 +9,7 @@ from experiments.benchmark import jax_device
 from experiments.benchmark.accuracy import learning
 from experiments.benchmark.contestant import Job
 from jaxdl.cpu import memory
-from jaxdl.run.build import build, evaluated
+from jaxdl.run.build import build, for_evaluation
 from jaxdl.run.config import Config
 from jaxdl.run.evaluating import batches_of
 from jaxdl.run.input import feed
@@ -63,7 +63,7 @@ class Recipe:
 
     def accuracy(self) -> float:
         with batches_of(self._dataset.test, self._devices, "testing") as batches:
-            return evaluate(self._eval_step, evaluated(self._state, self._config), batches).means()["accuracy"]
+            return evaluate(self._eval_step, for_evaluation(self._state, self._config), batches).means()["accuracy"]
 
 
 def shortened(config: Config, epochs: int) -> Config:
