@@ -1,11 +1,12 @@
 """A run's configuration: one frozen dataclass whose every field is a flag, its default and its one-line help."""
 
+import re
 import typing
 from dataclasses import dataclass
 
 from jaxdl import losses, models, optim
 from jaxdl.data import sources
-from jaxdl.errors import unknown
+from jaxdl.errors import UserError, unknown
 from jaxdl.run import flags
 from jaxdl.run.flags import check, flag
 from jaxdl.train import parallel
@@ -30,7 +31,7 @@ class Config:
         path=True,
     )
     epochs: float = flag(
-        10, "number of epochs, possibly fractional; also the length of the schedule", min=1, resumable=True
+        10, "number of epochs, 1 or more, possibly fractional; also the length of the schedule", min=1, resumable=True
     )
     batch_size: int = flag(256, "images per update, over all devices", min=1)
     lr: float = flag(0.1, "peak learning rate", above=0, sweepable=True)
@@ -238,4 +239,9 @@ def parse(argv: list[str], recipes: typing.Mapping[str, Config], command: str) -
     if name not in recipes:
         raise unknown("recipe", name, recipes)
     about = f"Train an image classifier. Defaults are those of --recipe {name}; recipes: {', '.join(recipes)}."
-    return flags.parse(argv, recipes[name], command, about)
+    try:
+        return flags.parse(argv, recipes[name], command, about)
+    except UserError as error:
+        if not re.search(r"invalid (?:int|float) value: '[^']*[,:]", str(error)):
+            raise
+        raise UserError(f"{error} Of several values it is a sweep: jaxdl sweep.") from None

@@ -60,10 +60,13 @@ def names(options: type, trait: str) -> tuple[str, ...]:
     return tuple(field.name for field in dataclasses.fields(options) if field.metadata[trait])
 
 
-def parse(argv: list[str], base: Options, command: str, description: str) -> tuple[Options, frozenset[str]]:
+def parse(
+    argv: list[str], base: Options, command: str, description: str, *, shown: str | None = None
+) -> tuple[Options, frozenset[str]]:
     """``base`` with what the flags say, and the names of the fields that were given.
 
-    Raises UserError for what is not understood. ``--help`` prints and exits.
+    shown: the trait of the fields that the help lists, all if None. Raises UserError for what is not understood.
+    ``--help`` prints and exits.
     """
     parser = _Parser(
         prog=f"python -m {command}",
@@ -77,7 +80,7 @@ def parse(argv: list[str], base: Options, command: str, description: str) -> tup
     for field in dataclasses.fields(base):
         if field.metadata["group"]:
             group = parser.add_argument_group(field.metadata["group"])
-        _add(group, field, getattr(base, field.name))
+        _add(group, field, getattr(base, field.name), hidden=shown is not None and not field.metadata[shown])
     values, rest = parser.parse_known_intermixed_args(argv)
     for word in rest:
         if word.startswith("-"):
@@ -157,7 +160,7 @@ def _type(field: dataclasses.Field) -> type:
     return field.type
 
 
-def _add(parser: argparse._ActionsContainer, field: dataclasses.Field, default: Any) -> None:
+def _add(parser: argparse._ActionsContainer, field: dataclasses.Field, default: Any, *, hidden: bool) -> None:
     about = field.metadata
     shown = about["unset"] if default is None else default
     choices = f"; one of {', '.join(about['choices'])}" if about["choices"] else ""
@@ -168,10 +171,11 @@ def _add(parser: argparse._ActionsContainer, field: dataclasses.Field, default: 
     elif _type(field) is bool:
         action = "store_true" if about["on_only"] else argparse.BooleanOptionalAction
         shown = {True: "yes", False: "no"}.get(default, shown)
-        parser.add_argument(flag_name(field.name), action=action, help=f"{about['help']} (default: {shown})")
+        text = argparse.SUPPRESS if hidden else f"{about['help']} (default: {shown})"
+        parser.add_argument(flag_name(field.name), action=action, help=text)
     else:
         name = about["value"] or {int: "N", float: "X", str: "PATH" if about["path"] else "NAME"}[_type(field)]
-        text = f"{about['help']}{choices} (default: {shown})"
+        text = argparse.SUPPRESS if hidden else f"{about['help']}{choices} (default: {shown})"
         parser.add_argument(flag_name(field.name), type=_type(field), metavar=name, help=text)
 
 

@@ -53,9 +53,9 @@ def _one_batch(training: Training, few: Split, classes: int) -> Check:
     step = make_train_step(
         model,
         optimizer,
-        task.eval_loss,
+        task.loss(training.config),
         augment=lambda key, images: training.prepare(images),
-        metrics=task.metrics,
+        metrics={**task.metrics, "eval_loss": task.eval_loss},
     )
     images, state = training.prepare(few.images), training.state
     trained = create_state(model, optimizer, state.key, images, variables=state.variables, freeze=freeze)
@@ -64,7 +64,7 @@ def _one_batch(training: Training, few: Split, classes: int) -> Check:
     with Heartbeat("learning one batch"):
         for update in tqdm(range(1, UPDATES + 1), "learning one batch", delay=2, leave=False, disable=None):
             trained, measured = step(trained, batch)
-            loss, accuracy = float(measured["loss"].value), float(measured["accuracy"].value)
+            loss, accuracy = float(measured["eval_loss"].value), float(measured["accuracy"].value)
             if freeze:
                 first = loss if first is None else first
             if (found := judge(loss, accuracy, updates=update)).fine:

@@ -279,6 +279,22 @@ def test_mistakes_end_with_a_line(tmp_path, monkeypatch, capsys, flags, said):
     assert not any(tmp_path.iterdir())
 
 
+def test_members_learn_by_the_tasks_own_loss(tmp_path, capsys):
+    task = tiny.TASK._replace(loss=lambda config: lambda outputs, targets: outputs[:, 0] * jnp.nan)
+    flags = [*SHORT, "--lr", "0.1,0.2", "--epochs", "1", "--out", str(tmp_path / "run")]
+    assert sweep.main(flags, task=task) == 0
+    assert [row["diverged_at_step"] != "" for row in members_of(tmp_path / "run")] == [True, True]
+
+
+def test_help_lists_what_a_sweep_takes(capsys):
+    with pytest.raises(SystemExit):
+        sweep.main(["--help"])
+    listed = capsys.readouterr().out
+    assert "--lr X" in listed
+    assert "--patience" not in listed
+    assert "--coordinator" not in listed
+
+
 def test_too_many_members_for_memory_are_counted(tmp_path, monkeypatch, capsys):
     monkeypatch.setattr(memory, "total", lambda: 40e6)
     out = tmp_path / "run"
@@ -295,6 +311,8 @@ def test_nothing_is_overwritten_and_another_sweep_is_not_resumed(swept, capsys):
     for flags, said in (
         ([*SHORT, *SWEPT], "exists"),
         (["--resume", "--lr", "0.05,0.3"], "has other values (lr 0.05,0.2, seed 3,5)"),
+        (["--resume", "--lr", "0.2"], "has other values (lr 0.05,0.2, seed 3,5)"),
+        (["--resume", "--lr", "0.05"], "has other values (lr 0.05,0.2, seed 3,5)"),
         (["--resume", "--batch-size", "50"], "--batch-size 100, not 50"),
     ):
         assert sweep_tiny([*flags, "--out", str(swept)]) == 2

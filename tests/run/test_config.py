@@ -38,6 +38,8 @@ def test_without_flags_the_quick_recipe_runs():
         (["--lr", "0"], "--lr must be greater than 0, got 0.0"),
         (["--lr", "nan"], "--lr must be a finite number, got nan"),
         (["--lr", "fast"], "--lr: invalid float value: 'fast'"),
+        (["--lr", "0.1,0.2"], "Of several values it is a sweep: jaxdl sweep."),
+        (["--seed", "0:3"], "Of several values it is a sweep: jaxdl sweep."),
         (["--lr"], "--lr: expected one argument"),
         (["--epochs", "0"], "--epochs must be at least 1, got 0"),
         (["--steps", "-5"], "--steps must be at least 1, got -5"),

@@ -20,6 +20,15 @@ class Linear(nn.Module):
         return nn.Dense(10, name="head", kernel_init=nn.initializers.normal(self.scale))(x)
 
 
+def test_one_batch_is_learned_by_the_loss_of_the_run():
+    digits = sources.load("digits")
+    constant = CLASSIFICATION._replace(
+        model=lambda config, *, num_classes: Linear(0.1), loss=lambda config: lambda outputs, targets: outputs[:, 0] * 0
+    )
+    training = build(Config(val_size=0), digits, parallel.single(), task=constant, weights=False)
+    assert {check.name for check in before_training(training, digits) if not check.fine} == {"one batch"}
+
+
 @pytest.mark.long
 @pytest.mark.parametrize(
     ("scale", "pretrained", "freeze", "odd"),

@@ -9,6 +9,7 @@ import optax
 import pytest
 
 from jaxdl import losses
+from jaxdl.run.classification import CLASSIFICATION
 from jaxdl.run.optimization import optimizer_of, schedule_of
 from jaxdl.run.recipes import RECIPES
 from jaxdl.run.sweep.numbers import loss_of_member, optimizer_of_member
@@ -64,7 +65,11 @@ def test_traced_label_smoothing_is_that_of_the_loss(rng):
     logits, labels = rng.normal(size=(8, 5)).astype(np.float32), rng.integers(0, 5, 8)
     mixed = rng.dirichlet(np.ones(5), 8).astype(np.float32)
     for targets in (labels, mixed):
-        ours = jax.jit(lambda share, t=targets: loss_of_member(RECIPES["quick"], {"label_smoothing": share})(logits, t))
+        ours = jax.jit(
+            lambda share, t=targets: loss_of_member(CLASSIFICATION, RECIPES["quick"], {"label_smoothing": share})(
+                logits, t
+            )
+        )
         for share in (0.0, 0.3):
             expected = losses.cross_entropy(logits, jnp.asarray(targets), label_smoothing=share)
             np.testing.assert_allclose(ours(share), expected, rtol=1e-5)

@@ -46,7 +46,7 @@ def parse(argv: Sequence[str], recipes: Mapping[str, Config], command: str) -> A
         f"{', '.join(map(flag_name, SWEEPABLE))}; whole numbers also as 0:8 or 0:8:2. "
         f"Defaults are those of --recipe {name}; recipes: {', '.join(recipes)}."
     )
-    options, given = flags.parse(words, Options(**_fields(recipes[name])), command, about)
+    options, given = flags.parse(words, Options(**_fields(recipes[name])), command, about, shown="in_sweep")
     for field in dataclasses.fields(Config):
         if field.name in given and not field.metadata["in_sweep"]:
             raise UserError(f"{flag_name(field.name)} does not go with a sweep; leave it out, or use jaxdl train.")

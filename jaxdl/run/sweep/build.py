@@ -13,7 +13,7 @@ import optax
 from jaxdl.data import pipeline
 from jaxdl.data.dataset import Dataset
 from jaxdl.metrics import Mean
-from jaxdl.run.build import EVAL_BATCH, SAMPLE, Steps, evaluated, loaded, step_functions
+from jaxdl.run.build import EVAL_BATCH, SAMPLE, StepFunctions, for_evaluation, loaded, step_functions
 from jaxdl.run.config import Config
 from jaxdl.run.network import frozen_patterns
 from jaxdl.run.optimization import steps_of
@@ -47,6 +47,7 @@ class MemberTraining(NamedTuple):
 
     grid: Grid
     config: Config
+    model: nn.Module
     data: SweepData
     numbers: Mapping[str, jax.Array]
     states: TrainState
@@ -99,6 +100,7 @@ def build_members(config: Config, grid: Grid, dataset: Dataset, *, task: Task) -
     return MemberTraining(
         grid=grid,
         config=config,
+        model=model,
         data=data,
         numbers=member_numbers(grid, data),
         states=states,
@@ -117,13 +119,13 @@ def _functions(
     """The functions of the run that the flags ask for; what is swept they take as ``numbers``."""
     shared = dict(zip(("mean", "std"), data.statistics or (None, None), strict=True))
 
-    def functions(numbers: Numbers) -> Steps:
+    def functions(numbers: Numbers) -> StepFunctions:
         return step_functions(
             task,
             config,
             model,
             optimizer_of_member(config, numbers, steps_per_epoch),
-            loss=loss_of_member(config, numbers),
+            loss=loss_of_member(task, config, numbers),
             num_classes=num_classes,
             **{name: numbers.get(name, value) for name, value in shared.items()},
         )
@@ -132,10 +134,10 @@ def _functions(
         return functions(numbers).train.__wrapped__(state, batch)
 
     def validate(state: TrainState, numbers: Numbers, batch: Batch) -> dict[str, Any]:
-        return functions(numbers).eval.__wrapped__(evaluated(state, config), batch)
+        return functions(numbers).eval.__wrapped__(for_evaluation(state, config), batch)
 
     def predict(state: TrainState, numbers: Numbers, batch: Batch) -> jax.Array:
-        return functions(numbers).predict.__wrapped__(evaluated(state, config), batch)
+        return functions(numbers).predict.__wrapped__(for_evaluation(state, config), batch)
 
     return MemberSteps(make_members_step(update), make_members_evaluation(validate), make_members_evaluation(predict))
 

@@ -1,16 +1,18 @@
 """Optimizer and loss whose swept hyperparameters are traced arrays."""
 
 import dataclasses
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 
 import jax
 import optax
 
-from jaxdl import losses, optim
+from jaxdl import optim
 from jaxdl.errors import UserError
 from jaxdl.run.config import Config
 from jaxdl.run.flags import flag_name
 from jaxdl.run.optimization import LearningRate, optimizer_of, schedule_of
+from jaxdl.run.task import Task
+from jaxdl.train.gradients import Loss
 
 Numbers = Mapping[str, jax.typing.ArrayLike]
 CLIPS = ("clip_value", "clip_norm")
@@ -71,14 +73,15 @@ def optimizer_of_member(config: Config, numbers: Numbers, steps_per_epoch: int) 
     )
 
 
-def loss_of_member(config: Config, numbers: Numbers) -> Callable[[jax.Array, jax.Array], jax.Array]:
-    """The loss, whose label smoothing may be traced."""
-    share, of_classes = numbers.get("label_smoothing"), losses.BY_NAME[config.loss]
+def loss_of_member(task: Task, config: Config, numbers: Numbers) -> Loss:
+    """The task's loss, whose label smoothing may be traced: it is linear in its targets."""
+    share = numbers.get("label_smoothing")
+    if share is None:
+        return task.loss(config)
+    sharp, half = (task.loss(dataclasses.replace(config, label_smoothing=smoothing)) for smoothing in (0.0, 0.5))
 
-    def loss(logits: jax.Array, labels: jax.Array) -> jax.Array:
-        if share is None:
-            return of_classes(logits, labels, label_smoothing=config.label_smoothing)
-        sharp, even = (of_classes(logits, labels, label_smoothing=all_) for all_ in (0.0, 1.0))
-        return (1.0 - share) * sharp + share * even  # it is linear in its targets
+    def loss(outputs: jax.Array, targets: jax.Array) -> jax.Array:
+        unsmoothed = sharp(outputs, targets)
+        return unsmoothed + 2 * share * (half(outputs, targets) - unsmoothed)
 
     return loss

@@ -10,6 +10,8 @@ from tqdm import tqdm
 from jaxdl.data.dataset import Dataset
 from jaxdl.report.console import steps_bar
 from jaxdl.report.heartbeat import Heartbeat
+from jaxdl.run.announcements import loss_words
+from jaxdl.run.network import name_of
 from jaxdl.run.sweep.build import MemberTraining
 from jaxdl.run.sweep.grid import Grid
 from jaxdl.train.member_history import MemberHistory
@@ -84,8 +86,9 @@ def print_header(members: MemberTraining, dataset: Dataset, out: str) -> None:
         f"dataset  {dataset.name}: {counted(data.examples, 'image')} to train, {data.val_examples:,} to validate, "
         f"{len(dataset.test):,} to test\n"
         f"pixels   {dataset.source}\n"
-        f"model    {config.model}, {parameters:,} parameters, {config.precision}\n"
-        f"recipe   {config.recipe}: {config.optimizer}, batch {config.batch_size}, {counted(config.epochs, 'epoch')}; "
+        f"model    {name_of(members.model, config)}, {parameters:,} parameters, {config.precision}\n"
+        f"recipe   {config.recipe}: {config.optimizer}, learning rate {config.lr:g} ({config.schedule}), "
+        f"batch {config.batch_size}, {counted(config.epochs, 'epoch')}{loss_words(config)}; "
         f"{counted(members.steps, 'step')}\n"
         f"members  {len(grid):,}: configurations {len(grid.configurations):,}, seeds {len(grid.seeds):,}; {side}\n"
         f"out      {out}",

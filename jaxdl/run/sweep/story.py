@@ -16,6 +16,7 @@ from jaxdl.run.classification import CLASSIFICATION
 from jaxdl.run.config import SWEEPABLE, Config
 from jaxdl.run.evaluating import bar
 from jaxdl.run.loading import load_for
+from jaxdl.run.network import name_of
 from jaxdl.run.opened import OpenRun, has_checkpoint, open_run
 from jaxdl.run.sweep import result
 from jaxdl.run.sweep.asked import Asked
@@ -159,7 +160,8 @@ def _resumed(record: dict[str, Any], out: str, asked: Asked) -> tuple[Grid, bool
     if not stored.fits(swept, dict[str, list[float]]) or not swept.keys() <= set(SWEEPABLE):
         raise UserError(f"{out}/config.json is not as this program writes it: it sweeps {swept!r:.60}.")
     grid = Grid.from_json(swept, seed=record["config"].get("seed", 0))
-    if asked.grid.swept and asked.grid.to_json() != grid.to_json():
+    named = asked.given & (grid.swept.keys() | asked.grid.swept.keys())
+    if named and asked.grid.to_json() != grid.to_json():
         said = ", ".join(f"{name} {','.join(f'{value:g}' for value in values)}" for name, values in grid.swept.items())
         raise UserError(
             f"the sweep in {out} has other values ({said}). Leave them out to continue it, or start a new one."
@@ -179,7 +181,7 @@ def _summary_of(
     config, grid = members.config, members.grid
     return {
         **run_folder.about(dataset),
-        "model": config.model,
+        "model": name_of(members.model, config),
         "recipe": config.recipe,
         "parameters": parameter_count(members.states.params) // len(grid),
         "members": len(grid),
