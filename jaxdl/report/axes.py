@@ -44,7 +44,7 @@ def ticks(axes: Any, points: Sequence[tuple[float, float]], *, percent: bool, lo
         middle = min(max((low + high) / 2, NARROWEST / 2), 1 - NARROWEST / 2)
         low, high = axes.set_ylim(middle - NARROWEST / 2, middle + NARROWEST / 2)
     axes.yaxis.set_major_formatter(
-        PercentFormatter(1, decimals=0 if high - low > NARROWEST else 1)
+        PercentFormatter(1, decimals=0 if all((100 * tick).round(6) % 1 == 0 for tick in axes.get_yticks()) else 1)
         if percent
         else FuncFormatter(lambda value, _: f"{value:g}")
     )

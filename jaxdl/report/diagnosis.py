@@ -179,11 +179,12 @@ def _not_converging(curves: Curves, guess: float, classes: int) -> Claim:
     if not curves.train_loss:
         return None
     if curves.train_loss[-1] > (1 - GUESSING) * guess:
-        return (
-            "not converging",
-            "The network has learned nothing that it kept: its loss is that of a constant guess.",
-            [f"The training loss is {curves.train_loss[-1]:.3f}; a constant guess has {guess:.3f}."],
-        )
+        learned, right = "The network has learned nothing that it kept: its loss is that of a constant guess.", ""
+        if curves.train_accuracy and curves.train_accuracy[-1] > 2 / classes:
+            learned = "The network is so sure where it is wrong that its loss is no better than a constant guess's."
+            right = f", and {curves.train_accuracy[-1]:.0%} of the images right"
+        figures = [f"The training loss is {curves.train_loss[-1]:.3f}{right}; a constant guess has {guess:.3f}."]
+        return "not converging", learned, figures
     guess = math.log(classes)
     if curves.val_loss and min(curves.val_loss) > (1 - GUESSING) * guess:
         return (

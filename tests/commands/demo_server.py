@@ -31,7 +31,9 @@ def server(finished, tmp_path_factory):
     with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
         try:
             line = process.stdout.readline()
-            assert line.startswith("http://127.0.0.1:"), process.stderr.read()
+            while line and not line.startswith("http://127.0.0.1:"):  # on a slow machine, what it waits for
+                line = process.stdout.readline()
+            assert line, process.stderr.read()
             yield process, line.split("/")[2], run
         finally:
             process.kill()
