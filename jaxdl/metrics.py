@@ -38,8 +38,9 @@ class Mean:
 
     @property
     def value(self) -> jax.Array:
-        """total / count; 0 where nothing was counted."""
-        return self.total / jnp.where(self.count > 0, self.count, 1.0)
+        """total / count; 0 where nothing was counted. Of numpy's arrays it is one of numpy's."""
+        numpy = jnp if isinstance(self.count, jax.Array) else np
+        return self.total / numpy.where(self.count > 0, self.count, 1.0)
 
     def over(self, count: jax.Array) -> "Mean":
         """The same mean, as one over ``count`` examples."""

@@ -67,10 +67,10 @@ def _race(options: Options, model: str, console: Console) -> dict[str, Any]:
 
 def _starts(options: Options, model: str, console: Console) -> dict[str, Any]:
     """The figures of the starts, printed."""
-    (task,) = options.tasks(model)
-    with _turns(model, options.rounds * len(starts.STARTS)) as on_turn:
-        measured = starts.run(task, rounds=options.rounds, on_turn=on_turn)
-    result = starts.record(task, measured)
+    tasks = options.tasks(model)
+    with _turns(model, options.rounds * len(starts.turns(tasks))) as on_turn:
+        measured, left_out = starts.run(tasks, rounds=options.rounds, on_turn=on_turn)
+    result = starts.record(tasks[0], measured, left_out)
     starts.print_starts(console, result)
     return result
 

@@ -114,8 +114,8 @@ def names(subject: str) -> tuple[str, ...]:
 def create(task: Job) -> Contestant | Learner:
     """The contestant of that task. Raises LeftOutError where it cannot take part."""
     folder = FOLDERS[task.subject]
-    module, kind = folder.CONTESTANTS[task.subject].get(task.program, accuracy.RECIPE).split(".")
-    return getattr(importlib.import_module(f"{folder.__name__}.{module}"), kind)(task)
+    module, _, kind = folder.CONTESTANTS[task.subject].get(task.program, accuracy.RECIPE).rpartition(".")
+    return getattr(importlib.import_module(f".{module}", folder.__name__), kind)(task)
 
 
 def optional(package: str) -> ModuleType:

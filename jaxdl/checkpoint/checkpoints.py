@@ -9,11 +9,10 @@ import time
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
 import jax
 import jax.numpy as jnp
-import orbax.checkpoint as ocp
-from etils import epath
 
 from jaxdl import disk
 from jaxdl.checkpoint import manifest, noise
@@ -46,7 +45,9 @@ class Checkpoints:
         self._directory = Path(directory).resolve()
         self._keep_last = keep_last
         self._report_to = report
-        self._arrays = ocp.PyTreeCheckpointHandler()
+        import orbax.checkpoint as ocp  # here, as no command needs it before it trains
+
+        self._orbax, self._arrays = ocp, ocp.PyTreeCheckpointHandler()
         self._writer = ThreadPoolExecutor(1, "checkpoint")
         self._writing: tuple[int, Future] | None = None
         self._damaged: set[int] = set()
@@ -80,7 +81,7 @@ class Checkpoints:
             self._report_unsaved(step, failure)
             return
         leaves = named(state)
-        arrays = {name: jnp.copy(data_of(leaf)) for name, leaf in leaves.items() if leaf.size}  # the caller donates his
+        arrays = {name: _copied(data_of(leaf)) for name, leaf in leaves.items() if leaf.size}  # the caller donates his
         sums = dict(zip(arrays, checksums(list(arrays.values())), strict=True))
         accuracy = None if val_accuracy is None else float(val_accuracy)
         written = Manifest(described(leaves), sums, notes_text, accuracy)
@@ -184,10 +185,10 @@ class Checkpoints:
         try:
             try:
                 stored = {name: array for name, array in arrays.items() if array.size}
-                self._arrays.save(_state(folder), args=ocp.args.PyTreeSave(stored))
+                self._arrays.save(_state(folder), args=self._orbax.args.PyTreeSave(stored))
                 marks[jax.process_index()].touch()
             finally:
-                ocp.multihost.get_barrier_sync_fn()(key=folder.name, timeout_ms=LONGEST_WRITE)
+                self._orbax.multihost.get_barrier_sync_fn()(key=folder.name, timeout_ms=LONGEST_WRITE)
             if jax.process_index() == 0:
                 for process, mark in enumerate(marks):
                     if not mark.exists():
@@ -235,13 +236,15 @@ class Checkpoints:
         """The data of ``leaves`` by name, in their shardings, or else what is wrong with it."""
         wanted = {name: jax.eval_shape(data_of, leaf) for name, leaf in leaves.items()}
         how = {
-            name: ocp.ArrayRestoreArgs(
+            name: self._orbax.ArrayRestoreArgs(
                 restore_type=jax.Array, sharding=leaves[name].sharding, global_shape=data.shape, dtype=data.dtype
             )
             for name, data in wanted.items()
         }
         try:
-            arrays = self._arrays.restore(_state(folder), args=ocp.args.PyTreeRestore(item=wanted, restore_args=how))
+            arrays = self._arrays.restore(
+                _state(folder), args=self._orbax.args.PyTreeRestore(item=wanted, restore_args=how)
+            )
             for name, data in wanted.items():
                 if (arrays[name].shape, arrays[name].dtype) != (data.shape, data.dtype):
                     raise ValueError(f"{name} has another shape or dtype than it was saved with")
@@ -252,11 +255,18 @@ class Checkpoints:
         return arrays, None
 
 
-def _state(folder: Path) -> epath.Path:
+def _state(folder: Path) -> Any:
     """Where Orbax puts the arrays, in the type it takes."""
+    from etils import epath
+
     return epath.Path(folder, "state")
 
 
 def _others(steps: list[int]) -> str:
     """List of the other steps, as the end of a sentence."""
     return f"; there are those of steps {', '.join(map(str, steps))}" if steps else ""
+
+
+def _copied(array: jax.Array) -> jax.Array:
+    """A copy with the same sharding, made by no program where one process has all of it."""
+    return jax.device_put(array, array.sharding, may_alias=False) if array.is_fully_addressable else jnp.copy(array)

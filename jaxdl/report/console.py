@@ -1,5 +1,6 @@
 """Console output of a run: a progress bar on a terminal, plain lines elsewhere."""
 
+import shutil
 import sys
 import time
 
@@ -10,15 +11,20 @@ from jaxdl.train.history import History
 from jaxdl.wording import counted
 
 BAR = "{percentage:3.0f}%|{bar}| {n_fmt}/{total_fmt} steps, {elapsed}, {remaining} left{postfix}"
+COMPILING = "compiling the training step"
+WIDTH_OF_BAR, WIDTH_OF_FIELD = 47, 15  # columns that the bar takes at least, and each field behind it
+USUAL_WIDTH = 80  # of a terminal that does not say
 
 
 def steps_bar(step: int, steps: int) -> tqdm:
     """A progress bar from ``step`` to ``steps`` on a terminal, nothing elsewhere."""
+    unknown = not shutil.get_terminal_size((0, 0)).columns
     return tqdm(
         total=steps,
         initial=step,
         bar_format=BAR,
-        dynamic_ncols=True,
+        dynamic_ncols=not unknown,
+        ncols=USUAL_WIDTH if unknown else None,
         leave=False,
         disable=not sys.stdout.isatty(),
         file=sys.stdout,
@@ -30,18 +36,28 @@ class Console:
 
     def __init__(self, *, step: int, steps: int, steps_per_epoch: int):
         self._first, self._steps = step, steps
-        self._began = time.monotonic()
-        self._heartbeat = Heartbeat("compiling the first update")
-        self._epochs = steps / steps_per_epoch
+        self._began: float | None = None  # when the first update was finished, and compiling with it
+        self._epochs, self._steps_per_epoch = steps / steps_per_epoch, steps_per_epoch
         self._bar = steps_bar(step, steps)
+        self._heartbeat = Heartbeat(COMPILING, tick=self._bar.refresh)
+        self._bar.set_postfix_str(COMPILING + " (kept for the next start)" * (_columns() >= 110))
 
     def step(self, step: int, history: History) -> None:
         """Moves the bar to ``step``; without a bar, prints a line if none was printed for a while."""
         means = history.window.means()
-        speed = f"{history.images_per_second:,.0f} images/s"
+        if self._began is None:
+            self._first, self._began = step, time.monotonic()
+            self._bar.n = self._bar.initial = step
+            self._bar.unpause()  # what compiling took says nothing of the time left
         if not self._bar.disable:
-            text = f"loss {means['loss']:.3f}, accuracy {means['accuracy']:.1%}, {speed}"
-            self._bar.set_postfix_str(text, refresh=False)
+            fields = (
+                f"epoch {min(step // self._steps_per_epoch + 1, self._epochs):.4g}/{self._epochs:.4g}",
+                f"loss {means['loss']:.3f}",
+                f"accuracy {means['accuracy']:.1%}",
+                f"{history.images_per_second:,.0f} images/s" if history.images_per_second else "",
+            )
+            fitting = max((_columns() - WIDTH_OF_BAR) // WIDTH_OF_FIELD, 0)
+            self._bar.set_postfix_str(", ".join(filter(None, fields[:fitting])), refresh=False)
             self._bar.update(step - self._bar.n)
         elif self._heartbeat.due:
             self._plain_line(step, means, history.images_per_second)
@@ -52,14 +68,17 @@ class Console:
         if record["kind"] == "epoch":
             self._bar.write(self._epoch_line(record), file=sys.stdout)
             self._heartbeat.spoke()
+            self._bar.unpause()  # nor does what validating took
         elif record["kind"] == "step" and self._bar.disable:
             self._plain_line(record["step"], record, record["images_per_second"])
 
     def _plain_line(self, step: int, means: dict, images_per_second: float) -> None:
-        left = (self._steps - step) * (time.monotonic() - self._began) / max(step - self._first, 1)
+        began = time.monotonic() if self._began is None else self._began
+        left = (self._steps - step) * (time.monotonic() - began) / max(step - self._first, 1)
+        known = f"  {tqdm.format_interval(left)} left" if step > self._first else ""
         self._heartbeat.say(
             f"step {step}/{self._steps}  loss {means['loss']:.4f}  accuracy {means['accuracy']:.2%}"
-            f"  {images_per_second:,.0f} images/s  {tqdm.format_interval(left)} left"
+            f"  {images_per_second:,.0f} images/s{known}"
         )
 
     def _epoch_line(self, record: dict) -> str:
@@ -84,3 +103,7 @@ class Console:
     def __exit__(self, *reason) -> None:
         self._heartbeat.__exit__(*reason)
         self.close()
+
+
+def _columns() -> int:
+    return shutil.get_terminal_size((0, 0)).columns or USUAL_WIDTH

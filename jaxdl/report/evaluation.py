@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from scipy.special import log_softmax
 
 from jaxdl import disk
 
@@ -27,6 +26,8 @@ class Predictions:
     def __init__(self, logits: np.ndarray, labels: np.ndarray, classes: Sequence[str]):
         self.classes = tuple(classes)
         self.labels = np.asarray(labels).astype(np.int64)
+        from scipy.special import log_softmax  # a quarter of a second, in which no command is to start
+
         self.log_probabilities = log_softmax(np.asarray(logits, np.float64), axis=1)
         self.predicted = self.log_probabilities.argmax(1)
         self.confidence = np.exp(self.log_probabilities.max(1))

@@ -4,22 +4,32 @@ import contextlib
 import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import IO
 
 from tqdm import tqdm
 
 LONGEST_SILENCE = 20.0  # seconds between two lines where the output is no terminal
+TICK = 1.0  # seconds after which a clock on a terminal moves
 
 
 class Heartbeat:
     """A line ``<doing>, <time>`` at least every LONGEST_SILENCE seconds in which nothing else was said; a context.
 
     A thread prints it, so that it comes while the main one waits for a compiler. stream: standard output unless given.
-    on_terminal: there too, for work without a bar; else a terminal gets nothing.
+    on_terminal: there too, for work without a bar; else a terminal gets nothing. tick: called every second on a
+    terminal, for the clock of a bar that is there.
     """
 
-    def __init__(self, doing: str, *, stream: IO[str] | None = None, on_terminal: bool = False):
+    def __init__(
+        self,
+        doing: str,
+        *,
+        stream: IO[str] | None = None,
+        on_terminal: bool = False,
+        tick: Callable[[], object] = lambda: None,
+    ):
+        self._tick = tick
         self._stream, self._on_terminal = stream, on_terminal
         self._doing, self._began, self._spoke = doing, time.monotonic(), time.monotonic()
         self._ended = threading.Event()
@@ -73,8 +83,12 @@ class Heartbeat:
         return self._stream or sys.stdout
 
     def _beat(self) -> None:
-        while not self._ended.wait(max(self._spoke + LONGEST_SILENCE - time.monotonic(), 0.01)):
+        while not self._ended.wait(self._pause()):
             if self.silent:
-                self.spoke()
+                self._tick()
             elif self.due:
                 self.say(f"{self._doing}, {tqdm.format_interval(time.monotonic() - self._began)}")
+
+    def _pause(self) -> float:
+        """Seconds until there may be something to show."""
+        return TICK if self.silent else max(self._spoke + LONGEST_SILENCE - time.monotonic(), 0.01)

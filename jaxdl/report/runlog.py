@@ -9,13 +9,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from tensorboardX import SummaryWriter
-from tensorboardX.proto.attr_value_pb2 import AttrValue
-from tensorboardX.proto.event_pb2 import Event
-from tensorboardX.proto.graph_pb2 import GraphDef
-from tensorboardX.proto.node_def_pb2 import NodeDef
-from tensorboardX.proto.tensor_shape_pb2 import TensorShapeProto
-from tensorboardX.proto.versions_pb2 import VersionDef
 
 from jaxdl import disk
 from jaxdl.errors import UserError, to_stderr
@@ -42,6 +35,8 @@ class RunLog:
         resume_at: tuple[int, int] | None = None,
         report: Callable[[str], None] = to_stderr,
     ):
+        from jaxdl.report.board import open_board  # here, as no command needs it before it trains
+
         path, (size, step) = Path(folder, "metrics.jsonl"), resume_at or (0, -1)
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
@@ -50,11 +45,7 @@ class RunLog:
             kept, last = _whole_lines(self._file.read(size))
             self._file.truncate(kept)
             self._file.seek(kept)  # truncating moves nothing
-            self._board = SummaryWriter(
-                str(Path(folder, "tensorboard")),
-                purge_step=step + 1,  # TensorBoard drops what earlier files hold from there on
-                filename_suffix=f".from{step + 1}",  # names differ even within one second
-            )
+            self._board = open_board(Path(folder, "tensorboard"), step=step)
         except (OSError, ValueError) as error:  # ValueError: a name with a zero byte
             if hasattr(self, "_file"):
                 self._file.close()
@@ -124,17 +115,9 @@ class RunLog:
 
     def graph(self, nodes: Sequence[Node]) -> None:
         """Writes a network's graph to TensorBoard."""
-        stored = [
-            NodeDef(
-                name=node.name,
-                op=node.kind,
-                input=node.inputs,
-                attr={"_output_shapes": AttrValue(list=AttrValue.ListValue(shape=[_shape(node.shape)]))},
-            )
-            for node in nodes
-        ]
-        graph = GraphDef(node=stored, versions=VersionDef(producer=22))
-        self._board.file_writer.add_event(Event(graph_def=graph.SerializeToString()))
+        from jaxdl.report.board import graph_event
+
+        self._board.file_writer.add_event(graph_event(nodes))
 
     def hyperparameters(self, settings: Mapping[str, Any], reached: Mapping[str, float]) -> None:
         """Writes the run's hyperparameters and results to TensorBoard's HPARAMS table."""
@@ -180,10 +163,6 @@ def _whole_lines(content: bytes) -> tuple[int, str]:
             break
         kept, said = kept + len(line), f", of step {record['step']:,}" if isinstance(record.get("step"), int) else said
     return kept, said
-
-
-def _shape(sizes: Sequence[int]) -> TensorShapeProto:
-    return TensorShapeProto(dim=[TensorShapeProto.Dim(size=size) for size in sizes])
 
 
 class NoLog:

@@ -8,26 +8,38 @@ from jaxdl.data.dataset import Dataset
 from jaxdl.report.evaluation import Predictions
 from jaxdl.run import run_folder
 from jaxdl.run.accelerators import described
-from jaxdl.run.build import Training
 from jaxdl.run.config import Config
 from jaxdl.run.network import name_of
+from jaxdl.run.training import Training
+from jaxdl.train import parallel
 from jaxdl.train.history import History
 from jaxdl.train.state import parameter_count
 from jaxdl.wording import counted
 
 
-def print_header(training: Training, dataset: Dataset, out: str) -> None:
-    """Device, data, network and recipe, before the first update."""
-    config, state = training.config, training.state
+def print_device(devices: parallel.Devices) -> None:
+    """The first line of a run, as soon as it is known."""
+    print(f"device   {described(devices)}", flush=True)
+
+
+def print_data(config: Config, dataset: Dataset) -> None:
+    """The data, before a network is made for it."""
     if dataset.notice:
         print("!" * 100, dataset.notice, "!" * 100, sep="\n")
+    print(
+        f"dataset  {dataset.name}: {counted(len(dataset.train) - config.val_size, 'image')} to train, "
+        f"{config.val_size:,} to validate, {len(dataset.test):,} to test\n"
+        f"pixels   {dataset.source}",
+        flush=True,
+    )
+
+
+def print_header(training: Training, out: str) -> None:
+    """Network and recipe, before the first update."""
+    config, state = training.config, training.state
     total, left = parameter_count(state.variables["params"]), parameter_count(state.params)
     trained = f", {left:,} of them trained" if left < total else ""
     print(
-        f"device   {described(training.devices)}\n"
-        f"dataset  {dataset.name}: {counted(len(training.train), 'image')} to train, "
-        f"{len(training.val or ()):,} to validate, {len(dataset.test):,} to test\n"
-        f"pixels   {dataset.source}\n"
         f"model    {name_of(training.model, config)}, {total:,} parameters{trained}, {config.precision}\n"
         f"recipe   {config.recipe}: {config.optimizer}, learning rate {config.lr:g} ({config.schedule}), "
         f"batch {config.batch_size}, {counted(config.epochs, 'epoch')}, seed {config.seed}{loss_words(config)}; "

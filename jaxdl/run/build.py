@@ -1,76 +1,41 @@
 """A training from its configuration, its data and its devices: the one place where a run is wired."""
 
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from functools import partial
-from typing import Any, NamedTuple
+from typing import Any
 
 import flax.linen as nn
 import jax
 import optax
 
-from jaxdl import metrics, optim
+from jaxdl import initial_values, metrics, optim
 from jaxdl.data import pipeline
 from jaxdl.data.dataset import Dataset, Split, channel_statistics, train_val_split
 from jaxdl.errors import UserError
 from jaxdl.report.heartbeat import Heartbeat
-from jaxdl.report.layers import grouped, layers
+from jaxdl.report.layers import grouped, layers, total
+from jaxdl.run.augmentation import alternates
 from jaxdl.run.classification import CLASSIFICATION
 from jaxdl.run.config import Config
+from jaxdl.run.input import batch_described, fits_on_device
 from jaxdl.run.network import frozen_patterns, start_from, weights_file
 from jaxdl.run.optimization import LearningRate, optimizer_of, schedule_of, steps_of
+from jaxdl.run.programs import takeover_at
 from jaxdl.run.task import Task
+from jaxdl.run.training import Evaluation, StepFunctions, Training
 from jaxdl.train import parallel
-from jaxdl.train.eval_step import EvalStep, PredictStep, make_eval_step, make_predict_step
+from jaxdl.train.ahead import Compiler, Program
+from jaxdl.train.eval_step import make_eval_step, make_predict_step
 from jaxdl.train.gradients import Loss
 from jaxdl.train.state import TrainState, create_state
-from jaxdl.train.step import TrainStep, make_gradient_step, make_train_step
+from jaxdl.train.step import make_gradient_step, make_train_step
+from jaxdl.train.takeover import Takeover
 from jaxdl.variables import depth_of
 
 SAMPLE = 2000  # training images that a layer initialised from data sees
 GROUPS = 24  # layer groups, at most, whose gradients are logged
 EVAL_BATCH = 500  # images evaluated at once
-
-
-class StepFunctions(NamedTuple):
-    """The functions of a training, for one device, jitted but for ``gradient``; ``jaxdl.train`` describes them."""
-
-    train: TrainStep
-    gradient: Callable[..., Any]
-    eval: EvalStep
-    predict: PredictStep
-
-
-class Training(NamedTuple):
-    """All that ``fit`` and an evaluation need.
-
-    train, val: the two parts of the training split; val is None where there is none. mean, std: of its channels, as the
-    network sees them. state: before the first update, on the devices. steps: updates to make in all.
-    step_functions: not yet compiled for the devices. depth: of the layer names whose gradients are measured together;
-    groups: these names, from the input to the output. freeze: patterns of what is not trained.
-    """
-
-    task: Task
-    config: Config
-    devices: parallel.Devices
-    train: Split
-    val: Split | None
-    mean: Sequence[float]
-    std: Sequence[float]
-    model: nn.Module
-    learning_rate: LearningRate
-    optimizer: optax.GradientTransformation
-    state: TrainState
-    step_functions: StepFunctions
-    steps: int
-    steps_per_epoch: int
-    depth: int
-    groups: list[str]
-    freeze: list[str]
-
-    def prepare(self, images: jax.Array) -> jax.Array:
-        """uint8[B, H, W, C] as the network sees it."""
-        return self.task.prepare(images, mean=self.mean, std=self.std)
 
 
 def build(
@@ -80,10 +45,12 @@ def build(
     *,
     task: Task = CLASSIFICATION,
     weights: bool = True,
+    compile_ahead: bool = True,
 ) -> Training:
-    """The training that ``config`` describes, on ``dataset``; nothing is compiled for the devices yet.
+    """The training that ``config`` describes, on ``dataset``.
 
-    weights: whether to read the file of ``--pretrained``; False where a checkpoint will replace them.
+    weights: whether to read the file of ``--pretrained``; False where a checkpoint will replace the state.
+    compile_ahead: whether a first program of the step, one that is soon there, is compiled in a thread meanwhile.
     """
     if config.batch_size % config.accumulate:
         raise UserError(f"--accumulate {config.accumulate} must divide --batch-size {config.batch_size}.")
@@ -93,15 +60,30 @@ def build(
     model, learning_rate, optimizer = network_and_optimizer(
         config, num_classes=len(dataset.classes), steps_per_epoch=steps_per_epoch, task=task
     )
-    key, sample = jax.random.key(config.seed), task.prepare(train.images[:SAMPLE], mean=mean, std=std)
-    variables = loaded(config, model, key, sample[:1]) if weights else None
+    prepare = partial(task.prepare, mean=mean, std=std)
+    key, sample = jax.random.key(config.seed), jax.jit(prepare)(train.images[:SAMPLE])
     freeze = frozen_patterns(config.freeze, model, sample[:1])
-    with Heartbeat("making the network"):
-        state = devices.make(partial(create_state, model, optimizer, key, sample, variables=variables, freeze=freeze))
-    depth = depth_of({"params": state.params}, max_layers=GROUPS)
+    variables = loaded(config, model, key, sample[:1]) if weights else None
+    create = partial(create_state, model, optimizer, freeze=freeze)
+    described = partial(jax.eval_shape, lambda key, variables: create(key, sample, variables=variables))
+    shapes = described(key, variables or initial_values.shapes(model, sample))
+    of_layers = layers(model, sample.shape[1:])
+    depth = depth_of({"params": shapes.params}, max_layers=GROUPS)
     functions = step_functions(
         task, config, model, optimizer, mean=mean, std=std, num_classes=len(dataset.classes), depth=depth
     )
+    scheduled = steps_of(config, steps_per_epoch)
+    steps, takeover = min(scheduled, config.steps or sys.maxsize), None
+    compiler = Compiler() if compile_ahead and devices.kind == "single" else None
+    if compiler and not fits_on_device(config, devices, train):
+        work = total(of_layers).multiply_adds * config.batch_size
+        at = takeover_at(devices, multiply_adds=work, steps=scheduled)
+        takeover = Takeover(functions.train, at=at, steps=steps, compiler=compiler)
+        if weights:
+            takeover.begin(0, shapes, batch_described(train, config.batch_size, mirrored=alternates(config)))
+    evaluation = _evaluation(functions, devices, compiler, for_evaluation(shapes, config), val or dataset.test)
+    with Heartbeat("making the network"):
+        state = devices.make(partial(create, key, sample, variables=variables))
     return Training(
         task=task,
         config=config,
@@ -115,12 +97,30 @@ def build(
         optimizer=optimizer,
         state=state,
         step_functions=functions,
-        steps=min(steps_of(config, steps_per_epoch), config.steps or sys.maxsize),
+        steps=steps,
         steps_per_epoch=steps_per_epoch,
+        takeover=takeover,
+        evaluation=evaluation,
         depth=depth,
-        groups=[group.name for group in grouped(layers(model, sample.shape[1:]), depth) if group.name],
+        groups=[group.name for group in grouped(of_layers, depth) if group.name],
         freeze=freeze,
     )
+
+
+def _evaluation(
+    functions: StepFunctions, devices: parallel.Devices, compiler: Compiler | None, state: TrainState, split: Split
+) -> Evaluation:
+    """state: described, as ``split`` is evaluated with it."""
+    step, size = functions.eval_and_predict, devices.padded(min(EVAL_BATCH, len(split)))
+    if compiler is None:
+        return Evaluation(devices.compile(step), size)
+    program = Program(compiler, step.jitted, state, batch_described(split, size, mask=True))
+
+    def checked(state: TrainState, batch: Any) -> Any:
+        step.check(batch)
+        return program(state, dict(batch))
+
+    return Evaluation(checked, size, program.begin)
 
 
 def network_and_optimizer(
@@ -188,6 +188,7 @@ def step_functions(
         gradient=make_gradient_step(model, loss, **training),
         eval=make_eval_step(model, task.eval_loss, **evaluation, metrics=task.metrics),
         predict=make_predict_step(model, **evaluation),
+        eval_and_predict=make_eval_step(model, task.eval_loss, **evaluation, metrics=task.metrics, outputs=True),
     )
 
 

@@ -13,7 +13,9 @@ from tqdm import tqdm
 from jaxdl.data import pipeline
 from jaxdl.data.dataset import Split
 from jaxdl.data.prefetch import Prefetch
-from jaxdl.run.build import EVAL_BATCH, Training, for_evaluation
+from jaxdl.metrics import Mean
+from jaxdl.run.build import EVAL_BATCH, for_evaluation
+from jaxdl.run.training import Training
 from jaxdl.train import parallel
 from jaxdl.train.loop import evaluate, predict
 from jaxdl.train.state import TrainState
@@ -23,10 +25,13 @@ T = TypeVar("T")
 
 @contextlib.contextmanager
 def batches_of(
-    split: Split, devices: parallel.Devices, doing: str, *, size: int = EVAL_BATCH
+    split: Split, devices: parallel.Devices, doing: str, *, size: int | None = None
 ) -> Iterator[Iterator[parallel.PlacedBatch]]:
-    """A context with all of ``split`` in batches of at most ``size`` images, the last one padded and masked."""
-    size = devices.padded(min(size, len(split)))
+    """A context with all of ``split`` in batches of ``size`` images, the last one padded and masked.
+
+    size: as many as are evaluated at once, or as there are, if None.
+    """
+    size = devices.padded(min(EVAL_BATCH, len(split)) if size is None else size)
     count = pipeline.eval_steps(len(split), size)
     batch_at = partial(pipeline.eval_batch, split, batch_size=size, rows=devices.share(size))
     with Prefetch(batch_at, start=0, stop=count, put=partial(devices.place, examples=size)) as placed:
@@ -47,12 +52,16 @@ def validation(
     """
     if training.val is None:
         return None
-    step = training.devices.compile(training.step_functions.eval)
     asked = should_stop if jax.process_count() == 1 else lambda: False
 
+    step, size = training.evaluation.step, training.evaluation.batch_size
+
+    def metrics(state: TrainState, batch: parallel.PlacedBatch) -> dict[str, Mean]:
+        return step(state, batch)[0]
+
     def validate(state: TrainState) -> dict[str, float] | None:
-        with batches_of(training.val, training.devices, "validating") as batches:
-            totals = evaluate(step, for_evaluation(state, training.config), batches, should_stop=asked)
+        with batches_of(training.val, training.devices, "validating", size=size) as batches:
+            totals = evaluate(metrics, for_evaluation(state, training.config), batches, should_stop=asked)
         return None if totals is None else totals.means()
 
     return validate
@@ -60,6 +69,11 @@ def validation(
 
 def outputs_of(training: Training, state: TrainState, split: Split) -> np.ndarray:
     """The network's outputs for all of ``split``: float32[N, classes]."""
-    step = training.devices.compile(training.step_functions.predict)
-    with batches_of(split, training.devices, "testing") as batches:
-        return predict(step, for_evaluation(state, training.config), batches, examples=len(split))
+    step, size = training.evaluation.step, training.evaluation.batch_size
+    with batches_of(split, training.devices, "testing", size=size) as batches:
+        return predict(
+            lambda state, batch: step(state, batch)[1],
+            for_evaluation(state, training.config),
+            batches,
+            examples=len(split),
+        )

@@ -8,15 +8,18 @@ from typing import Any, NamedTuple
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
+import numpy as np
 import optax
 
+from jaxdl import initial_values
 from jaxdl.checkpoint import Checkpoints
 from jaxdl.errors import UserError
-from jaxdl.run import run_folder
-from jaxdl.run.build import StepFunctions, for_evaluation, network_and_optimizer, step_functions
+from jaxdl.run import compilation_cache, run_folder
+from jaxdl.run.build import for_evaluation, network_and_optimizer, step_functions
 from jaxdl.run.classification import CLASSIFICATION
 from jaxdl.run.config import Config
 from jaxdl.run.network import frozen_patterns
+from jaxdl.run.training import StepFunctions
 from jaxdl.train.state import TrainState, create_state
 
 
@@ -77,6 +80,7 @@ def load(folder: str) -> FinishedRun:
 
     Raises UserError if there is no run, or none that has saved anything yet.
     """
+    compilation_cache.use()
     record = run_folder.read_single(folder)
     config = run_folder.config_of(record, folder)
     if not Path(folder, "checkpoints").is_dir():
@@ -85,7 +89,9 @@ def load(folder: str) -> FinishedRun:
     model, _, optimizer = network_and_optimizer(config, num_classes=len(record["classes"]), steps_per_epoch=1)
     images = jnp.zeros((1, *record["image"]))
     freeze = frozen_patterns(config.freeze, model, images)
-    like = create_state(model, optimizer, jax.random.key(config.seed), images, freeze=freeze)
+    shapes = initial_values.shapes(model, images)
+    zeros = jax.tree.map(lambda leaf: np.zeros(leaf.shape, leaf.dtype), shapes)
+    like = create_state(model, optimizer, jax.random.key(0), images, variables=zeros, freeze=freeze)
     with Checkpoints(Path(folder, "checkpoints")) as checkpoints:
         state, _ = checkpoints.restore(like)
     state = for_evaluation(state, config)

@@ -5,13 +5,16 @@ from collections.abc import Callable, Iterator
 from functools import partial
 from typing import Any, NamedTuple
 
+import jax
+import numpy as np
+
 from jaxdl.data import pipeline, streaming
 from jaxdl.data.dataset import Split
 from jaxdl.data.prefetch import Prefetch
 from jaxdl.errors import UserError
 from jaxdl.run.augmentation import alternates
-from jaxdl.run.build import Training
 from jaxdl.run.config import Config
+from jaxdl.run.training import Training
 from jaxdl.train import parallel
 from jaxdl.train.resident import make_resident_steps
 
@@ -51,6 +54,15 @@ def fits_on_device(config: Config, devices: parallel.Devices, train: Split) -> b
     return train.images.nbytes <= (SHARE * memory if memory else WITHOUT_WORD)
 
 
+def batch_described(split: Split, size: int, **flags: bool) -> dict[str, jax.ShapeDtypeStruct]:
+    """Shapes and dtypes of a batch on one device. flags: what it has of one truth value an image, if that holds."""
+    described = {
+        "images": jax.ShapeDtypeStruct((size, *split.images.shape[1:]), np.uint8),
+        "labels": jax.ShapeDtypeStruct((size,), np.int32),
+    }
+    return described | {name: jax.ShapeDtypeStruct((size,), bool) for name, there in flags.items() if there}
+
+
 @contextlib.contextmanager
 def feed(training: Training, *, start: int, stop: int | None = None) -> Iterator[Feed]:
     """A context with the batches of ``training`` from step ``start`` to ``stop``, its last if None."""
@@ -68,7 +80,15 @@ def feed(training: Training, *, start: int, stop: int | None = None) -> Iterator
             )
         else:
             with Prefetch(batch_at, start=start, stop=training.steps if stop is None else stop, put=put) as placed:
-                yield Feed(devices.compile(step), placed, None, lambda step, batch: batch)
+                takeover = training.takeover
+                if takeover is None:
+                    train_step = devices.compile(step)
+                else:
+                    described = batch_described(train, config.batch_size, mirrored=alternates(config))
+                    takeover.begin(start, training.state, described)
+                    train_step = takeover.begun_at(start)
+                training.evaluation.begin()
+                yield Feed(train_step, placed, None, lambda step, batch: batch)
 
 
 def train_batches(split: Split, config: Config, *, start: int, rows: slice, padded_size: int):

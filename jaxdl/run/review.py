@@ -3,12 +3,12 @@
 import json
 import shlex
 from collections.abc import Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from types import MappingProxyType
 from typing import NamedTuple
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 from tqdm import tqdm
 
@@ -156,7 +156,7 @@ def log_pictures(
     mistakes = np.sort(predictions.confident_mistakes(MISTAKES))
     log.images("augmented_batch", seen.images, run.step)
     beside, order = images[:BESIDE], [layer.name for layer in layers(run.model, run.image)]
-    prepared = augment.normalize(jnp.asarray(beside), mean=run.mean, std=run.std)
+    prepared = jax.jit(partial(augment.normalize, mean=run.mean, std=run.std))(beside)
     for layer, maps in feature_maps(run.model, run.variables, prepared, layers=order[:LAYERS]).items():
         log.image(f"inputs_beside_outputs/{layer}", sheet(beside, maps), run.step)
     if len(mistakes):

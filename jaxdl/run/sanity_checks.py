@@ -11,7 +11,7 @@ from jaxdl.data.dataset import Dataset, Split
 from jaxdl.report import checks
 from jaxdl.report.checks import Check
 from jaxdl.report.heartbeat import Heartbeat
-from jaxdl.run.build import Training
+from jaxdl.run.training import Training
 from jaxdl.train.eval_step import make_eval_step
 from jaxdl.train.state import create_state
 from jaxdl.train.step import make_train_step

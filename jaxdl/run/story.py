@@ -5,12 +5,14 @@ from collections.abc import Callable
 from functools import partial
 from typing import Any
 
+import jax
+
 from jaxdl import cluster
 from jaxdl.report.console import Console
 from jaxdl.report.heartbeat import Heartbeat
-from jaxdl.run import announcements, review, run_folder
+from jaxdl.run import announcements, run_folder
 from jaxdl.run.accelerators import devices_of
-from jaxdl.run.build import Training, build, for_evaluation
+from jaxdl.run.build import build, for_evaluation
 from jaxdl.run.classification import CLASSIFICATION
 from jaxdl.run.config import Config
 from jaxdl.run.evaluating import outputs_of, validation
@@ -21,6 +23,7 @@ from jaxdl.run.network import name_of
 from jaxdl.run.opened import OpenRun, has_checkpoint, open_run
 from jaxdl.run.sanity_checks import before_training, print_checks
 from jaxdl.run.task import Task
+from jaxdl.run.training import Training
 from jaxdl.train.early_stopping import stops_early
 from jaxdl.train.history import History
 from jaxdl.train.interrupt import Interrupted, Interruptible
@@ -42,12 +45,17 @@ def run(
     if record is not None:
         config = run_folder.resumed(record, config, given)
     devices = devices_of(config)
+    if not config.check:
+        announcements.print_device(devices)
     saved = record is not None and has_checkpoint(config.out)
     config, dataset = load_for(config, given, record, load=task.load)
 
+    if not config.check:
+        announcements.print_data(config, dataset)
+
     # ---- build -----------------------------------------------------------------------------------------------------
     with all_unreadable_named(dataset):
-        training = build(config, dataset, devices, task=task, weights=not saved)
+        training = build(config, dataset, devices, task=task, weights=not saved, compile_ahead=not config.check)
     name = name_of(training.model, config)
     if record is not None:
         run_folder.check_same_network(record, name, config.out)
@@ -64,7 +72,7 @@ def run(
             steps=training.steps,
             new_folder=partial(run_folder.create, mean=training.mean, std=training.std, more={"network": name}),
             first_record={"kind": "run", "groups": training.groups},
-            print_header=partial(announcements.print_header, training, dataset),
+            print_header=partial(announcements.print_header, training),
             command=command,
             record=record,
             saved=saved,
@@ -104,6 +112,8 @@ def run(
         kept = devices.fetch(for_evaluation(state, config).replace(opt_state=()))
         if not cluster.is_first():
             return 0
+        from jaxdl.run import review  # with what draws and renders, which training needs nothing of
+
         finished = FinishedRun(training.model, kept, opened.config, run_folder.read(out))
         try:
             review.leave(finished, dataset, training.train, predictions, opened.log)
@@ -136,7 +146,7 @@ def _fit(training: Training, opened: OpenRun, *, should_stop: Callable[[], bool]
             steps_per_call=fed.steps_per_call,
             steps=training.steps,
             steps_per_epoch=training.steps_per_epoch,
-            learning_rate=training.learning_rate,
+            learning_rate=jax.jit(training.learning_rate),
             validate=validation(training, should_stop=should_stop),
             save=opened.save,
             save_every=config.checkpoint_every,

@@ -80,3 +80,9 @@ def _open_missing() -> None:
             stream = open(os.devnull, "r" if name == "stdin" else "w")  # noqa: SIM115, as long as the process
             setattr(sys, name, stream)
             setattr(sys, f"__{name}__", stream)
+
+
+def say_loading() -> None:
+    """On a terminal, that JAX is being loaded, at once; the next line takes its place."""
+    if sys.stdout.isatty():
+        print("loading JAX ...", end="\r", flush=True)

@@ -26,6 +26,7 @@ def make_eval_step(
     prepare: Callable[[jax.Array], jax.Array] | None = None,
     views: Sequence[Callable[[jax.Array], jax.Array]] = (),
     metrics: Mapping[str, PerExample] | None = None,
+    outputs: bool = False,
 ) -> EvalStep:
     """``step(state, batch) -> metrics``, jitted; nothing is donated. ``step.__wrapped__`` is the pure function.
 
@@ -34,6 +35,7 @@ def make_eval_step(
     prepare: images -> float images, inside the compiled step.
     views: each makes another version of the prepared images (a mirror image, say); logits are averaged over the
     images themselves and all views.
+    outputs: returns (metrics, what ``make_predict_step``'s step would), by one program.
     """
     measured = dict(metrics or {})
     logits_of = _averaged(model, prepare, views)
@@ -42,7 +44,8 @@ def make_eval_step(
         labels, mask = batch["labels"], mask_of(batch)
         logits = logits_of(state, batch["images"])
         means = {name: Mean.of(of(logits, labels), mask) for name, of in measured.items()}
-        return psum({"loss": mean_loss(loss, logits, labels, mask), **means})
+        sums = psum({"loss": mean_loss(loss, logits, labels, mask), **means})
+        return (sums, all_gather(logits.astype(jnp.float32))) if outputs else sums
 
     check_labels = LabelCheck(partial(labels_fit, model, loss))
 

@@ -7,6 +7,7 @@ import threading
 from types import FrameType
 from typing import Any, NoReturn
 
+COMPILER = "compiler"  # name of a thread that is in the middle of something while it lives
 AGAIN = 0.05  # seconds until a signal that Python swallowed is sent again
 
 
@@ -88,11 +89,11 @@ def stop_at_once() -> None:
 
 
 def leave(status: int) -> NoReturn:
-    """Exits with ``status``; after a signal, without the interpreter's clean-up.
+    """Exits with ``status``; after a signal, or while a program is being compiled, without the interpreter's clean-up.
 
     That clean-up can crash while XLA's threads are still computing, which would change the status.
     """
-    if status > 128:
+    if status > 128 or any(thread.name == COMPILER for thread in threading.enumerate()):
         sys.stdout.flush()
         sys.stderr.flush()
         os._exit(status)

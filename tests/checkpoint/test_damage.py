@@ -169,6 +169,7 @@ def test_restore_into_another_structure_names_the_first_difference(saved, other,
 
 START = """
 import os, sys, signal, resource
+import etils.epath, orbax.checkpoint  # which a program without rights could not read
 from pathlib import Path
 from jaxdl.checkpoint import Checkpoints
 from tests.checkpoint.states import assert_same, small_state

@@ -39,7 +39,9 @@ class Training:
             crop_padding=4 if task.augment else 0,
             resident=False,
         )
-        self._training = build(config, synthetic.dataset(task.batch_size), parallel.single())
+        start = task.subject == "start"  # else it is the step's speed that counts
+        data = synthetic.dataset(task.batch_size)
+        self._training = build(config, data, parallel.single(), compile_ahead=start)
         self._state, self._history = self._training.state, History()
         self.device, self.threads = jax_device.words(), jax_device.threads()
         self.parameters = parameter_count(self._state.params)

@@ -2,7 +2,6 @@
 
 import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from functools import partial
 from typing import Any, NamedTuple
 
 import flax.linen as nn
@@ -13,7 +12,7 @@ import optax
 from jaxdl.data import pipeline
 from jaxdl.data.dataset import Dataset
 from jaxdl.metrics import Mean
-from jaxdl.run.build import EVAL_BATCH, SAMPLE, StepFunctions, for_evaluation, loaded, step_functions
+from jaxdl.run.build import EVAL_BATCH, SAMPLE, for_evaluation, loaded, step_functions
 from jaxdl.run.config import Config
 from jaxdl.run.network import frozen_patterns
 from jaxdl.run.optimization import steps_of
@@ -22,6 +21,7 @@ from jaxdl.run.sweep.member_data import SweepData, member_numbers, on_device, te
 from jaxdl.run.sweep.member_memory import check_fits
 from jaxdl.run.sweep.numbers import Numbers, check_sweepable, loss_of_member, optimizer_of_member
 from jaxdl.run.task import Task
+from jaxdl.run.training import StepFunctions
 from jaxdl.train.gradients import Batch
 from jaxdl.train.members import make_members_evaluation, make_members_step, runs_one_by_one, stack_states
 from jaxdl.train.state import TrainState, create_state
@@ -155,16 +155,16 @@ def _first_states(
 
     optimizer: of any member; its state begins the same for all.
     """
-    create: Callable[..., TrainState] | None = None
+    freeze: list[str] | None = None
+    prepare = jax.jit(task.prepare)
     by_seed: dict[int, TrainState] = {}
     for seed, own in data.by_seed.items():
-        sample = task.prepare(dataset.train.images[own.train.images[:SAMPLE]], mean=own.mean, std=own.std)
+        sample = prepare(dataset.train.images[own.train.images[:SAMPLE]], mean=own.mean, std=own.std)
         key = jax.random.key(seed)
         variables = loaded(config, model, key, sample[:1], told=not by_seed)
-        if create is None:  # compiled once for all seeds
+        if freeze is None:
             freeze = frozen_patterns(config.freeze, model, sample[:1])
-            create = jax.jit(partial(create_state, model, optimizer, freeze=freeze))
-        by_seed[seed] = create(key, sample, variables=variables)
+        by_seed[seed] = create_state(model, optimizer, key, sample, variables=variables, freeze=freeze)
     return stack_states([by_seed[member["seed"]] for member in grid.members])
 
 
