@@ -86,8 +86,7 @@ def feed(training: Training, *, start: int, stop: int | None = None) -> Iterator
                 else:
                     described = batch_described(train, config.batch_size, mirrored=alternates(config))
                     takeover.begin(start, training.state, described)
-                    train_step = takeover.begun_at(start)
-                training.evaluation.begin()
+                    train_step = takeover.begun_at(start, meanwhile=training.evaluation.begin)
                 yield Feed(train_step, placed, None, lambda step, batch: batch)
 
 

@@ -10,6 +10,7 @@ from jaxdl.train import parallel
 # from a tenth to a quarter sooner than the plain one.
 BY_PLAIN = 5e11  # of the updates before the fast program takes over: about what the thread that compiles it needs
 LEAST = 5e12  # of a training in which it is worth that
+FEWEST = 12  # updates by the plain program, of a large network: it is compiled for longer too
 OF_AN_UPDATE = 3  # times those of the forward pass: the gradients with respect to the inputs and to the kernels
 
 
@@ -21,4 +22,4 @@ def takeover_at(devices: parallel.Devices, *, multiply_adds: int, steps: int) ->
     if devices.kind != "single" or jax.default_backend() != "cpu":
         return 0
     each = max(OF_AN_UPDATE * multiply_adds, 1)
-    return math.ceil(BY_PLAIN / each) if steps * each >= LEAST else steps
+    return max(math.ceil(BY_PLAIN / each), FEWEST) if steps * each >= LEAST else steps

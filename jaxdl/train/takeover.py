@@ -9,6 +9,8 @@ from jaxdl.train.gradients import Batch
 from jaxdl.train.state import TrainState
 from jaxdl.train.step import TrainStep
 
+UNDISTURBED = 3  # updates asked for before anything else is compiled: the first of them is there then
+
 
 class Takeover:
     """``step`` in two programs: the updates before ``at``, counted from 0, by ``step.plain``, the rest as it is.
@@ -31,8 +33,14 @@ class Takeover:
             self._programs[plain] = Program(self._compiler, step.jitted, state, dict(batch))
             self._programs[plain].begin()
 
-    def begun_at(self, update: int) -> Callable[[TrainState, Batch], tuple[TrainState, dict[str, Mean]]]:
-        """``step(state, batch) -> (state, metrics)`` for the updates from ``update``, in their order."""
+    def begun_at(
+        self, update: int, *, meanwhile: Callable[[], None] = lambda: None
+    ) -> Callable[[TrainState, Batch], tuple[TrainState, dict[str, Mean]]]:
+        """``step(state, batch) -> (state, metrics)`` for the updates from ``update``, in their order.
+
+        meanwhile: called once the first of them is there, to have other programs compiled before the fast one.
+        """
+        undisturbed = update + UNDISTURBED
 
         def step(state: TrainState, batch: Batch) -> tuple[TrainState, dict[str, Mean]]:
             nonlocal update
@@ -40,7 +48,9 @@ class Takeover:
             self.begin(update, state, batch)
             result = self._programs[update < self._at](state, dict(batch))
             update += 1
-            self.begin(max(update, self._at), result[0], batch)
+            if update == undisturbed:
+                meanwhile()
+                self.begin(max(update, self._at), result[0], batch)
             return result
 
         return step
