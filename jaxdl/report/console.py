@@ -40,7 +40,8 @@ class Console:
         self._epochs, self._steps_per_epoch = steps / steps_per_epoch, steps_per_epoch
         self._bar = steps_bar(step, steps)
         self._heartbeat = Heartbeat(COMPILING, tick=self._bar.refresh)
-        self._bar.set_postfix_str(COMPILING + " (kept for the next start)" * (_columns() >= 110))
+        narrow, wide = _columns() < 80, _columns() >= 110
+        self._bar.set_postfix_str("compiling" if narrow else COMPILING + " (kept for the next start)" * wide)
 
     def step(self, step: int, history: History) -> None:
         """Moves the bar to ``step``; without a bar, prints a line if none was printed for a while."""

@@ -7,7 +7,7 @@ import jax
 from jaxdl.train import parallel
 
 # Multiply-adds of training. Two cores make some 5e10 a second; the fast program takes 5 to 25 s to compile, and trains
-# from a tenth to a quarter sooner than the plain one.
+# from a tenth to a quarter faster than the plain one.
 BY_PLAIN = 5e11  # of the updates before the fast program takes over: about what the thread that compiles it needs
 LEAST = 5e12  # of a training in which it is worth that
 FEWEST = 12  # updates by the plain program, of a large network: it is compiled for longer too

@@ -1,3 +1,7 @@
+import io
+import os
+import time
+
 import pytest
 
 from jaxdl.metrics import Totals
@@ -43,3 +47,59 @@ def test_an_epoch_without_validation_has_none(plain, capsys):
 def test_skipped_updates_are_counted(plain, capsys, count, says):
     plain.record(EPOCH | {"skipped_updates": count})
     assert says in capsys.readouterr().out
+
+
+class Terminal(io.StringIO):
+    """What a terminal is sent."""
+
+    def isatty(self):
+        return True
+
+
+@pytest.mark.parametrize(
+    ("columns", "waiting", "fields"),
+    [
+        (
+            120,
+            "compiling the training step (kept for the next start)",
+            "epoch 1/2, loss 1.500, accuracy 50.0%, 300 images/s",
+        ),
+        (100, "compiling the training step", "epoch 1/2, loss 1.500, accuracy 50.0%"),
+        (80, "compiling the training step", "epoch 1/2, loss 1.500"),
+        (60, "compiling", ""),
+        (0, "compiling the training step", "epoch 1/2, loss 1.500"),  # one that does not say
+    ],
+)
+def test_the_bar_has_the_fields_that_fit(monkeypatch, columns, waiting, fields):
+    terminal = Terminal()
+    monkeypatch.setattr("sys.stdout", terminal)
+    monkeypatch.setattr("shutil.get_terminal_size", lambda *_: os.terminal_size((columns, 24)))
+    monkeypatch.setenv("COLUMNS", str(columns or 80))
+    with console.Console(step=0, steps=100, steps_per_epoch=50) as shown:
+        first = terminal.getvalue()
+        shown.step(1, HISTORY)
+        shown.step(2, HISTORY)
+        shown._bar.refresh()
+        later = terminal.getvalue()[len(first) :]
+    assert waiting in first
+    drawn = later.split("\r")[-1]
+    assert "2/100 steps" in drawn
+    assert drawn.rstrip().endswith(f"left, {fields}" if fields else "left")
+
+
+def test_the_clock_of_the_bar_ticks_while_the_first_update_is_compiled(monkeypatch):
+    terminal = Terminal()
+    monkeypatch.setattr("sys.stdout", terminal)
+    monkeypatch.setattr(heartbeat, "TICK", 0.01)
+    with console.Console(step=0, steps=100, steps_per_epoch=50):
+        begun, drawn = time.monotonic(), terminal.getvalue().count("0/100 steps")
+        while terminal.getvalue().count("0/100 steps") < drawn + 3 and time.monotonic() < begun + 30:
+            time.sleep(0.01)
+        assert terminal.getvalue().count("0/100 steps") >= drawn + 3
+
+
+def test_what_compiling_took_is_not_in_the_time_left(plain, capsys, monkeypatch):
+    plain.step(10, HISTORY)
+    monkeypatch.setattr(console.time, "monotonic", lambda: plain._began + 10.0)
+    plain.record(STEP)  # ten updates after the first that was seen, in ten seconds
+    assert "01:20 left" in capsys.readouterr().out
