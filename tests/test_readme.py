@@ -79,7 +79,7 @@ def test_the_research_blocks_run_and_learn():
     )
     assert done.returncode == 0, done.stderr
     assert float(re.search(r"'accuracy': ([0-9.]+)", done.stdout)[1]) > 0.6
-    assert re.search(r"loss 0\.\d+ on 8 devices", done.stdout)
+    assert re.search(r"loss 0\.\d+, devices: 8", done.stdout)
 
 
 def test_two_commands_come_first_and_ci_calls_the_second():
