@@ -29,6 +29,32 @@ OTHERS = {  # by kind, whole names
 }
 SAME = {  # under other names, by kind
     "activation": {"silu": "swish"},
+    "flag": {  # of torchvision's references, timm, Keras and Lightning
+        **dict.fromkeys(("learningrate", "baselr", "blr"), "--lr"),
+        **dict.fromkeys(("arch", "net", "network", "backbone"), "--model"),
+        **dict.fromkeys(("batch", "bs", "b", "batchsizepergpu"), "--batch-size"),
+        **dict.fromkeys(("wd", "decay"), "--weight-decay"),
+        **dict.fromkeys(("opt", "optim"), "--optimizer"),
+        **dict.fromkeys(("sched", "scheduler", "lrscheduler"), "--schedule"),
+        **dict.fromkeys(("clipgrad", "clipgradnorm", "gradclip", "gradientclipval", "maxnorm"), "--clip-norm"),
+        **dict.fromkeys(("amp", "dtype", "bf16", "fp16"), "--precision"),
+        **dict.fromkeys(("output", "outputdir", "logdir", "savedir", "experiment"), "--out"),
+        **dict.fromkeys(("data", "datapath", "dataroot", "root"), "--data-dir"),
+        **dict.fromkeys(("gradaccumsteps", "gradientaccumulationsteps", "accumulategradbatches"), "--accumulate"),
+        **dict.fromkeys(("modelema", "emadecay"), "--ema"),
+        "mixupalpha": "--mixup",
+        "cutmixalpha": "--cutmix",
+        "smoothing": "--label-smoothing",
+        **dict.fromkeys(("maxepochs", "numepochs", "nepochs"), "--epochs"),
+        **dict.fromkeys(("maxsteps", "maxiter", "iterations"), "--steps"),
+        **dict.fromkeys(("weights", "checkpoint", "init"), "--pretrained"),
+        **dict.fromkeys(("numworkers", "j"), "--workers"),
+    },
+    "loss": {
+        **dict.fromkeys(("bce", "bceloss", "bcewithlogits", "bcewithlogitsloss"), "one_vs_rest"),
+        **dict.fromkeys(("ce", "celoss", "crossentropyloss", "softmax", "labelsmoothing"), "cross_entropy"),
+        **dict.fromkeys(("focalloss", "sigmoidfocalloss"), "focal"),
+    },
     "initializer": {
         f"{theirs}{shape}": f"{here}_{shape}"
         for theirs, here in (("kaiming", "he"), ("glorot", "xavier"))

@@ -2,7 +2,7 @@
 
 import pytest
 
-from jaxdl import models
+from jaxdl import elsewhere, models
 from jaxdl.data import sources
 from jaxdl.errors import unknown
 from jaxdl.nn.activations import ACTIVATIONS
@@ -117,9 +117,19 @@ def test_other_tables_are_answered_likewise(kind, name, known, said):
         ("--num-epochs", "Did you mean --epochs?"),
         ("--res", "Did you mean one of --resident, --resume?"),
         ("--no-fli", "Did you mean --no-flip?"),
-        ("--bs", ""),
-        ("--learning-rate", ""),
+        ("--bs", "Did you mean --batch-size?"),
+        ("--learning-rate", "Did you mean --lr?"),
     ],
 )
 def test_flags_are_suggested_by_their_words(typed, said):
     assert hint("flag", typed, FLAGS, listed=False) == said
+
+
+@pytest.mark.parametrize("kind", ["flag", "loss"])
+def test_counterparts_of_other_libraries_names_are_there(kind):
+    from jaxdl import losses
+    from jaxdl.run.config import Config
+    from jaxdl.run.flags import flag_name
+
+    known = {"flag": set(map(flag_name, Config.__dataclass_fields__)), "loss": set(losses.BY_NAME)}[kind]
+    assert set(elsewhere.SAME[kind].values()) <= known
