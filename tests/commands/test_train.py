@@ -226,5 +226,5 @@ def test_a_terminal_gets_a_progress_bar(tmp_path):
     os.close(master)
     assert run.wait() == 0
     assert b"/13 steps" in shown
-    assert b"left, loss" in shown
+    assert b"left, epoch" in shown
     assert b"images/s" in shown

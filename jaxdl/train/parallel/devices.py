@@ -169,7 +169,7 @@ class MultiDevice:
     def _put(self, leaf: Any) -> jax.Array:
         sharding = self.sharding(leaf)
         if sharding.is_fully_addressable:
-            return jax.device_put(leaf, sharding, may_alias=False)
+            return jax.device_put(jnp.copy(leaf), sharding)  # one of several devices may have the array itself
         host = np.asarray(leaf)
         return jax.make_array_from_callback(host.shape, sharding, host.__getitem__)
 
