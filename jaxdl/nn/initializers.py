@@ -66,7 +66,8 @@ def _scaled(distribution: str, variance: float, fan: str) -> Initializer:
         of_numbers = np.float32(
             variance / {"fan_in": fan_in, "fan_out": fan_out, "fan_avg": (fan_in + fan_out) / 2}[fan]
         )
-        return np.sqrt(of_numbers if distribution == "normal" else 3 * of_numbers)
+        deviation = np.sqrt(3 * of_numbers if distribution == "uniform" else of_numbers)
+        return deviation / DEVIATION_WITHIN_2 if distribution == "truncated_normal" else deviation
 
     return Draw(distribution, scale)
 

@@ -78,3 +78,25 @@ def test_what_is_wrong_is_named():
         initializers.kernel("pytorch", gain=2)
     with pytest.raises(UserError, match=r"gain must be greater than 0, .* got -1"):
         initializers.kernel("he_normal", gain=-1)
+
+
+@pytest.mark.parametrize("shape", [(3, 3, 24, 16), (128, 10)])
+@pytest.mark.parametrize(
+    ("ours", "theirs"),
+    [
+        (initializers.lecun_normal, jax.nn.initializers.lecun_normal()),
+        (initializers.pytorch_kernel, jax.nn.initializers.variance_scaling(1 / 3, "fan_in", "uniform")),
+        (initializers.normal(0.01), jax.nn.initializers.normal(0.01)),
+        (initializers.kernel("xavier_normal"), jax.nn.initializers.variance_scaling(1.0, "fan_avg", "normal")),
+        (initializers.kernel("xavier_uniform"), jax.nn.initializers.glorot_uniform()),
+        (initializers.kernel("he_uniform"), jax.nn.initializers.he_uniform()),
+        (
+            initializers.kernel("he_normal", fan="fan_out"),
+            jax.nn.initializers.variance_scaling(2.0, "fan_out", "normal"),
+        ),
+    ],
+    ids=["lecun_normal", "pytorch", "normal", "xavier_normal", "xavier_uniform", "he_uniform", "he_normal"],
+)
+def test_values_are_those_of_jax_of_the_same_key(ours, theirs, shape):
+    key = jax.random.key(7)
+    np.testing.assert_array_equal(ours(key, shape), theirs(key, shape))
