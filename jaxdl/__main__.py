@@ -4,7 +4,6 @@ import importlib
 import sys
 
 from jaxdl.errors import unknown
-from jaxdl.run import terminal
 from jaxdl.train.interrupt import leave, stop_at_once
 
 COMMANDS = {
@@ -32,7 +31,6 @@ def main(argv: list[str] | None = None) -> int:
         print(f"error: {unknown('command', name, COMMANDS)}", file=sys.stderr)
         return 2
     sys.argv = [f"jaxdl {name}", *rest]  # which a run's folder notes
-    terminal.say_loading()
     return importlib.import_module(f"jaxdl.commands.{name}").main(rest)
 
 

@@ -7,12 +7,15 @@ from pathlib import Path
 
 import pytest
 
+from jaxdl.__main__ import COMMANDS
+
 ROOT = Path(__file__).resolve().parents[1]
 SHARED = {
     "disk",
     "draws",
     "errors",
     "initial_values",
+    "lazy",
     "traced",
     "places",
     "variables",
@@ -29,6 +32,7 @@ MAY_IMPORT = {
     "traced": set(),
     "elsewhere": set(),
     "errors": {"elsewhere"},
+    "lazy": set(),
     "places": set(),
     "wording": set(),
     "variables": {"errors"},
@@ -62,10 +66,10 @@ DOORS = {
     "tensorboardX": {"report/board.py"},
     "tensorboard": set(),
     "PIL": {"data/pictures.py", "report/images.py"},
-    "jinja2": {"report/document.py", "commands/demo.py"},
+    "jinja2": {"report/document.py", "commands/demo_page/application.py"},
     "matplotlib": {
         *("report/axes.py", "report/bands.py", "report/confusion_picture.py", "report/figures.py", "report/svg.py"),
-        "commands/demo.py",
+        "commands/demo_page/application.py",
     },
     "grain": {"data/streaming.py"},
     "torch": set(),
@@ -106,27 +110,32 @@ def test_importing_the_library_touches_no_heavy_package():
     assert done.stdout.strip() == "[]"
 
 
-@pytest.mark.parametrize("words", [["--help"], ["--epoch", "3"]])
-def test_help_and_mistakes_need_nothing_of_reports_checkpoints_and_peers(words):
+MISTAKES = {
+    "train": (["--epoch", "3"], ["--model", "resnet19"], ["--lr", "fast"]),
+    "sweep": (["--lr", "fast"],),
+    **dict.fromkeys(("evaluate", "diagnose", "export", "demo"), (["nowhere"],)),
+    "predict": (["nowhere", "cat.jpg"],),
+    "compare": (["nowhere", "else"],),
+    "summary": (["resnet19"],),
+}
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_help_and_mistakes_are_answered_without_jax(command):
     program = f"""
 import sys
-from experiments.cifar import main
-try:
-    main({words})
-except SystemExit:
-    pass
-print(*sorted({{name.split(".")[0] for name in sys.modules}}), file=sys.stderr)
+from jaxdl.__main__ import main
+for words in {[["--help"], *MISTAKES[command]]}:
+    try:
+        status = main([{command!r}, *words])
+    except SystemExit as ended:
+        status = ended.code
+    print(status)
+print(*sorted({{name.split(".")[0] for name in sys.modules}}))
 """
     done = subprocess.run([sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True, check=True)
-    loaded = set(done.stderr.splitlines()[-1].split())
-    assert not loaded & {
-        "matplotlib",
-        "tensorboardX",
-        "orbax",
-        "torch",
-        "sklearn",
-        "scipy",
-        "jinja2",
-        "grain",
-        "tensorflow",
-    }
+    *said, loaded = done.stdout.splitlines()
+    assert [line for line in said if line.isdigit()] == ["0", *"2" * len(MISTAKES[command])], done.stderr
+    assert done.stderr.count("error: ") == len(MISTAKES[command])
+    heavy = {"jax", "flax", "optax", "orbax", "scipy", "sklearn", "matplotlib", "jinja2", "grain", "tensorboardX"}
+    assert not heavy & set(loaded.split())

@@ -166,20 +166,14 @@ def test_a_network_and_a_loss_added_as_the_page_on_extending_says(tmp_path):
     )
     shutil.copytree(ROOT / "jaxdl", tmp_path / "jaxdl", ignore=shutil.ignore_patterns("__pycache__"))
     (tmp_path / "jaxdl/models/linear.py").write_text(network)
-    table = tmp_path / "jaxdl/models/__init__.py"
-    line = '{\n        "alexnet": AlexNet,'
-    table.write_text(
-        table.read_text()
-        .replace(line, line.replace("{", '{\n        "linear": Linear,'))
-        .replace("from jaxdl.models.alexnet", "from jaxdl.models.linear import Linear\nfrom jaxdl.models.alexnet")
-    )
-    table = tmp_path / "jaxdl/losses/of_classes.py"
-    loss = loss.replace("from jaxdl import losses\n", "").replace("losses.", "").replace("jax.numpy", "jnp")
-    table.write_text(
-        table.read_text()
-        .replace("BY_NAME: ", f"{loss}\n\nBY_NAME: ")
-        .replace('"focal": focal', '"focal": focal, "doubtful": doubtful')
-    )
+    models_table, losses_table = tmp_path / "jaxdl/models/__init__.py", tmp_path / "jaxdl/losses/__init__.py"
+    line = '"alexnet": "alexnet.AlexNet",'
+    models_table.write_text(models_table.read_text().replace(line, f'"linear": "linear.Linear", {line}'))
+    line = '"focal": "of_classes.focal",'
+    losses_table.write_text(losses_table.read_text().replace(line, f'{line} "doubtful": "of_classes.doubtful",'))
+    loss = loss.replace("from jaxdl import losses\n", "from jaxdl.losses.softmax import cross_entropy\n")
+    with (tmp_path / "jaxdl/losses/of_classes.py").open("a") as of_classes:
+        of_classes.write("\n\n" + loss.replace("losses.cross_entropy", "cross_entropy").replace("jax.numpy", "jnp"))
 
     def train(*more):
         words = [

@@ -2,10 +2,10 @@
 
 import sys
 import time
-import typing
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from rich import box
 from rich.console import Console
@@ -14,13 +14,12 @@ from rich.text import Text
 
 from jaxdl import disk
 from jaxdl.errors import UserError
-from jaxdl.report.comparison import ComparedRun, caution, key_figures, label, render_comparison
-from jaxdl.report.evaluation import Evaluation
-from jaxdl.run import flags, run_folder, stored
-from jaxdl.run.config import SETTINGS
-from jaxdl.run.diagnosed import findings_of, parameters_of
+from jaxdl.run import flags, run_folder, terminal
 from jaxdl.run.flags import check, flag
 from jaxdl.run.status import exit_status
+
+if TYPE_CHECKING:
+    from jaxdl.report.comparison import ComparedRun
 
 COMMAND = "jaxdl compare"
 ABOUT = "Write one HTML page that compares runs: their results, the settings in which they differ, and their curves."
@@ -49,6 +48,12 @@ def _compare(argv: list[str]) -> None:
     out = _new_name() if options.out is None else Path(options.out)
     if out.exists():
         raise UserError(f"{out} exists; nothing is overwritten. Name another file with --out.")
+    for folder in options.runs:
+        run_folder.read_single(folder)
+    terminal.say_loading()
+    from jaxdl.report.comparison import render_comparison
+    from jaxdl.run.compared import read_run  # with which comes JAX
+
     runs = [read_run(folder) for folder in options.runs]
     page = render_comparison(runs)
     try:
@@ -56,26 +61,6 @@ def _compare(argv: list[str]) -> None:
     except OSError as error:
         raise UserError(f"cannot write {out} ({error.strerror}). Name another file with --out.") from error
     _print(runs, out)
-
-
-def read_run(folder: str) -> ComparedRun:
-    """Reads a run from the files in its folder; raises UserError if it is not a run or cannot be read."""
-    record = run_folder.read_single(folder)
-    settings = {name: value for name, value in record["config"].items() if name in SETTINGS}
-    config = run_folder.config_of(record, folder)
-    summary, records = run_folder.summary(folder), run_folder.records(folder)
-    return ComparedRun(
-        title=Path(folder).resolve().name,
-        notice=record["notice"],
-        facts=_facts(folder, record, config.model, summary),
-        settings=settings,
-        summary=summary,
-        records=records,
-        groups=run_folder.groups(records),
-        findings=findings_of(record, records, parameters=parameters_of(record, summary, folder)),
-        evaluation=_evaluation(Path(folder, "evaluation.json")),
-        data=record["dataset_fingerprint"],
-    )
 
 
 def _check_different(folders: Sequence[str]) -> None:
@@ -89,32 +74,6 @@ def _check_different(folders: Sequence[str]) -> None:
         seen[place] = folder
 
 
-def _facts(folder: str, record: Mapping, model: str, summary: Mapping | None) -> dict[str, str]:
-    facts = {
-        "folder": folder,
-        "command": record["command"],
-        "data": record["dataset"],
-        "pixels": record["dataset_source"],
-        "model": model,
-    }
-    if summary is None:
-        return {**facts, "state": "not finished"}
-    return {**facts, "device": summary["device"], "finished": summary["finished"]}
-
-
-def _evaluation(path: Path) -> Evaluation | None:
-    """Reads the evaluation from the file; None if there is no file."""
-    try:
-        found = stored.read(path, typing.get_type_hints(Evaluation))
-    except FileNotFoundError:
-        return None
-    per_class = [found["per_class"].get(name, {}) for name in found["classes"]]
-    square, count = {len(found["confusion"]), *map(len, found["confusion"])}, len(found["classes"])
-    if square != {count} or not all("f1" in figures for figures in per_class):
-        raise UserError(f"{path} is not as this program writes it: its figures are not of its {count} classes.")
-    return Evaluation.from_json(found)
-
-
 def _new_name() -> Path:
     """``comparison-<time>.html``, with a number behind it if two are made in one second."""
     name = f"comparison-{time.strftime('%Y%m%d-%H%M%S')}"
@@ -122,7 +81,9 @@ def _new_name() -> Path:
     return next(path for path in candidates if not path.exists())
 
 
-def _print(runs: Sequence[ComparedRun], out: Path) -> None:
+def _print(runs: "Sequence[ComparedRun]", out: Path) -> None:
+    from jaxdl.report.comparison import caution, key_figures, label
+
     console = Console(width=None if sys.stdout.isatty() else WIDTH, highlight=False)
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
     table.add_column("")

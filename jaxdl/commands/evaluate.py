@@ -6,6 +6,7 @@ import sys
 import time
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from rich import box
 from rich.console import Console
@@ -18,13 +19,14 @@ from jaxdl.data.streaming import Pictures
 from jaxdl.errors import UserError
 from jaxdl.report.diagnosis import as_text
 from jaxdl.report.evaluation import Evaluation, Predictions
-from jaxdl.run import finished_run, flags, loading, review, run_folder
-from jaxdl.run.classifier import Classifier
-from jaxdl.run.finished_run import FinishedRun
+from jaxdl.run import flags, run_folder, terminal
 from jaxdl.run.flags import check, flag
 from jaxdl.run.status import exit_status
 from jaxdl.run.views import VIEWS
 from jaxdl.wording import counted, printable
+
+if TYPE_CHECKING:
+    from jaxdl.run.finished_run import FinishedRun
 
 COMMAND = "jaxdl evaluate"
 ABOUT = (
@@ -71,6 +73,11 @@ def _evaluate(argv: list[str]) -> None:
     out = Path(options.out or Path(options.run, "evaluations", f"{name}-{time.strftime('%Y%m%d-%H%M%S')}"))
     if out.exists():
         raise UserError(f"{out} exists; nothing is overwritten. Name another folder with --out.")
+    run_folder.read_finished(options.run)
+    terminal.say_loading()
+    from jaxdl.run import finished_run, review  # with which comes JAX
+    from jaxdl.run.classifier import Classifier
+
     run = finished_run.load(options.run)
     findings = review.findings_in(run)
     views = None if options.views == "run" else VIEWS[options.views]
@@ -101,8 +108,10 @@ def _evaluate(argv: list[str]) -> None:
     print(*as_text(findings), sep="\n")
 
 
-def _split(options: Options, run: FinishedRun) -> tuple[Split, Split, str]:
+def _split(options: Options, run: "FinishedRun") -> tuple[Split, Split, str]:
     """Split to evaluate, split that the run was trained on, and the source of both, in words."""
+    from jaxdl.run import loading
+
     changes = {"data_dir": options.data_dir} if options.data_dir else {}
     dataset = loading.load(dataclasses.replace(run.config, offline=options.offline or run.config.offline, **changes))
     run_folder.check_same_data(run.record, dataset)
@@ -115,7 +124,7 @@ def _split(options: Options, run: FinishedRun) -> tuple[Split, Split, str]:
     return chosen, train, dataset.source
 
 
-def _pictures(root: Path, run: FinishedRun) -> tuple[Split, list[str]]:
+def _pictures(root: Path, run: "FinishedRun") -> tuple[Split, list[str]]:
     """The pictures in ``root/<class>/``, whose classes are among the run's, and their names."""
     names, labels, remarks = folder.labelled(root, run.classes)
     for remark in remarks:
@@ -123,7 +132,9 @@ def _pictures(root: Path, run: FinishedRun) -> tuple[Split, list[str]]:
     return Split(Pictures(root, names, run.image[0]), labels), [printable(os.fsdecode(name)) for name in names]
 
 
-def _print(run: FinishedRun, name: str, evaluation: Evaluation, out: Path) -> None:
+def _print(run: "FinishedRun", name: str, evaluation: Evaluation, out: Path) -> None:
+    from jaxdl.run.review import LISTED
+
     console = Console(width=None if sys.stdout.isatty() else WIDTH, highlight=False, markup=False)
     top5 = "" if evaluation.top5 is None else f", top-5 {evaluation.top5:.2%}"
     console.print(
@@ -145,6 +156,6 @@ def _print(run: FinishedRun, name: str, evaluation: Evaluation, out: Path) -> No
     for true, predicted, count in evaluation.confused_pairs(3):
         names = evaluation.classes
         console.print(f"{count:,} of {names[true]} taken for {names[predicted]}")
-    console.print(*(f"{title:<12} {out / file}" for title, file in review.LISTED), sep="\n", soft_wrap=True)
+    console.print(*(f"{title:<12} {out / file}" for title, file in LISTED), sep="\n", soft_wrap=True)
     if run.record["notice"]:
         console.print(run.record["notice"])

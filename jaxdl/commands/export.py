@@ -4,13 +4,12 @@ import sys
 from dataclasses import dataclass
 from pathlib import Path
 
-from jaxdl import disk, serving
+from jaxdl import disk
 from jaxdl.errors import UserError
 from jaxdl.report.heartbeat import Heartbeat
-from jaxdl.run import finished_run, flags, run_folder
+from jaxdl.run import flags, run_folder, terminal
 from jaxdl.run.flags import check, flag
 from jaxdl.run.status import exit_status
-from jaxdl.saved_model import DESCRIPTION, WEIGHTS, save_model
 from jaxdl.wording import counted
 
 COMMAND = "jaxdl export"
@@ -27,7 +26,7 @@ class Options:
 
     run: str = flag("", "folder of the run", positional=True, path=True)
     out: str | None = flag(None, "folder to write", unset="<run>/export", path=True)
-    platforms: str = flag(",".join(serving.PLATFORMS), "platforms to compile the function for, comma-separated")
+    platforms: str = flag("cpu,cuda,tpu", "platforms to compile the function for, comma-separated")
 
     def __post_init__(self) -> None:
         check(self)
@@ -43,6 +42,12 @@ def _export(argv: list[str]) -> None:
     out = Path(options.out or Path(options.run, "export"))
     if out.exists():
         raise UserError(f"{out} exists; nothing is overwritten. Name another folder with --out.")
+    run_folder.read_finished(options.run)
+    terminal.say_loading()
+    from jaxdl import serving  # with which comes JAX
+    from jaxdl.run import finished_run
+    from jaxdl.saved_model import DESCRIPTION, WEIGHTS, save_model
+
     with Heartbeat("loading the run", on_terminal=True) as heartbeat:
         run = finished_run.load(options.run)
         heartbeat.begin(f"compiling for {options.platforms}")

@@ -2,23 +2,25 @@
 
 import sys
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
-import jax.numpy as jnp
 from rich import box
 from rich.console import Console
 from rich.table import Table
 
 from jaxdl import models
-from jaxdl.report.layers import Layer, grouped, layers, total
-from jaxdl.run import flags
+from jaxdl.run import flags, terminal
 from jaxdl.run.flags import check, flag
 from jaxdl.run.status import exit_status
 from jaxdl.wording import counted
 
+if TYPE_CHECKING:
+    from jaxdl.report.layers import Layer
+
 COMMAND = "jaxdl summary"
 ABOUT = "Print a network's layers: output shape of one image, parameters, multiply-adds, memory."
 WIDTH = 110  # of the table where the output is no terminal
-PRECISIONS = {"f32": jnp.float32, "bf16": jnp.bfloat16}
+PRECISIONS = {"f32": "float32", "bf16": "bfloat16"}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -54,6 +56,9 @@ def main(argv: list[str] | None = None) -> int:
 
 def _print(argv: list[str]) -> None:
     options, _ = flags.parse(argv, Options(model=models.names()[0]), COMMAND, ABOUT)
+    terminal.say_loading()
+    from jaxdl.report.layers import grouped, layers, total  # with which comes JAX
+
     num_classes = options.num_classes or (10 if _for_cifar(options) else 1000)
     model = models.create(
         options.model, num_classes=num_classes, stem=options.stem, dtype=PRECISIONS[options.precision]
@@ -97,7 +102,7 @@ def _for_cifar(options: Options) -> bool:
     return options.stem == "cifar" or options.model in ("cifar_cnn", "quick_cnn", "speed_cnn", "speed_cnn_muon")
 
 
-def _cells(layer: Layer) -> tuple[str, ...]:
+def _cells(layer: "Layer") -> tuple[str, ...]:
     return (
         layer.name or "(itself)",
         layer.kind,

@@ -1,25 +1,28 @@
 """Many runs of ``jaxdl train`` in one program: ``jaxdl sweep --lr 0.01,0.03,0.1 --seed 0:8``."""
 
 import sys
+from typing import TYPE_CHECKING
 
-from jaxdl.run import compilation_cache
-from jaxdl.run.classification import CLASSIFICATION
 from jaxdl.run.process import training_process
 from jaxdl.run.recipes import RECIPES
-from jaxdl.run.sweep.asked import parse
-from jaxdl.run.sweep.story import run
-from jaxdl.run.task import Task
+from jaxdl.run.sweep.asked import Asked, parse
 from jaxdl.train.interrupt import Interruptible
+
+if TYPE_CHECKING:
+    from jaxdl.run.task import Task
 
 COMMAND = "jaxdl sweep"
 
 
-def main(argv: list[str] | None = None, *, task: Task = CLASSIFICATION) -> int:
-    """The command line; returns the exit status."""
+def main(argv: list[str] | None = None, *, task: "Task | None" = None) -> int:
+    """The command line; returns the exit status. task: image classification if None."""
 
-    def start(interrupt: Interruptible) -> int:
-        asked = parse(sys.argv[1:] if argv is None else argv, RECIPES, COMMAND)
+    def start(asked: Asked, interrupt: Interruptible) -> int:
+        from jaxdl.run import compilation_cache  # with which comes JAX
+        from jaxdl.run.classification import CLASSIFICATION
+        from jaxdl.run.sweep.story import run
+
         compilation_cache.use()
-        return run(asked, interrupt, command=COMMAND, task=task)
+        return run(asked, interrupt, command=COMMAND, task=task or CLASSIFICATION)
 
-    return training_process(start)
+    return training_process(lambda: parse(sys.argv[1:] if argv is None else argv, RECIPES, COMMAND), start)

@@ -3,6 +3,9 @@
 import sys
 from typing import TYPE_CHECKING
 
+from jaxdl.run.config import Config, parse
+from jaxdl.run.process import training_process
+from jaxdl.run.recipes import RECIPES
 from jaxdl.train.interrupt import Interruptible
 
 if TYPE_CHECKING:
@@ -16,16 +19,13 @@ def main(argv: list[str] | None = None, *, command: str = COMMAND, task: "Task |
 
     task: image classification if None.
     """
-    from jaxdl.run import compilation_cache  # with which comes jax
-    from jaxdl.run.classification import CLASSIFICATION
-    from jaxdl.run.config import parse
-    from jaxdl.run.process import training_process
-    from jaxdl.run.recipes import RECIPES
-    from jaxdl.run.story import run
 
-    def start(interrupt: Interruptible) -> int:
-        config, given = parse(sys.argv[1:] if argv is None else argv, RECIPES, command)
+    def start(asked: tuple[Config, frozenset[str]], interrupt: Interruptible) -> int:
+        from jaxdl.run import compilation_cache  # with which comes JAX
+        from jaxdl.run.classification import CLASSIFICATION
+        from jaxdl.run.story import run
+
         compilation_cache.use()
-        return run(config, given, interrupt, command=command, task=task or CLASSIFICATION)
+        return run(*asked, interrupt, command=command, task=task or CLASSIFICATION)
 
-    return training_process(start)
+    return training_process(lambda: parse(sys.argv[1:] if argv is None else argv, RECIPES, command), start)

@@ -4,18 +4,41 @@ A classification loss gives one value per example; an elementwise one has the sh
 averages it over each example. ``reduce`` is PyTorch's ``reduction``, for use outside the step.
 """
 
-from jaxdl.losses.elementwise import (
-    binary_cross_entropy,
-    binary_cross_entropy_with_logits,
-    kl_div,
-    l1,
-    mse,
-    smooth_l1,
-)
-from jaxdl.losses.of_classes import BY_NAME, focal, of_constant_guess, one_vs_rest
-from jaxdl.losses.reduction import REDUCTIONS, reduce
-from jaxdl.losses.softmax import cross_entropy, target_weights
+from typing import TYPE_CHECKING
 
+from jaxdl.lazy import Table, exports
+
+if TYPE_CHECKING:
+    from jaxdl.losses.elementwise import (
+        binary_cross_entropy,
+        binary_cross_entropy_with_logits,
+        kl_div,
+        l1,
+        mse,
+        smooth_l1,
+    )
+    from jaxdl.losses.of_classes import focal, of_constant_guess, one_vs_rest
+    from jaxdl.losses.reduction import REDUCTIONS, reduce
+    from jaxdl.losses.softmax import cross_entropy, target_weights
+
+BY_NAME = Table(  # the losses that a classifier can be trained with
+    "jaxdl.losses",
+    {
+        "cross_entropy": "softmax.cross_entropy",
+        "one_vs_rest": "of_classes.one_vs_rest",
+        "focal": "of_classes.focal",
+    },
+)
+
+__getattr__ = exports(
+    __name__,
+    {
+        "elementwise": "binary_cross_entropy binary_cross_entropy_with_logits kl_div l1 mse smooth_l1",
+        "of_classes": "focal of_constant_guess one_vs_rest",
+        "reduction": "REDUCTIONS reduce",
+        "softmax": "cross_entropy target_weights",
+    },
+)
 __all__ = [
     "BY_NAME",
     "REDUCTIONS",

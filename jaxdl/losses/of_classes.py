@@ -1,15 +1,12 @@
 """Losses that a classifier can be trained with, by name: all take the same targets and the same label smoothing."""
 
-from collections.abc import Callable, Mapping
-from types import MappingProxyType
-
 import jax
 import jax.numpy as jnp
 import numpy as np
 
 from jaxdl.errors import UserError
+from jaxdl.losses import BY_NAME
 from jaxdl.losses.elementwise import binary_cross_entropy_with_logits
-from jaxdl.losses.softmax import cross_entropy
 from jaxdl.losses.targets import check_labels, check_range, check_shapes
 
 FOCUS = 2.0  # the published gamma of the focal loss
@@ -35,11 +32,6 @@ def focal(logits: jax.Array, labels: jax.Array, *, label_smoothing: float = 0.0,
         raise UserError(f"gamma must be at least 0, got {gamma}.")
     targets, log_p = _probabilities(labels, logits, label_smoothing), jax.nn.log_softmax(logits.astype(jnp.float32))
     return -(targets * (-jnp.expm1(log_p)) ** gamma * log_p).sum(-1)
-
-
-BY_NAME: Mapping[str, Callable[..., jax.Array]] = MappingProxyType(
-    {"cross_entropy": cross_entropy, "one_vs_rest": one_vs_rest, "focal": focal}
-)
 
 
 def of_constant_guess(name: str, classes: int) -> float:

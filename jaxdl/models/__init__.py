@@ -1,106 +1,66 @@
 """Classifiers by name. Each is a linen module: ``model.apply(variables, images, train=...)`` returns logits."""
 
-import dataclasses
-from collections.abc import Callable, Mapping
-from functools import partial
-from numbers import Integral, Real
-from types import MappingProxyType
-from typing import Any
+from typing import TYPE_CHECKING
 
-import flax.linen as nn
-import jax.numpy as jnp
-from jax.typing import DTypeLike
+from jaxdl.lazy import Table, exports
+from jaxdl.models.stems import STEMS
 
-from jaxdl.errors import UserError, unknown
-from jaxdl.models.alexnet import AlexNet
-from jaxdl.models.cifar_cnn import CifarCNN
-from jaxdl.models.densenet import densenet121, densenet161, densenet169, densenet201
-from jaxdl.models.efficientnet import (
-    efficientnet_b0,
-    efficientnet_b1,
-    efficientnet_b2,
-    efficientnet_b3,
-    efficientnet_b4,
-    efficientnet_b5,
-    efficientnet_b6,
-    efficientnet_b7,
-)
-from jaxdl.models.googlenet import googlenet
-from jaxdl.models.inception_v3 import inception_v3
-from jaxdl.models.mobilenet_v2 import mobilenet_v2
-from jaxdl.models.mobilenet_v3 import mobilenet_v3_large, mobilenet_v3_small
-from jaxdl.models.quick_cnn import QuickCNN
-from jaxdl.models.resnet import (
-    resnet18,
-    resnet34,
-    resnet50,
-    resnet101,
-    resnet152,
-    resnext50_32x4d,
-    resnext101_32x8d,
-    resnext101_64x4d,
-    wide_resnet50_2,
-    wide_resnet101_2,
-)
-from jaxdl.models.shufflenet_v2 import shufflenet_v2_x0_5, shufflenet_v2_x1_0, shufflenet_v2_x1_5, shufflenet_v2_x2_0
-from jaxdl.models.speed_cnn import SpeedCNN
-from jaxdl.models.squeezenet import squeezenet1_0, squeezenet1_1
-from jaxdl.models.stems import STEMS as STEMS
-from jaxdl.models.vgg import vgg11, vgg11_bn, vgg13, vgg13_bn, vgg16, vgg16_bn, vgg19, vgg19_bn
-from jaxdl.models.vit import vit_b_16, vit_b_32, vit_l_16
+if TYPE_CHECKING:
+    from jaxdl.models.creation import create, describe, has_stem
 
-MODELS: Mapping[str, Callable[..., nn.Module]] = MappingProxyType(
+MODELS = Table(
+    "jaxdl.models",
     {
-        "alexnet": AlexNet,
-        "cifar_cnn": CifarCNN,
-        "densenet121": densenet121,
-        "densenet161": densenet161,
-        "densenet169": densenet169,
-        "densenet201": densenet201,
-        "efficientnet_b0": efficientnet_b0,
-        "efficientnet_b1": efficientnet_b1,
-        "efficientnet_b2": efficientnet_b2,
-        "efficientnet_b3": efficientnet_b3,
-        "efficientnet_b4": efficientnet_b4,
-        "efficientnet_b5": efficientnet_b5,
-        "efficientnet_b6": efficientnet_b6,
-        "efficientnet_b7": efficientnet_b7,
-        "googlenet": googlenet,
-        "inception_v3": inception_v3,
-        "mobilenet_v2": mobilenet_v2,
-        "mobilenet_v3_large": mobilenet_v3_large,
-        "mobilenet_v3_small": mobilenet_v3_small,
-        "quick_cnn": QuickCNN,
-        "resnet18": resnet18,
-        "resnet34": resnet34,
-        "resnet50": resnet50,
-        "resnet101": resnet101,
-        "resnet152": resnet152,
-        "resnext50_32x4d": resnext50_32x4d,
-        "resnext101_32x8d": resnext101_32x8d,
-        "resnext101_64x4d": resnext101_64x4d,
-        "shufflenet_v2_x0_5": shufflenet_v2_x0_5,
-        "shufflenet_v2_x1_0": shufflenet_v2_x1_0,
-        "shufflenet_v2_x1_5": shufflenet_v2_x1_5,
-        "shufflenet_v2_x2_0": shufflenet_v2_x2_0,
-        "speed_cnn": SpeedCNN,
-        "speed_cnn_muon": partial(SpeedCNN, for_muon=True),
-        "squeezenet1_0": squeezenet1_0,
-        "squeezenet1_1": squeezenet1_1,
-        "vgg11": vgg11,
-        "vgg11_bn": vgg11_bn,
-        "vgg13": vgg13,
-        "vgg13_bn": vgg13_bn,
-        "vgg16": vgg16,
-        "vgg16_bn": vgg16_bn,
-        "vgg19": vgg19,
-        "vgg19_bn": vgg19_bn,
-        "vit_b_16": vit_b_16,
-        "vit_b_32": vit_b_32,
-        "vit_l_16": vit_l_16,
-        "wide_resnet50_2": wide_resnet50_2,
-        "wide_resnet101_2": wide_resnet101_2,
-    }
+        "alexnet": "alexnet.AlexNet",
+        "cifar_cnn": "cifar_cnn.CifarCNN",
+        "densenet121": "densenet.densenet121",
+        "densenet161": "densenet.densenet161",
+        "densenet169": "densenet.densenet169",
+        "densenet201": "densenet.densenet201",
+        "efficientnet_b0": "efficientnet.efficientnet_b0",
+        "efficientnet_b1": "efficientnet.efficientnet_b1",
+        "efficientnet_b2": "efficientnet.efficientnet_b2",
+        "efficientnet_b3": "efficientnet.efficientnet_b3",
+        "efficientnet_b4": "efficientnet.efficientnet_b4",
+        "efficientnet_b5": "efficientnet.efficientnet_b5",
+        "efficientnet_b6": "efficientnet.efficientnet_b6",
+        "efficientnet_b7": "efficientnet.efficientnet_b7",
+        "googlenet": "googlenet.googlenet",
+        "inception_v3": "inception_v3.inception_v3",
+        "mobilenet_v2": "mobilenet_v2.mobilenet_v2",
+        "mobilenet_v3_large": "mobilenet_v3.mobilenet_v3_large",
+        "mobilenet_v3_small": "mobilenet_v3.mobilenet_v3_small",
+        "quick_cnn": "quick_cnn.QuickCNN",
+        "resnet18": "resnet.resnet18",
+        "resnet34": "resnet.resnet34",
+        "resnet50": "resnet.resnet50",
+        "resnet101": "resnet.resnet101",
+        "resnet152": "resnet.resnet152",
+        "resnext50_32x4d": "resnet.resnext50_32x4d",
+        "resnext101_32x8d": "resnet.resnext101_32x8d",
+        "resnext101_64x4d": "resnet.resnext101_64x4d",
+        "shufflenet_v2_x0_5": "shufflenet_v2.shufflenet_v2_x0_5",
+        "shufflenet_v2_x1_0": "shufflenet_v2.shufflenet_v2_x1_0",
+        "shufflenet_v2_x1_5": "shufflenet_v2.shufflenet_v2_x1_5",
+        "shufflenet_v2_x2_0": "shufflenet_v2.shufflenet_v2_x2_0",
+        "speed_cnn": "speed_cnn.SpeedCNN",
+        "speed_cnn_muon": "speed_cnn.speed_cnn_muon",
+        "squeezenet1_0": "squeezenet.squeezenet1_0",
+        "squeezenet1_1": "squeezenet.squeezenet1_1",
+        "vgg11": "vgg.vgg11",
+        "vgg11_bn": "vgg.vgg11_bn",
+        "vgg13": "vgg.vgg13",
+        "vgg13_bn": "vgg.vgg13_bn",
+        "vgg16": "vgg.vgg16",
+        "vgg16_bn": "vgg.vgg16_bn",
+        "vgg19": "vgg.vgg19",
+        "vgg19_bn": "vgg.vgg19_bn",
+        "vit_b_16": "vit.vit_b_16",
+        "vit_b_32": "vit.vit_b_32",
+        "vit_l_16": "vit.vit_l_16",
+        "wide_resnet50_2": "resnet.wide_resnet50_2",
+        "wide_resnet101_2": "resnet.wide_resnet101_2",
+    },
 )
 
 
@@ -109,74 +69,10 @@ def names() -> list[str]:
     return sorted(MODELS)
 
 
-def has_stem(name: str) -> bool:
-    """Whether the model of that name has a ``stem`` to choose. Raises UserError for an unknown name."""
-    return "stem" in _fields(name)
-
-
-def create(
-    name: str, *, num_classes: int = 10, dtype: DTypeLike = jnp.float32, stem: str | None = None, **fields: Any
-) -> nn.Module:
-    """The model of that name for images float[B, H, W, 3]; logits are float32[B, num_classes].
-
-    dtype: of the computation; parameters are always float32. A network without such a field computes in float32.
-    stem: "imagenet", which downsamples at once, or "cifar", which keeps the resolution of images of 32 pixels; None for
-    the model's default, "imagenet" if it has a choice.
-    fields: further fields of the module, ``dropout=0.1``.
-    Raises UserError for an unknown name or field, a value of the wrong type, and a stem where the model has none.
-    """
-    if not isinstance(name, str):
-        raise UserError(f"the name of a model must be a text, got {name!r:.40}.")
-    if stem is not None and stem not in STEMS:
-        raise unknown("stem", str(stem), STEMS)
-    if stem is not None and not has_stem(name):
-        raise UserError(f"{name} has no stem to choose, got stem={stem!r}.")
-    known = set(_fields(name))
-    for field in fields:
-        if field not in known:
-            raise unknown(f"field of {name}", field, known)
-    if isinstance(num_classes, bool) or not isinstance(num_classes, Integral) or num_classes < 1:
-        raise UserError(f"num_classes must be a whole number of at least 1, got {num_classes!r}.")
-    if "dtype" in known:
-        usual = MODELS[name](num_classes=num_classes, dtype=dtype)
-    elif jnp.dtype(dtype) == jnp.float32:
-        usual = MODELS[name](num_classes=num_classes)
-    else:
-        raise UserError(f"{name} has no dtype to choose: it computes in float32.")
-    for field, value in fields.items():
-        _check_kind(field, value, getattr(usual, field))
-    return usual.clone(**fields) if stem is None else usual.clone(**fields, stem=stem)
-
-
-def describe(model: nn.Module) -> tuple[str, dict[str, Any]]:
-    """The name and non-default keyword arguments with which ``create`` makes ``model``.
-
-    Raises UserError for a module that is not one of these models.
-    """
-    found = []
-    for name, build in MODELS.items():
-        usual = build()
-        if type(usual) is type(model):
-            values = {field: getattr(model, field) for field in _fields(name)}
-            found.append((name, {field: value for field, value in values.items() if value != getattr(usual, field)}))
-    if not found:
-        raise UserError(f"{type(model).__name__} is none of the networks that create knows by name.")
-    return min(found, key=lambda pair: len(pair[1]))
-
-
-def _check_kind(field: str, value: Any, usual: Any) -> None:
-    """Raises where the field is a number and the value none, or where only one of both is true or false."""
-    a_number = not isinstance(usual, Real) or isinstance(value, Real)
-    if not a_number or isinstance(value, bool) != isinstance(usual, bool):
-        raise UserError(f"{field} must be of the kind of its default, {usual!r}; got {value!r}.")
-    if "dropout" in field and not 0 <= value <= 1:
-        raise UserError(f"{field} must be from 0 to 1, got {value!r}.")
-
-
-def _fields(name: str) -> list[str]:
-    """The names of the model's dataclass fields, without linen's own. Raises UserError for an unknown model."""
-    if name not in MODELS:
-        raise unknown("model", name, MODELS)
-    build = MODELS[name]
-    family = build.func if isinstance(build, partial) else build
-    return [field.name for field in dataclasses.fields(family) if field.name not in ("parent", "name")]
+__getattr__ = exports(
+    __name__,
+    {
+        "creation": "create describe has_stem",
+    },
+)
+__all__ = ["MODELS", "STEMS", "create", "describe", "has_stem", "names"]

@@ -2,6 +2,7 @@
 
 import dataclasses
 from collections.abc import Sequence
+from functools import partial
 from types import ModuleType
 from typing import Any
 
@@ -57,6 +58,9 @@ class SpeedCNN(nn.Module):
         kernel_init = unit_kernel if self.for_muon else pytorch_kernel
         logits = nn.Dense(self.num_classes, use_bias=False, dtype=self.dtype, kernel_init=kernel_init)(x)
         return logits.astype(jnp.float32) / (x.shape[-1] if self.for_muon else 9)
+
+
+speed_cnn_muon = partial(SpeedCNN, for_muon=True)
 
 
 def _identity_first(kernel: Any, numpy: ModuleType) -> Any:

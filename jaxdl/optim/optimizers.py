@@ -1,18 +1,17 @@
 """Optimizers by name."""
 
-from collections.abc import Callable, Mapping
-from types import MappingProxyType
+from collections.abc import Mapping
 from typing import Any
 
 import jax
 import optax
 
 from jaxdl.errors import UserError, unknown
-from jaxdl.optim.arguments import check_number, check_options, check_pair
-from jaxdl.optim.directions import damped_trace, scale_by_adagrad, scale_by_amsgrad, scale_by_nadam
-from jaxdl.optim.lbfgs import lbfgs
+from jaxdl.optim import DIRECTIONS, OPTIMIZERS
+from jaxdl.optim.arguments import check_number, check_options
+from jaxdl.optim.limited_memory_bfgs import lbfgs
 from jaxdl.optim.mask import Mask, decay_mask
-from jaxdl.optim.muon import muon
+from jaxdl.optim.momentum_orthogonalized import muon
 
 
 def create(
@@ -50,7 +49,7 @@ def create(
     ``nadam``: betas=(0.9, 0.999), eps=1e-8, momentum_decay=4e-3.
     ``muon``: momentum=0.6, nesterov=True, iterations=3 for kernels of more than two axes, which it does not decay, and
     for all else ``sgd`` with nesterov: rest_momentum=0.9, at a learning rate rest_factor=1 times ``learning_rate``.
-    ``lbfgs``: see ``jaxdl.optim.lbfgs``; it clips and decays nothing, and its update needs ``value_fn``.
+    ``lbfgs``: see the function of that name; it clips and decays nothing, and its update needs ``value_fn``.
 
     Raises UserError for an unknown name or option and for a value that PyTorch would refuse.
     """
@@ -82,11 +81,11 @@ def create(
         decay = {"l2": l2, "weight_decay": weight_decay, "mask": mask}
         parts = [*clips, _muon(learning_rate, decay, **options)]
         return optax.chain(*[part for part in parts if part is not None])
-    check_options(name, _DIRECTIONS[name], options)
+    check_options(name, DIRECTIONS[name], options)
     parts = [
         *clips,
         optax.add_decayed_weights(l2, mask) if l2 else None,
-        _DIRECTIONS[name](**options),
+        DIRECTIONS[name](**options),
         optax.add_decayed_weights(weight_decay, mask) if weight_decay else None,
         optax.scale_by_learning_rate(learning_rate),
     ]
@@ -114,75 +113,3 @@ def _muon(
     }
     group = lambda leaf: "kernels" if leaf.ndim > 2 else "rest"  # noqa: E731
     return optax.partition(groups, lambda params: jax.tree.map(group, params))
-
-
-def _sgd(*, momentum: float = 0.0, dampening: float = 0.0, nesterov: bool = False) -> optax.GradientTransformation:
-    check_number("momentum", momentum, min=0)
-    check_number("dampening", dampening)
-    if nesterov and (not momentum or dampening):
-        raise UserError(
-            f"nesterov needs momentum greater than 0 and no dampening, got momentum={momentum}, dampening={dampening}."
-        )
-    if not momentum:
-        return optax.identity()
-    return damped_trace(momentum, dampening) if dampening else optax.trace(momentum, nesterov)
-
-
-def _adam(
-    *, betas: tuple[float, float] = (0.9, 0.999), eps: float = 1e-8, amsgrad: bool = False
-) -> optax.GradientTransformation:
-    check_pair("betas", betas, min=0, below=1)
-    check_number("eps", eps, min=0)
-    return scale_by_amsgrad(*betas, eps) if amsgrad else optax.scale_by_adam(*betas, eps)
-
-
-def _adagrad(
-    *, lr_decay: float = 0.0, initial_accumulator_value: float = 0.0, eps: float = 1e-10
-) -> optax.GradientTransformation:
-    check_number("lr_decay", lr_decay, min=0)
-    check_number("initial_accumulator_value", initial_accumulator_value, min=0)
-    check_number("eps", eps, min=0)
-    direction = scale_by_adagrad(initial_accumulator_value, eps)
-    if not lr_decay:
-        return direction
-    return optax.chain(direction, optax.scale_by_schedule(lambda count: 1 / (1 + count * lr_decay)))
-
-
-def _rmsprop(
-    *, alpha: float = 0.99, eps: float = 1e-8, momentum: float = 0.0, centered: bool = False
-) -> optax.GradientTransformation:
-    check_number("alpha", alpha, min=0)
-    check_number("eps", eps, min=0)
-    check_number("momentum", momentum, min=0)
-    scale = optax.scale_by_stddev if centered else optax.scale_by_rms
-    direction = scale(alpha, eps, eps_in_sqrt=False)
-    return optax.chain(direction, optax.trace(momentum)) if momentum else direction
-
-
-def _adadelta(*, rho: float = 0.9, eps: float = 1e-6) -> optax.GradientTransformation:
-    check_number("rho", rho, min=0, max=1)
-    check_number("eps", eps, min=0)
-    return optax.scale_by_adadelta(rho, eps)
-
-
-def _nadam(
-    *, betas: tuple[float, float] = (0.9, 0.999), eps: float = 1e-8, momentum_decay: float = 4e-3
-) -> optax.GradientTransformation:
-    check_pair("betas", betas, min=0, below=1)
-    check_number("eps", eps, min=0)
-    check_number("momentum_decay", momentum_decay, min=0)
-    return scale_by_nadam(*betas, eps, momentum_decay)
-
-
-_DIRECTIONS: Mapping[str, Callable[..., optax.GradientTransformation]] = MappingProxyType(
-    {
-        "sgd": _sgd,
-        "adam": _adam,
-        "adamw": _adam,
-        "adagrad": _adagrad,
-        "rmsprop": _rmsprop,
-        "adadelta": _adadelta,
-        "nadam": _nadam,
-    }
-)
-OPTIMIZERS = (*_DIRECTIONS, "muon", "lbfgs")

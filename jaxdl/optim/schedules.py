@@ -12,6 +12,7 @@ import jax.numpy as jnp
 import optax
 
 from jaxdl.errors import UserError, unknown
+from jaxdl.optim import SCHEDULES
 from jaxdl.optim.arguments import check_count, check_number, check_options
 
 
@@ -38,45 +39,50 @@ def schedule(
 
     Raises UserError for an unknown name or option and for a value out of range.
     """
-    if name not in _SCHEDULES:
+    if name not in SCHEDULES:
         raise unknown("schedule", name, SCHEDULES)
     check_number("learning_rate", learning_rate, min=0)
     check_count("steps", steps)
     check_count("warmup_steps", warmup_steps, min=0)
     check_number("warmup_start", warmup_start, min=0, max=1)
-    check_options(name, _SCHEDULES[name], options)
+    check_options(name, SCHEDULES[name], options)
     if name == "one_cycle" and warmup_steps:
         raise UserError(f"one_cycle rises by itself over pct_start of the steps; got warmup_steps={warmup_steps}.")
     warmup_steps = min(warmup_steps, steps - 1)
-    after = _SCHEDULES[name](learning_rate, steps - warmup_steps, **options)
+    after = SCHEDULES[name](learning_rate, steps - warmup_steps, **options)
     if not warmup_steps:
         return after
     rise = optax.linear_schedule(warmup_start * learning_rate, learning_rate, warmup_steps)
     return optax.join_schedules([rise, after], [warmup_steps])
 
 
-def _constant(learning_rate: float, steps: int) -> optax.Schedule:
+def constant(learning_rate: float, steps: int) -> optax.Schedule:
+    """The rate as it is."""
     del steps
     return optax.constant_schedule(learning_rate)
 
 
-def _linear(learning_rate: float, steps: int, *, end: float = 0.0) -> optax.Schedule:
+def linear(learning_rate: float, steps: int, *, end: float = 0.0) -> optax.Schedule:
+    """A line down to ``end`` times the rate."""
     check_number("end", end, min=0)
     return optax.linear_schedule(learning_rate, end * learning_rate, steps)
 
 
-def _cosine(learning_rate: float, steps: int) -> optax.Schedule:
+def cosine(learning_rate: float, steps: int) -> optax.Schedule:
+    """Half a cosine down to 0."""
     return optax.cosine_decay_schedule(learning_rate, steps)
 
 
-def _step(learning_rate: float, steps: int, *, step_size: int, gamma: float = 0.1) -> optax.Schedule:
+def step(learning_rate: float, steps: int, *, step_size: int, gamma: float = 0.1) -> optax.Schedule:
+    """A drop every ``step_size`` updates."""
     del steps
     check_count("step_size", step_size)
     # optax.exponential_decay divides as float32: with steps of 41 it would fall one update late.
     return _power(learning_rate, gamma, lambda count: count // step_size)
 
 
-def _multistep(learning_rate: float, steps: int, *, milestones: Sequence[int], gamma: float = 0.1) -> optax.Schedule:
+def multistep(learning_rate: float, steps: int, *, milestones: Sequence[int], gamma: float = 0.1) -> optax.Schedule:
+    """A drop at each of ``milestones``."""
     del steps
     check_number("gamma", gamma, above=0)
     if not isinstance(milestones, Sequence):
@@ -87,7 +93,8 @@ def _multistep(learning_rate: float, steps: int, *, milestones: Sequence[int], g
     return optax.piecewise_constant_schedule(learning_rate, factors)
 
 
-def _exponential(learning_rate: float, steps: int, *, gamma: float) -> optax.Schedule:
+def exponential(learning_rate: float, steps: int, *, gamma: float) -> optax.Schedule:
+    """A drop at every update."""
     del steps
     return _power(learning_rate, gamma, lambda count: count)
 
@@ -98,7 +105,7 @@ def _power(learning_rate: float, gamma: float, exponent: Callable[[jax.Array], j
     return lambda count: learning_rate * jnp.exp(exponent(count) * math.log(gamma))
 
 
-def _one_cycle(
+def one_cycle(
     learning_rate: float,
     steps: int,
     *,
@@ -108,6 +115,7 @@ def _one_cycle(
     anneal: str = "cos",
     three_phase: bool = False,
 ) -> optax.Schedule:
+    """One rise and one fall."""
     check_number("pct_start", pct_start, min=0, max=1)
     check_number("div_factor", div_factor, above=0)
     check_number("final_div_factor", final_div_factor, above=0)
@@ -149,15 +157,3 @@ def _half_cosine(x: jax.Array) -> jax.Array:
 _ANNEALS: Mapping[str, Callable[[jax.Array], jax.Array]] = MappingProxyType(
     {"cos": _half_cosine, "linear": lambda x: x}
 )
-_SCHEDULES: Mapping[str, Callable[..., optax.Schedule]] = MappingProxyType(
-    {
-        "constant": _constant,
-        "cosine": _cosine,
-        "linear": _linear,
-        "step": _step,
-        "multistep": _multistep,
-        "exponential": _exponential,
-        "one_cycle": _one_cycle,
-    }
-)
-SCHEDULES = tuple(_SCHEDULES)

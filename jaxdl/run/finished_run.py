@@ -13,7 +13,6 @@ import optax
 
 from jaxdl import initial_values
 from jaxdl.checkpoint import Checkpoints
-from jaxdl.errors import UserError
 from jaxdl.run import compilation_cache, run_folder
 from jaxdl.run.build import for_evaluation, network_and_optimizer, step_functions
 from jaxdl.run.classification import CLASSIFICATION
@@ -81,10 +80,7 @@ def load(folder: str) -> FinishedRun:
     Raises UserError if there is no run, or none that has saved anything yet.
     """
     compilation_cache.use()
-    record = run_folder.read_single(folder)
-    config = run_folder.config_of(record, folder)
-    if not Path(folder, "checkpoints").is_dir():
-        raise UserError(f"the run in {folder} has saved no checkpoint yet.")
+    record, config = run_folder.read_finished(folder)
     run_folder.check_same_network(record, config.model, folder)
     model, _, optimizer = network_and_optimizer(config, num_classes=len(record["classes"]), steps_per_epoch=1)
     images = jnp.zeros((1, *record["image"]))

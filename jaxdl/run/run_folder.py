@@ -170,6 +170,18 @@ def read_single(folder: str | None) -> dict:
     return record
 
 
+def read_finished(folder: str) -> tuple[dict, Config]:
+    """The record and the configuration of a run that has saved something.
+
+    Raises UserError if there is no run, or none that has saved anything yet.
+    """
+    record = read_single(folder)
+    config = config_of(record, folder)
+    if not Path(folder, "checkpoints").is_dir():
+        raise UserError(f"the run in {folder} has saved no checkpoint yet.")
+    return record, config
+
+
 def records(folder: str | Path, *, members: bool = False) -> list[dict]:
     """The records of ``metrics.jsonl`` so far; a last line that is being written is left out.
 

@@ -4,18 +4,30 @@ from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from itertools import product
 from types import MappingProxyType
-
-import jax
+from typing import TYPE_CHECKING
 
 from jaxdl.data import augment
 from jaxdl.run.config import Config
 
-View = Callable[[jax.Array], jax.Array]
+if TYPE_CHECKING:
+    import jax
+
+View = Callable[["jax.Array"], "jax.Array"]
 
 
-def same(images: jax.Array) -> jax.Array:
+def same(images: "jax.Array") -> "jax.Array":
     """The images as they are."""
     return images
+
+
+def mirrored(images: "jax.Array") -> "jax.Array":
+    """The images mirrored left to right."""
+    return augment.mirror(images)
+
+
+def moved(pixels: int, images: "jax.Array") -> "jax.Array":
+    """The images so many pixels further down and to the right."""
+    return augment.shift(images, down=pixels, right=pixels)
 
 
 def others(*choices: Sequence[View]) -> tuple[View, ...]:
@@ -31,14 +43,14 @@ def views_of(config: Config) -> tuple[View, ...]:
     return others(*(of_flag(config) for of_flag in OF_FLAGS))
 
 
-def _seen(views: Sequence[View], images: jax.Array) -> jax.Array:
+def _seen(views: Sequence[View], images: "jax.Array") -> "jax.Array":
     for view in views:
         images = view(images)
     return images
 
 
-MIRRORED = (same, augment.mirror)
-MOVED = tuple(partial(augment.shift, down=pixels, right=pixels) for pixels in (-1, 1))
+MIRRORED = (same, mirrored)
+MOVED = (partial(moved, -1), partial(moved, 1))
 OF_FLAGS = (
     lambda config: (same, same, *MOVED) if config.test_crops else (same,),  # half of the weight is that of the moved
     lambda config: MIRRORED if config.test_flip else (same,),

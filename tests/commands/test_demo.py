@@ -18,8 +18,9 @@ from PIL import Image
 from scipy.special import softmax
 from werkzeug.test import Client
 
-from jaxdl.commands import demo
-from jaxdl.commands.demo import MOST_BYTES, PATIENCE, Demo, main
+from jaxdl.commands.demo import main
+from jaxdl.commands.demo_page import application as application_module
+from jaxdl.commands.demo_page.application import MOST_BYTES, PATIENCE, Demo
 from jaxdl.data import sources
 from jaxdl.data.pictures import png
 from jaxdl.run import finished_run
@@ -84,7 +85,7 @@ def test_an_upload_that_is_too_large_is_refused(address):
 def test_several_at_once_are_answered_one_after_the_other(finished, monkeypatch):
     application = Demo(finished_run.load(str(finished[0])), top=1, hosts=("here:1",))
     images, under_way, most = sources.load("digits").test.images[:12], [], 0
-    open_picture = demo.open_picture
+    open_picture = application_module.open_picture
 
     def watched(content, *others, **options):
         nonlocal most
@@ -98,7 +99,7 @@ def test_several_at_once_are_answered_one_after_the_other(finished, monkeypatch)
         headers = {"Host": "here:1", "Origin": "http://here:1"}
         return Client(application).post("/predict", data=png(image), headers=headers).json
 
-    monkeypatch.setattr(demo, "open_picture", watched)
+    monkeypatch.setattr(application_module, "open_picture", watched)
     with ThreadPoolExecutor(6) as pool:
         together = list(pool.map(post, images))
     assert most == 1

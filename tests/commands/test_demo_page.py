@@ -8,7 +8,7 @@ import re
 import numpy as np
 import pytest
 
-from jaxdl.commands.demo import MOST_BYTES
+from jaxdl.commands.demo_page.application import MOST_BYTES
 from jaxdl.data.pictures import png
 from tests.browser import PHONE, browser  # noqa: F401, a fixture
 from tests.commands.demo_server import NAMES, address, ask, digit, server  # noqa: F401, fixtures

@@ -10,12 +10,13 @@ import numpy as np
 import pytest
 from scipy.special import softmax
 
-from jaxdl.commands import predict
-from jaxdl.commands.predict import best, find, main
+from jaxdl.commands.predict import find, main
 from jaxdl.data import sources
 from jaxdl.data.pictures import png
 from jaxdl.errors import UserError
+from jaxdl.run import answers as answers_module
 from jaxdl.run import finished_run
+from jaxdl.run.answers import best
 from jaxdl.run.classifier import Classifier
 from jaxdl.wording import printable
 from tests.commands.short_run import ROOT
@@ -92,8 +93,8 @@ def test_pictures_are_read_a_few_batches_ahead_and_no_further(run, digits, monke
     folder, _ = digits
     assert main([run, str(folder), "--json"]) == 0
     expected = answers(capsys)
-    monkeypatch.setattr(predict, "MOST_PIXELS", 4 * 32 * 32)  # four pictures at a time
-    opened, ahead, logits, open_picture = [], [], Classifier.logits, predict.open_picture
+    monkeypatch.setattr(answers_module, "MOST_PIXELS", 4 * 32 * 32)  # four pictures at a time
+    opened, ahead, logits, open_picture = [], [], Classifier.logits, answers_module.open_picture
 
     def recorded(path, size, name):
         opened.append(name)
@@ -104,7 +105,7 @@ def test_pictures_are_read_a_few_batches_ahead_and_no_further(run, digits, monke
         ahead.append(len(opened) - 4 * len(ahead))
         return logits(self, images)
 
-    monkeypatch.setattr(predict, "open_picture", recorded)
+    monkeypatch.setattr(answers_module, "open_picture", recorded)
     monkeypatch.setattr(Classifier, "logits", counted)
     assert main([run, str(folder), "--json"]) == 0
     found = answers(capsys)

@@ -6,7 +6,7 @@ import pytest
 
 from jaxdl import optim
 from jaxdl.errors import UserError
-from jaxdl.optim.muon import orthogonalized
+from jaxdl.optim.momentum_orthogonalized import orthogonalized
 from tests.pytorch import torch
 
 

@@ -1,0 +1,89 @@
+"""Answers of a run's network to pictures in files: the most probable classes, or why there are none."""
+
+import os
+import re
+import sys
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+from scipy.special import softmax
+from tqdm import tqdm
+
+from jaxdl.data.pictures import SUFFIXES, open_picture
+from jaxdl.data.prefetch import Prefetch
+from jaxdl.errors import UserError
+from jaxdl.run.classifier import MOST_PIXELS, SECONDS_UNTIL_BAR, Classifier
+from jaxdl.wording import printable
+
+URL = re.compile(r"[a-z][a-z0-9+.-]*://", re.IGNORECASE)
+
+
+class Answer(NamedTuple):
+    """best: (class, probability in [0, 1]) of the most probable classes, in order; error: why there are none."""
+
+    file: str
+    best: tuple[tuple[str, float], ...] = ()
+    error: str | None = None
+
+
+def best(logits: np.ndarray, classes: Sequence[str], top: int) -> list[tuple[tuple[str, float], ...]]:
+    """(class, probability) of the ``top`` most probable classes of each row of ``logits``: float[N, classes].
+
+    Raises UserError if they are not finite.
+    """
+    if not np.isfinite(logits).all():
+        raise UserError("the network gives no finite numbers: its training diverged. Use another run.")
+    probabilities = softmax(np.asarray(logits, np.float64), axis=1)
+    order = np.argsort(-probabilities, axis=1, kind="stable")[:, :top]
+    return [
+        tuple((classes[each], float(row[each])) for each in chosen)
+        for row, chosen in zip(probabilities, order, strict=True)
+    ]
+
+
+def answers_of(classifier: Classifier, files: list[str], top: int) -> Iterator[Answer]:
+    """In the order of ``files``; holds the pixels of a few batches, and prints a line for each that cannot be read."""
+    height, width, channels = classifier.run.image
+    count = min(len(files), max(MOST_PIXELS // (height * width), 1))
+
+    def read(step: int) -> tuple[np.ndarray, list[str | None]]:
+        images = np.zeros((count, height, width, channels), np.uint8)  # whole also at the end: one size is compiled
+
+        def one(row: int) -> str | None:
+            try:
+                images[row] = _open(files[step * count + row], height)
+            except UserError as error:
+                return str(error)
+            return None
+
+        return images, list(pool.map(one, range(min(count, len(files) - step * count))))
+
+    steps = -(-len(files) // count)
+    bar = tqdm(
+        total=len(files), desc="predicting", unit="img", delay=SECONDS_UNTIL_BAR, leave=False, disable=None,
+        file=sys.stderr,
+    )  # fmt: skip
+    pool = ThreadPoolExecutor(os.cpu_count())
+    try:
+        with bar, Prefetch(read, start=0, stop=steps, ahead=1) as batches:
+            for step in range(steps):
+                images, errors = batches(step)
+                rows = best(classifier.logits(images), classifier.run.classes, top)
+                for file, error, row in zip(files[step * count :], errors, rows, strict=False):
+                    if error:
+                        bar.write(f"error: {printable(error)}", file=sys.stderr)
+                    yield Answer(file, error=error) if error else Answer(file, best=row)
+                bar.update(len(errors))
+    finally:
+        pool.shutdown(cancel_futures=True)
+
+
+def _open(file: str, size: int) -> np.ndarray:
+    if URL.match(file) and not os.path.exists(file):
+        raise UserError(f"{file} is a URL, and nothing is fetched. Download the picture, then name its file.")
+    if os.path.isdir(file):
+        raise UserError(f"{file} is a folder that cannot be read, or has no pictures in it ({', '.join(SUFFIXES)}).")
+    return open_picture(Path(file), size, name=file)

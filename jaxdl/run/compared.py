@@ -1,0 +1,58 @@
+"""A run as a comparison shows it, from the files in its folder."""
+
+import typing
+from collections.abc import Mapping
+from pathlib import Path
+
+from jaxdl.errors import UserError
+from jaxdl.report.comparison import ComparedRun
+from jaxdl.report.evaluation import Evaluation
+from jaxdl.run import run_folder, stored
+from jaxdl.run.config import SETTINGS
+from jaxdl.run.diagnosed import findings_of, parameters_of
+
+
+def read_run(folder: str) -> ComparedRun:
+    """Reads a run from the files in its folder; raises UserError if it is not a run or cannot be read."""
+    record = run_folder.read_single(folder)
+    settings = {name: value for name, value in record["config"].items() if name in SETTINGS}
+    config = run_folder.config_of(record, folder)
+    summary, records = run_folder.summary(folder), run_folder.records(folder)
+    return ComparedRun(
+        title=Path(folder).resolve().name,
+        notice=record["notice"],
+        facts=_facts(folder, record, config.model, summary),
+        settings=settings,
+        summary=summary,
+        records=records,
+        groups=run_folder.groups(records),
+        findings=findings_of(record, records, parameters=parameters_of(record, summary, folder)),
+        evaluation=_evaluation(Path(folder, "evaluation.json")),
+        data=record["dataset_fingerprint"],
+    )
+
+
+def _facts(folder: str, record: Mapping, model: str, summary: Mapping | None) -> dict[str, str]:
+    facts = {
+        "folder": folder,
+        "command": record["command"],
+        "data": record["dataset"],
+        "pixels": record["dataset_source"],
+        "model": model,
+    }
+    if summary is None:
+        return {**facts, "state": "not finished"}
+    return {**facts, "device": summary["device"], "finished": summary["finished"]}
+
+
+def _evaluation(path: Path) -> Evaluation | None:
+    """Reads the evaluation from the file; None if there is no file."""
+    try:
+        found = stored.read(path, typing.get_type_hints(Evaluation))
+    except FileNotFoundError:
+        return None
+    per_class = [found["per_class"].get(name, {}) for name in found["classes"]]
+    square, count = {len(found["confusion"]), *map(len, found["confusion"])}, len(found["classes"])
+    if square != {count} or not all("f1" in figures for figures in per_class):
+        raise UserError(f"{path} is not as this program writes it: its figures are not of its {count} classes.")
+    return Evaluation.from_json(found)
