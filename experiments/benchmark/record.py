@@ -49,6 +49,7 @@ def about(options: Options, argv: Sequence[str], *, data: str) -> dict[str, Any]
             "load_before": machine.load(),
         },
         "versions": machine.versions(),
+        "xla_flags": os.environ.get("XLA_FLAGS", ""),
     }
 
 
