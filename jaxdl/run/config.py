@@ -8,6 +8,7 @@ from jaxdl import losses, models, optim
 from jaxdl.data import sources
 from jaxdl.errors import UserError, unknown
 from jaxdl.run import flags
+from jaxdl.run.duration import seconds_of
 from jaxdl.run.flags import check, flag
 from jaxdl.train import parallel
 
@@ -81,6 +82,14 @@ class Config:
         unset="no limit",
         group="training",
         resumable=True,
+    )
+    budget: str | None = flag(
+        None,
+        "time until the test, as 90s, 5m or 1h30m: the speed of this machine is measured, and epochs set to what fits",
+        unset="as many epochs as asked for",
+        value="TIME",
+        in_sweep=False,
+        setting=False,
     )
     seed: int = flag(0, "random seed of everything", min=0, below=2**32, sweepable=True)
     loss: str = flag(
@@ -222,6 +231,8 @@ class Config:
         if self.epochs % 1 == 0:
             object.__setattr__(self, "epochs", int(self.epochs))  # is printed and stored as the whole number that it is
         check(self)
+        if self.budget is not None:
+            seconds_of(self.budget)
 
 
 RESUMABLE = flags.names(Config, "resumable")

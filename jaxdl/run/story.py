@@ -1,6 +1,7 @@
 """A run from its configuration to its report, top to bottom."""
 
 import signal
+import time
 from collections.abc import Callable
 from functools import partial
 from typing import Any
@@ -12,6 +13,7 @@ from jaxdl.report.console import Console
 from jaxdl.report.heartbeat import Heartbeat
 from jaxdl.run import announcements, run_folder
 from jaxdl.run.accelerators import devices_of
+from jaxdl.run.budget import within_budget
 from jaxdl.run.build import build, for_evaluation
 from jaxdl.run.classification import CLASSIFICATION
 from jaxdl.run.config import Config
@@ -41,6 +43,7 @@ def run(
     ``python -m``. Raises UserError for what the user can mend, Interrupted where a signal cannot wait.
     """
     # ---- load ------------------------------------------------------------------------------------------------------
+    began = time.monotonic()
     record = run_folder.read_single(config.out) if config.resume else None
     if record is not None:
         config = run_folder.resumed(record, config, given)
@@ -52,6 +55,8 @@ def run(
 
     if not config.check:
         announcements.print_data(config, dataset)
+        if config.budget and record is None:
+            config = within_budget(config, dataset, devices, given=given, began=began, task=task)
 
     # ---- build -----------------------------------------------------------------------------------------------------
     with all_unreadable_named(dataset):

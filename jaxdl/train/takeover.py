@@ -22,12 +22,12 @@ class Takeover:
     """
 
     def __init__(self, step: TrainStep, *, at: int, steps: int, compiler: Compiler):
-        self._step, self._at, self._steps, self._compiler = step, at, steps, compiler
+        self._step, self.at, self._steps, self._compiler = step, at, steps, compiler
         self._programs: dict[bool, Program] = {}  # by whether it is the plain one
 
     def begin(self, update: int, state: Any, batch: Any) -> None:
         """Has the program of ``update`` compiled, if it is not yet. state, batch: arrays, or what describes them."""
-        plain = update < self._at
+        plain = update < self.at
         if update < self._steps and plain not in self._programs:
             step = self._step.plain if plain else self._step
             self._programs[plain] = Program(self._compiler, step.jitted, state, dict(batch))
@@ -46,11 +46,11 @@ class Takeover:
             nonlocal update
             self._step.check(batch)
             self.begin(update, state, batch)
-            result = self._programs[update < self._at](state, dict(batch))
+            result = self._programs[update < self.at](state, dict(batch))
             update += 1
             if update == undisturbed:
                 meanwhile()
-                self.begin(max(update, self._at), result[0], batch)
+                self.begin(max(update, self.at), result[0], batch)
             return result
 
         return step

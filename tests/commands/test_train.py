@@ -3,6 +3,7 @@
 import io
 import json
 import os
+import re
 import subprocess
 import sys
 import time
@@ -228,3 +229,17 @@ def test_a_terminal_gets_a_progress_bar(tmp_path):
     assert b"/13 steps" in shown
     assert b"left, epoch" in shown
     assert b"images/s" in shown
+
+
+@pytest.mark.long
+def test_a_run_within_a_budget_is_that_of_the_epochs_it_tells(tmp_path):
+    def run(*flags, out):
+        words = ["--dataset", "digits", "--model", "cifar_cnn", "--lr", "0.01", "--no-report", *flags]
+        return subprocess.run(command(*words, out=out), cwd=ROOT, capture_output=True, text=True, check=True).stdout
+
+    said = run("--budget", "25s", out=tmp_path / "budget")
+    flags = re.search(r"budget   25s: .* the same run: (.*)\n", said)[1].split()
+    assert flags[::2] == ["--epochs", "--warmup-epochs"]
+    run(*flags, out=tmp_path / "epochs")
+    assert_same_run(tmp_path / "budget", tmp_path / "epochs")
+    assert json.loads((tmp_path / "budget/config.json").read_text())["config"]["epochs"] == float(flags[1])
