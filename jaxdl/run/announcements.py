@@ -4,6 +4,7 @@ import shlex
 import time
 from typing import Any
 
+from jaxdl import cluster
 from jaxdl.data.dataset import Dataset
 from jaxdl.report.evaluation import Predictions
 from jaxdl.run import run_folder
@@ -53,6 +54,11 @@ def loss_words(config: Config) -> str:
     """``, loss focal, labels smoothed by 0.1``: what training minimises where it is not the cross entropy as it is."""
     smoothed = f", labels smoothed by {config.label_smoothing:g}" if config.label_smoothing else ""
     return ("" if config.loss == "cross_entropy" else f", loss {config.loss}") + smoothed
+
+
+def stopping() -> str:
+    """What a first Ctrl-C is answered with at once, by the first process; the update in hand may still be compiled."""
+    return "Stopping after this update; once more stops at once, unsaved." if cluster.is_first() else ""
 
 
 def print_stopped(step: int, steps: int, resume_command: str) -> None:

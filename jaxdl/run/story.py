@@ -85,7 +85,7 @@ def run(
     ):
         # ---- fit ---------------------------------------------------------------------------------------------------
         stopped = cluster.Agreement(lambda: interrupt.requested is not None)
-        with interrupt.deferred(), opened.blow_up_told():
+        with interrupt.deferred(announcements.stopping()), opened.blow_up_told():
             state = _fit(training, opened, should_stop=stopped)
         step = int(state.step)
         opened.check_saved(step)

@@ -1,5 +1,6 @@
 """Turns Ctrl-C and SIGTERM into a request that the training loop honours between two steps."""
 
+import contextlib
 import os
 import signal
 import sys
@@ -32,6 +33,7 @@ class Interruptible:
     def __init__(self) -> None:
         self.requested: int | None = None
         self._deferring = False
+        self._notice = ""
 
     def __enter__(self) -> "Interruptible":
         self._hook, sys.unraisablehook = sys.unraisablehook, self._swallowed
@@ -44,14 +46,18 @@ class Interruptible:
         for number, handler in self._before.items():
             signal.signal(number, handler)
 
-    def deferred(self) -> "_Deferred":
-        """A context in which the first signal waits for the loop."""
+    def deferred(self, notice: str = "") -> "_Deferred":
+        """A context in which the first signal waits for the loop; ``notice`` is then a line on standard error."""
+        self._notice = notice
         return _Deferred(self)
 
     def _receive(self, number: int, frame: FrameType | None) -> None:
         if not self._deferring or self.requested:
             raise Interrupted(number)
         self.requested = number
+        if self._notice:
+            with contextlib.suppress(OSError):
+                os.write(2, f"\n{self._notice}\n".encode())  # print may be what was interrupted
 
     def _swallowed(self, unraisable: Any) -> None:
         """Sends the signal again if its exception was ignored by Python, as in a callback of the garbage collector."""

@@ -23,6 +23,12 @@ def test_a_signal_raises_outside_and_asks_inside_deferred(number, status):
     assert signal.getsignal(number) is before
 
 
+def test_the_first_signal_is_answered_at_once_where_it_is_deferred(capfd):
+    with Interruptible() as interrupt, interrupt.deferred("Stopping soon."):
+        os.kill(os.getpid(), signal.SIGINT)
+        assert capfd.readouterr().err == "\nStopping soon.\n"
+
+
 def test_a_signal_that_python_swallows_is_raised_again():
     """As one does that comes while an object is cleared away, or in a garbage collector's call-back."""
 

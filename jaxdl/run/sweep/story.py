@@ -70,7 +70,7 @@ def run(asked: Asked, interrupt: Interruptible, *, command: str, task: Task = CL
     ) as opened:
         # ---- fit ---------------------------------------------------------------------------------------------------
         should_stop = lambda: interrupt.requested is not None  # noqa: E731
-        with interrupt.deferred():
+        with interrupt.deferred(announcements.stopping()):
             states = _fit(members, opened, should_stop=should_stop)
         step = int(states.step)
         opened.check_saved(step)
