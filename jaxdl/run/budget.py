@@ -8,6 +8,7 @@ from itertools import pairwise
 from typing import Any, NamedTuple
 
 import jax
+import numpy as np
 
 from jaxdl.data.dataset import Dataset
 from jaxdl.errors import UserError
@@ -27,16 +28,17 @@ from jaxdl.wording import counted
 
 UPDATES = 100  # that are measured; more where the faster program of the step takes over later
 AFTER_TAKEOVER = 30  # updates by it
+EVALUATED = 1000  # training images, for the speed of evaluation
 SHARE = 0.1  # of the budget, after which measuring ends
 SPARE = 0.03  # of the budget, for a machine that is not always as fast
 IN_EPOCHS = ("warmup_epochs", "decay_epochs", "whiten_bias_epochs")  # settings that are a share of the training
 
 
 class Speed(NamedTuple):
-    """Seconds on this machine: of an update, of a validation, and from the beginning to the first update."""
+    """Seconds on this machine: of an update, of evaluating an image, and from the beginning to the first update."""
 
     update: float
-    validation: float
+    evaluation: float
     start: float
 
 
@@ -61,9 +63,8 @@ def within_budget(
     with Heartbeat(f"measuring how many epochs fit into {config.budget}", on_terminal=True):
         training = build(config, dataset, devices, task=task)
         speed = measured(training, seconds=SHARE * budget)
-    steps_per_epoch, tests = training.steps_per_epoch, len(dataset.test) / max(len(training.val or ()), 1)
-    left = (1 - SPARE) * budget - (time.monotonic() - began) - speed.start - tests * speed.validation
-    an_epoch = steps_per_epoch * speed.update + speed.validation
+    left = (1 - SPARE) * budget - (time.monotonic() - began) - speed.start - len(dataset.test) * speed.evaluation
+    an_epoch = training.steps_per_epoch * speed.update + len(training.val or ()) * speed.evaluation
     left, an_epoch = from_first([left, an_epoch])
     epochs = math.floor(10 * left / an_epoch) / 10
     if epochs < 1:
@@ -102,14 +103,12 @@ def measured(training: Training, *, seconds: float) -> Speed:
             on_step=lambda step, history: times.append((step, time.monotonic())),
             should_stop=lambda: bool(times) and jax.process_count() == 1 and time.monotonic() > times[0][1] + seconds,
         )
-    validate = validation(training, should_stop=lambda: False)
-    took = 0.0
-    if validate:
-        for _ in range(2):  # the first of them compiles
-            before = time.monotonic()
-            validate(state)
-            took = time.monotonic() - before
-    return Speed(_update(times), took, times[0][1] - began)
+    rows = np.arange(min(EVALUATED, len(training.train)))
+    evaluate = validation(training._replace(val=training.train.take(rows)), should_stop=lambda: False)
+    evaluate(state)  # compiles
+    before = time.monotonic()
+    evaluate(state)
+    return Speed(_update(times), (time.monotonic() - before) / len(rows), times[0][1] - began)
 
 
 def _update(times: list[tuple[int, float]]) -> float:

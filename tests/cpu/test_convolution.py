@@ -11,7 +11,7 @@ import pytest
 import jaxdl.nn
 from jaxdl import losses, optim
 from jaxdl.cpu import convolution
-from jaxdl.cpu.convolution import intercept, products, toom_cook, winograd
+from jaxdl.cpu.convolution import dense, intercept, products, toom_cook, winograd
 from jaxdl.train.eval_step import make_eval_step
 from jaxdl.train.state import create_state
 from jaxdl.train.step import make_train_step
@@ -102,6 +102,25 @@ def test_products_are_the_gradient_on_one_and_three_axes(rng, shape, window):
         assert_same(found, expected, 1e-12)
 
 
+SMALL = [
+    ((2, 2), (3, 3), TWO),
+    ((1, 1), (3, 3), ONE),
+    ((2, 1), (3, 3), ((1, 0), (2, 1))),
+    ((1, 2), (5, 3), TWO),
+    ((2,), (3,), ((1, 1),)),
+]
+
+
+@pytest.mark.parametrize(("size", "window", "pads"), SMALL)
+def test_dense_is_the_convolution_and_its_gradients(rng, size, window, pads):
+    with jax.enable_x64(True):
+        x, kernel = drawn(rng, (3, *size, 5), "float64"), drawn(rng, (*window, 5, 4), "float64")
+        rest = ((1,) * len(size), pads, (1,) * len(size))
+        found = value_and_gradients(lambda x, kernel: dense.convolution(x, kernel, pads), x, kernel)
+        expected = value_and_gradients(lambda x, kernel: products.xla(x, kernel, *rest, None), x, kernel)
+        assert_same(found, expected, 1e-12)
+
+
 def test_winograd_matches_pytorch(rng):
     torch = pytest.importorskip("torch")
     x, kernel = rng.standard_normal((2, 13, 10, 32), np.float32), rng.standard_normal((3, 3, 32, 48), np.float32)
@@ -139,8 +158,8 @@ class Convolutions(nn.Module):
 @pytest.fixture
 def taken(monkeypatch):
     """The kernels' shapes, in the order in which each way was traced."""
-    found = {"winograd": [], "products": []}
-    for name, module in (("winograd", winograd), ("products", products)):
+    found = {"winograd": [], "products": [], "dense": []}
+    for name, module in (("winograd", winograd), ("products", products), ("dense", dense)):
         whole = module.convolution
 
         def noted(x, kernel, *rest, whole=whole, name=name):
@@ -174,9 +193,9 @@ def test_step_takes_the_fast_way_for_any_model(setting, taken):
     make_step, state, batch, _ = setting
     with convolution.tracing(plain=True):
         plain = make_step()(state(), batch)
-    assert taken == {"winograd": [], "products": []}
+    assert taken == {"winograd": [], "products": [], "dense": []}
     fast = make_step()(state(), batch)
-    assert taken == {"winograd": [(3, 3, 32, 32), (5, 5, 32, 32)], "products": []}
+    assert taken == {"winograd": [(3, 3, 32, 32), (5, 5, 32, 32)], "products": [], "dense": []}
     assert_same(jax.tree.leaves(fast[0].params), jax.tree.leaves(plain[0].params), 1e-5)
     assert float(fast[1]["grad_norm"].value) == pytest.approx(float(plain[1]["grad_norm"].value), rel=1e-5)
 
@@ -257,3 +276,14 @@ def test_convolutions_are_fast_where_it_pays(taken, shape, features, fast):
     with convolution.fast():
         jax.eval_shape(run)
     assert bool(taken["winograd"]) == fast
+
+
+@pytest.mark.parametrize("conditions", [{}, {"plain": True}, {"divided": True}, {"looped": True}])
+@pytest.mark.parametrize(("side", "small"), [(1, True), (2, True), (3, False)])
+def test_images_smaller_than_the_kernel_take_one_product(taken, conditions, side, small):
+    layer, x = nn.Conv(8, (3, 3), padding=1), jnp.ones((4, side, side, 8))
+    variables = layer.init(jax.random.key(0), x)
+    with convolution.tracing(**conditions), convolution.fast():
+        jax.eval_shape(layer.apply, variables, x)
+    assert bool(taken["dense"]) == small
+    assert bool(taken["products"]) == (not small and "looped" in conditions)

@@ -34,7 +34,7 @@ def found(monkeypatch, capsys):
     """(config) -> the configuration within its budget, on a machine that makes ten updates a second."""
     dataset = sources.load("digits")
 
-    def find(config, *given, speed=Speed(update=0.1, validation=1.0, start=5.0)):  # noqa: B008, immutable
+    def find(config, *given, speed=Speed(update=0.1, evaluation=1 / 143, start=5.0)):  # noqa: B008, immutable
         monkeypatch.setattr(budget, "build", partial(build, compile_ahead=False))
         monkeypatch.setattr(budget, "measured", lambda training, *, seconds: speed)
         config = adapt(config, dataset, frozenset(given))

@@ -12,7 +12,7 @@ import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
-from jaxdl.cpu.convolution import products, winograd
+from jaxdl.cpu.convolution import dense, products, winograd
 
 LEAST_REUSE = 440  # products a number moved, below which moving tiles costs what they save: those of 3x3, 49 channels
 LEAST_TILES = 64  # below which moving the kernel does
@@ -36,9 +36,10 @@ def fast() -> AbstractContextManager:
 
     3x3 kernels between some 50 channels or more, and 5x5 kernels between some 18, become Winograd's
     (``winograd.convolution``) where they have no stride and the batch is not too small; traced as ``looped`` the others
-    take their kernel's gradient as products. Layers with a convolution of their own are left alone.
+    take their kernel's gradient as products. Those of images smaller than the kernel become one product
+    (``dense.convolution``), the plain ones too. Layers with a convolution of their own are left alone.
     """
-    if jax.default_backend() != "cpu" or _conditions.get().plain:
+    if jax.default_backend() != "cpu":
         return contextlib.nullcontext()
 
     def intercept(call: Callable, args: tuple, kwargs: dict, context: nn.module.InterceptorContext) -> Any:
@@ -63,7 +64,7 @@ def tracing(**conditions: bool) -> Iterator[None]:
 
     looped: as the body of a loop, where XLA's own gradient with respect to a kernel is some fifty times slower on a
     CPU. divided: of a batch divided among devices: without Winograd's convolutions, for whose gradients the devices
-    would exchange four times as much. plain: with XLA's own convolutions, on a CPU too.
+    would exchange four times as much. plain: with XLA's own convolutions, on a CPU too, but of the smallest images.
     """
     before = _conditions.set(_conditions.get()._replace(**conditions))
     try:
@@ -94,9 +95,12 @@ def _convolution(
     pads = tuple((int(low), int(high)) for low, high in padding)
     exotic = feature_group_count != 1 or any(factor != 1 for factor in lhs_dilation or ())
     ones = (1,) * len(window)
-    if not (exotic or conditions.divided) and strides == spread == ones and _suits_winograd(x, kernel, pads):
-        return winograd.convolution(x, kernel, pads, precision)
-    if conditions.looped and not exotic:
+    if not exotic and strides == spread == ones:
+        if dense.suits(x, kernel, pads):
+            return dense.convolution(x, kernel, pads, precision)
+        if not (conditions.divided or conditions.plain) and _suits_winograd(x, kernel, pads):
+            return winograd.convolution(x, kernel, pads, precision)
+    if conditions.looped and not exotic and not conditions.plain:
         return products.convolution(x, kernel, strides, pads, spread, precision)
     return jax.lax.conv_general_dilated(
         x,
