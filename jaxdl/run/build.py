@@ -19,7 +19,7 @@ from jaxdl.run.augmentation import alternates
 from jaxdl.run.classification import CLASSIFICATION
 from jaxdl.run.config import Config
 from jaxdl.run.input import batch_described, fits_on_device
-from jaxdl.run.network import frozen_patterns, start_from, weights_file
+from jaxdl.run.network import frozen_patterns
 from jaxdl.run.optimization import LearningRate, optimizer_of, schedule_of, steps_of
 from jaxdl.run.programs import takeover_at
 from jaxdl.run.task import Task
@@ -140,6 +140,8 @@ def loaded(
     """
     if not config.pretrained:
         return None
+    from jaxdl.run.initial_weights import start_from, weights_file  # with all that reads files of weights
+
     file = weights_file(config.pretrained, config.model, offline=config.offline)
     variables, anew = start_from(file, model, jax.random.fold_in(key, 1), images)
     if told:

@@ -17,7 +17,6 @@ from jaxdl.report.heartbeat import Heartbeat
 from jaxdl.run import run_folder
 from jaxdl.run.config import Config
 from jaxdl.run.flags import flag_name, in_flags
-from jaxdl.run.network import fitted_to_weights
 from jaxdl.run.recipes import adapt
 
 LONGEST_LOOK = 20.0  # seconds, for other pictures that cannot be read
@@ -82,4 +81,8 @@ def load_for(
     if unused:
         print(f"note     {dataset.name} makes nothing of {', '.join(unused)}", flush=True)
     config = adapt(config, dataset, given)
-    return fitted_to_weights(config, dataset, given), dataset
+    if config.pretrained:
+        from jaxdl.run.initial_weights import fitted_to_weights  # with all that reads files of weights
+
+        config = fitted_to_weights(config, dataset, given)
+    return config, dataset

@@ -122,7 +122,7 @@ def adapt(config: Config, dataset: Dataset, given: frozenset[str]) -> Config:
     Images that change class when mirrored are not mirrored. A dataset too small for the recipe's batches gets smaller
     ones, so that an epoch still makes some forty updates. Without ``val_size`` a tenth of the training split validates,
     at least one image a class, or none where that would leave a class without. torchvision's weights get the stem that
-    they are for; of a file, ``network.fitted_to_weights`` finds it.
+    they are for; of a file, ``initial_weights.fitted_to_weights`` finds it.
     """
     examples, classes = len(dataset.train), len(dataset.classes)
     val_size = config.val_size

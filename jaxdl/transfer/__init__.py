@@ -1,10 +1,24 @@
 """Weights from PyTorch, read without PyTorch; and networks changed for another task."""
 
-from jaxdl.transfer.heads import head, replace_head
-from jaxdl.transfer.pickle_reader import read_checkpoint
-from jaxdl.transfer.surgery import append, insert, reinitialise, replace
-from jaxdl.transfer.weights import load_weights
+from typing import TYPE_CHECKING
 
+from jaxdl.lazy import exports
+
+if TYPE_CHECKING:
+    from jaxdl.transfer.heads import head, replace_head
+    from jaxdl.transfer.pickle_reader import read_checkpoint
+    from jaxdl.transfer.surgery import append, insert, reinitialise, replace
+    from jaxdl.transfer.weights import load_weights
+
+__getattr__ = exports(
+    __name__,
+    {
+        "heads": "head replace_head",
+        "pickle_reader": "read_checkpoint",
+        "surgery": "append insert reinitialise replace",
+        "weights": "load_weights",
+    },
+)
 __all__ = [
     "append",
     "head",

@@ -14,7 +14,8 @@ from jaxdl.commands.train import main
 from jaxdl.data import sources
 from jaxdl.errors import UserError
 from jaxdl.run import finished_run
-from jaxdl.run.network import fitted_to_weights, frozen_patterns, model_of, start_from
+from jaxdl.run.initial_weights import fitted_to_weights, start_from
+from jaxdl.run.network import frozen_patterns, model_of
 from jaxdl.run.recipes import RECIPES, adapt
 from jaxdl.transfer import torchvision_files
 from tests import pytorch

@@ -12,7 +12,7 @@ import jax.numpy as jnp
 from jax.extend.core import ClosedJaxpr, Jaxpr, JaxprEqn
 
 from jaxdl.nn import Whiten, max_pool
-from jaxdl.nn.max_pool import max_pool_2x2
+from jaxdl.nn.max_pooling import max_pool_2x2
 from jaxdl.report.layers import layers as counted
 
 CONVOLUTION, NORM, POOLING, DENSE = KINDS = ("convolution", "batch norm", "pooling", "dense")
