@@ -111,7 +111,10 @@ def test_importing_the_library_touches_no_heavy_package():
 
 
 MISTAKES = {
-    "train": (["--epoch", "3"], ["--model", "resnet19"], ["--lr", "fast"]),
+    "train": (
+        *(["--epoch", "3"], ["--model", "resnet19"], ["--lr", "fast"], ["--budget", "five"]),
+        *(["--resume"], ["--resume", "--out", "nowhere"], ["--pretrained", "nowhere.pth"]),
+    ),
     "sweep": (["--lr", "fast"],),
     **dict.fromkeys(("evaluate", "diagnose", "export", "demo"), (["nowhere"],)),
     "predict": (["nowhere", "cat.jpg"],),

@@ -3,6 +3,7 @@
 import sys
 from typing import TYPE_CHECKING
 
+from jaxdl.run import run_folder
 from jaxdl.run.config import Config, parse
 from jaxdl.run.process import training_process
 from jaxdl.run.recipes import RECIPES
@@ -28,4 +29,9 @@ def main(argv: list[str] | None = None, *, command: str = COMMAND, task: "Task |
         compilation_cache.use()
         return run(*asked, interrupt, command=command, task=task or CLASSIFICATION)
 
-    return training_process(lambda: parse(sys.argv[1:] if argv is None else argv, RECIPES, command), start)
+    def read() -> tuple[Config, frozenset[str]]:
+        config, given = parse(sys.argv[1:] if argv is None else argv, RECIPES, command)
+        run_folder.check_files(config)
+        return config, given
+
+    return training_process(read, start)

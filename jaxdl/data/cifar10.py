@@ -85,9 +85,7 @@ def _download(root: Path, *, offline: bool, progress: bool) -> None:
     if offline:
         raise UnavailableError(f"CIFAR-10 is not prepared in {root} and offline forbids a download. {ways}")
     if not _answers(HOST, HOST_PATIENCE):
-        raise UnavailableError(
-            f"CIFAR-10 is not prepared in {root} and its host did not answer within {HOST_PATIENCE:.0f} s. {ways}"
-        )
+        raise UnavailableError(f"CIFAR-10 is not prepared in {root} and its host did not answer. {ways}")
     failed = f"the download of CIFAR-10 into {root} failed"
     if not has_tensorflow():
         try:

@@ -11,9 +11,10 @@ from jaxdl.train.history import History
 from jaxdl.wording import counted
 
 BAR = "{percentage:3.0f}%|{bar}| {n_fmt}/{total_fmt} steps, {elapsed}, {remaining} left{postfix}"
+NARROW_BAR = "{percentage:3.0f}%|{bar}| {n_fmt}/{total_fmt}, {remaining} left{postfix}"
 COMPILING = "compiling the training step"
-WIDTH_OF_BAR, WIDTH_OF_FIELD = 47, 15  # columns that the bar takes at least, and each field behind it
-USUAL_WIDTH = 80  # of a terminal that does not say
+WIDTH_OF_BAR, WIDTH_OF_NARROW_BAR = 47, 33  # columns that the bar takes at least, without the fields behind it
+USUAL_WIDTH = 80  # of a terminal that does not say; what is narrower is narrow
 
 
 def steps_bar(step: int, steps: int) -> tqdm:
@@ -22,7 +23,7 @@ def steps_bar(step: int, steps: int) -> tqdm:
     return tqdm(
         total=steps,
         initial=step,
-        bar_format=BAR,
+        bar_format=NARROW_BAR if _columns() < USUAL_WIDTH else BAR,
         dynamic_ncols=not unknown,
         ncols=USUAL_WIDTH if unknown else None,
         leave=False,
@@ -40,8 +41,7 @@ class Console:
         self._epochs, self._steps_per_epoch = steps / steps_per_epoch, steps_per_epoch
         self._bar = steps_bar(step, steps)
         self._heartbeat = Heartbeat(COMPILING, tick=self._bar.refresh)
-        narrow, wide = _columns() < 80, _columns() >= 110
-        self._bar.set_postfix_str("compiling" if narrow else COMPILING + " (kept for the next start)" * wide)
+        self._bar.set_postfix_str(_fitting(COMPILING + " (kept for the next start)", COMPILING, "compiling"))
 
     def step(self, step: int, history: History) -> None:
         """Moves the bar to ``step``; without a bar, prints a line if none was printed for a while."""
@@ -57,8 +57,8 @@ class Console:
                 f"accuracy {means['accuracy']:.1%}",
                 f"{history.images_per_second:,.0f} images/s" if history.images_per_second else "",
             )
-            fitting = max((_columns() - WIDTH_OF_BAR) // WIDTH_OF_FIELD, 0)
-            self._bar.set_postfix_str(", ".join(filter(None, fields[:fitting])), refresh=False)
+            shown = [", ".join(filter(None, fields[:count])) for count in range(len(fields), -1, -1)]
+            self._bar.set_postfix_str(_fitting(*shown), refresh=False)
             self._bar.update(step - self._bar.n)
         elif self._heartbeat.due:
             self._plain_line(step, means, history.images_per_second)
@@ -67,7 +67,9 @@ class Console:
     def record(self, record: dict) -> None:
         """Prints a line for an epoch's record, and without a bar for a step's record too."""
         if record["kind"] == "epoch":
-            self._bar.write(self._epoch_line(record), file=sys.stdout)
+            lines = (self._epoch_line(record), self._epoch_line(record, brief=True))
+            fitting = self._bar.disable or len(lines[0]) <= _columns()
+            self._bar.write(lines[0] if fitting else lines[1], file=sys.stdout)
             self._heartbeat.spoke()
             self._bar.unpause()  # nor does what validating took
         elif record["kind"] == "step" and self._bar.disable:
@@ -82,16 +84,18 @@ class Console:
             f"  {images_per_second:,.0f} images/s{known}"
         )
 
-    def _epoch_line(self, record: dict) -> str:
+    def _epoch_line(self, record: dict, *, brief: bool = False) -> str:
+        loss, accuracy = ("", "") if brief else (" loss", " accuracy")
         line = (
-            f"epoch {record['epoch']:.4g}/{self._epochs:.4g}  train loss {record['train_loss']:.4f}"
-            f"  accuracy {record['train_accuracy']:.2%}"
+            f"epoch {record['epoch']:.4g}/{self._epochs:.4g}  train{loss} {record['train_loss']:.4f}"
+            f" {accuracy} {record['train_accuracy']:.2%}"
         )
         if "val_loss" in record:
-            line += f"  |  val loss {record['val_loss']:.4f}  accuracy {record['val_accuracy']:.2%}"
+            line += f"  |  val{loss} {record['val_loss']:.4f} {accuracy} {record['val_accuracy']:.2%}"
         if record.get("skipped_updates"):
             line += f"  |  {counted(record['skipped_updates'], 'update')} skipped"
-        return f"{line}  |  {record['images_per_second']:,.0f} images/s  {tqdm.format_interval(record['seconds'])}"
+        rate = "" if brief else f"{record['images_per_second']:,.0f} images/s  "
+        return f"{line}  |  {rate}{tqdm.format_interval(record['seconds'])}"
 
     def close(self) -> None:
         """Clears the bar."""
@@ -104,6 +108,13 @@ class Console:
     def __exit__(self, *reason) -> None:
         self._heartbeat.__exit__(*reason)
         self.close()
+
+
+def _fitting(*texts: str) -> str:
+    """The first of them that fits behind the bar, or else the last."""
+    columns = _columns()
+    left = columns - (WIDTH_OF_NARROW_BAR if columns < USUAL_WIDTH else WIDTH_OF_BAR)
+    return next((text for text in texts if len(text) <= left), texts[-1])
 
 
 def _columns() -> int:

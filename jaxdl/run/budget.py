@@ -17,7 +17,7 @@ from jaxdl.report.heartbeat import Heartbeat
 from jaxdl.run.build import build
 from jaxdl.run.config import Config
 from jaxdl.run.duration import seconds_of
-from jaxdl.run.evaluating import validation
+from jaxdl.run.evaluating import outputs_of
 from jaxdl.run.flags import flag_name
 from jaxdl.run.input import feed
 from jaxdl.run.task import Task
@@ -60,7 +60,8 @@ def within_budget(
     if "epochs" in given:
         raise UserError("--budget sets the number of epochs, and --epochs does; give one.")
     budget = seconds_of(config.budget)
-    with Heartbeat(f"measuring how many epochs fit into {config.budget}", on_terminal=True):
+    print(f"budget   {config.budget}: measuring how many epochs fit, by some {UPDATES} updates", flush=True)
+    with Heartbeat("measuring", on_terminal=True):
         training = build(config, dataset, devices, task=task)
         speed = measured(training, seconds=SHARE * budget)
     left = (1 - SPARE) * budget - (time.monotonic() - began) - speed.start - len(dataset.test) * speed.evaluation
@@ -80,7 +81,7 @@ def within_budget(
             changes[name] = float(f"{getattr(config, name) * epochs / config.epochs:.3g}")
     flags = " ".join(f"{flag_name(name)} {value:g}" for name, value in changes.items())
     print(
-        f"budget   {config.budget}: {counted(epochs, 'epoch')} of about {an_epoch:.1f} s here; the same run: {flags}",
+        f"         {counted(epochs, 'epoch')} of about {an_epoch:.1f} s here; the same run: {flags}",
         flush=True,
     )
     return dataclasses.replace(config, **changes)
@@ -103,12 +104,11 @@ def measured(training: Training, *, seconds: float) -> Speed:
             on_step=lambda step, history: times.append((step, time.monotonic())),
             should_stop=lambda: bool(times) and jax.process_count() == 1 and time.monotonic() > times[0][1] + seconds,
         )
-    rows = np.arange(min(EVALUATED, len(training.train)))
-    evaluate = validation(training._replace(val=training.train.take(rows)), should_stop=lambda: False)
-    evaluate(state)  # compiles
+    sample = training.train.take(np.arange(min(EVALUATED, len(training.train))))
+    outputs_of(training, state, sample, doing="measuring")  # compiles
     before = time.monotonic()
-    evaluate(state)
-    return Speed(_update(times), (time.monotonic() - before) / len(rows), times[0][1] - began)
+    outputs_of(training, state, sample, doing="measuring")
+    return Speed(_update(times), (time.monotonic() - before) / len(sample), times[0][1] - began)
 
 
 def _update(times: list[tuple[int, float]]) -> float:

@@ -232,7 +232,10 @@ class Config:
             object.__setattr__(self, "epochs", int(self.epochs))  # is printed and stored as the whole number that it is
         check(self)
         if self.budget is not None:
-            seconds_of(self.budget)
+            try:
+                seconds_of(self.budget)
+            except UserError as error:
+                raise UserError(f"--budget: {error}") from None
 
 
 RESUMABLE = flags.names(Config, "resumable")

@@ -67,10 +67,10 @@ def validation(
     return validate
 
 
-def outputs_of(training: Training, state: TrainState, split: Split) -> np.ndarray:
+def outputs_of(training: Training, state: TrainState, split: Split, *, doing: str = "testing") -> np.ndarray:
     """The network's outputs for all of ``split``: float32[N, classes]."""
     step, size = training.evaluation.step, training.evaluation.batch_size
-    with batches_of(split, training.devices, "testing", size=size) as batches:
+    with batches_of(split, training.devices, doing, size=size) as batches:
         return predict(
             lambda state, batch: step(state, batch)[1],
             for_evaluation(state, training.config),

@@ -80,7 +80,11 @@ def load_for(
     unused = [flag_name(name) for name in UNUSED.get(dataset.name, ()) if name in given]
     if unused:
         print(f"note     {dataset.name} makes nothing of {', '.join(unused)}", flush=True)
-    config = adapt(config, dataset, given)
+    asked, config = config, adapt(config, dataset, given)
+    fitted = [f"batches of {config.batch_size}"] if config.batch_size != asked.batch_size else []
+    fitted += ["no mirroring"] if (config.flip, config.test_flip) != (asked.flip, asked.test_flip) else []
+    if fitted:
+        print(f"note     fitted to these images: {', '.join(fitted)}", flush=True)
     if config.pretrained:
         from jaxdl.run.initial_weights import fitted_to_weights  # with all that reads files of weights
 

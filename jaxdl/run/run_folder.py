@@ -134,6 +134,14 @@ def write_summary(out: str, summary: dict) -> None:
     _write_json(Path(out) / "summary.json", summary)
 
 
+def check_files(config: Config) -> None:
+    """Raises UserError for a run to resume, or weights to begin with, that are not there: before anything is read."""
+    if config.resume:
+        read(config.out)
+    elif config.pretrained not in (None, TORCHVISION) and not os.path.exists(config.pretrained):
+        raise UserError(f"cannot read {printable(config.pretrained)} (No such file or directory).")
+
+
 def read(folder: str | None) -> dict:
     """The ``config.json`` of the run in that folder; raises UserError if there is none."""
     if folder is None:

@@ -1,5 +1,6 @@
 import io
 import os
+import re
 import time
 
 import pytest
@@ -64,9 +65,11 @@ class Terminal(io.StringIO):
             "compiling the training step (kept for the next start)",
             "epoch 1/2, loss 1.500, accuracy 50.0%, 300 images/s",
         ),
-        (100, "compiling the training step", "epoch 1/2, loss 1.500, accuracy 50.0%"),
+        (100, "compiling the training step", "epoch 1/2, loss 1.500, accuracy 50.0%, 300 images/s"),
+        (90, "compiling the training step", "epoch 1/2, loss 1.500, accuracy 50.0%"),
         (80, "compiling the training step", "epoch 1/2, loss 1.500"),
-        (60, "compiling", ""),
+        (60, "compiling the training step", "epoch 1/2, loss 1.500"),
+        (50, "compiling", "epoch 1/2"),
         (0, "compiling the training step", "epoch 1/2, loss 1.500"),  # one that does not say
     ],
 )
@@ -83,8 +86,23 @@ def test_the_bar_has_the_fields_that_fit(monkeypatch, columns, waiting, fields):
         later = terminal.getvalue()[len(first) :]
     assert waiting in first
     drawn = later.split("\r")[-1]
-    assert "2/100 steps" in drawn
+    assert ("2/100 steps" if columns >= 80 or not columns else "2/100, ") in drawn
+    assert len(drawn) <= (columns or 80)
     assert drawn.rstrip().endswith(f"left, {fields}" if fields else "left")
+
+
+@pytest.mark.parametrize(
+    ("columns", "words"), [(120, "train loss 1.5000  accuracy 25.00%"), (100, "train 1.5000  25.00%")]
+)
+def test_an_epochs_line_fits_the_terminal(monkeypatch, columns, words):
+    terminal = Terminal()
+    monkeypatch.setattr("sys.stdout", terminal)
+    monkeypatch.setattr("shutil.get_terminal_size", lambda *_: os.terminal_size((columns, 24)))
+    with console.Console(step=0, steps=100, steps_per_epoch=50) as shown:
+        shown.record(EPOCH)
+    [line] = [part for part in re.split(r"[\r\n]", terminal.getvalue()) if "train" in part and "compiling" not in part]
+    assert words in line
+    assert len(line) <= columns
 
 
 def test_the_clock_of_the_bar_ticks_while_the_first_update_is_compiled(monkeypatch):
