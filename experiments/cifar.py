@@ -18,7 +18,6 @@ Recipes, their cost and test accuracy on CIFAR-10 whose pixels went through JPEG
 
 import sys
 
-from jaxdl.commands import train
 from jaxdl.train.interrupt import leave, stop_at_once
 
 COMMAND = "experiments.cifar"
@@ -26,6 +25,8 @@ COMMAND = "experiments.cifar"
 
 def main(argv: list[str] | None = None) -> int:
     """The command line; returns the exit status."""
+    from jaxdl.commands import train  # takes a moment, in which Ctrl-C is the process's to answer
+
     return train.main(sys.argv[1:] if argv is None else argv, command=COMMAND)
 
 

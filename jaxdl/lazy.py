@@ -29,8 +29,9 @@ class Table(Mapping[str, Any]):
         return name in self._places
 
 
-def exports(package: str, modules: Mapping[str, str]) -> Callable[[str], Any]:
-    """``__getattr__`` of a package (PEP 562) with the names, set apart by spaces, of the modules below it.
+def exports(package: str, modules: Mapping[str, str]) -> tuple[Callable[[str], Any], Callable[[], list[str]]]:
+    """``__getattr__`` and ``__dir__`` of a package (PEP 562) with the names, set apart by spaces, of the modules below
+    it, and with these modules.
 
     No name may be a module's: importing that would take its place. Type checkers are told of them beside it.
     """
@@ -38,10 +39,12 @@ def exports(package: str, modules: Mapping[str, str]) -> Callable[[str], Any]:
     table = Table(package, places)
 
     def get(name: str) -> Any:
+        if name in modules:
+            return importlib.import_module(f"{package}.{name}")
         if name not in table:
             raise AttributeError(f"module {package!r} has no attribute {name!r}")
         found = table[name]
         setattr(sys.modules[package], name, found)  # so that this function is asked once
         return found
 
-    return get
+    return get, lambda: sorted({*vars(sys.modules[package]), *table, *modules})

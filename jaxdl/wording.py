@@ -5,7 +5,7 @@ LONGEST = 300  # letters of another library's error; its end often names the pla
 
 def counted(count: float, one: str, several: str | None = None) -> str:
     """``1 update``, ``2,000 updates``, ``0.5 epochs``, with ``several`` ``2 classes``; thousands are set apart."""
-    number = f"{count:,g}" if isinstance(count, float) else f"{count:,}"
+    number = f"{count:,.12g}" if isinstance(count, float) else f"{count:,}"
     return f"{number} {one if count == 1 else several or one + 's'}"
 
 

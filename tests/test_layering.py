@@ -113,7 +113,8 @@ def test_importing_the_library_touches_no_heavy_package():
 MISTAKES = {
     "train": (
         *(["--epoch", "3"], ["--model", "resnet19"], ["--lr", "fast"], ["--budget", "five"]),
-        *(["--resume"], ["--resume", "--out", "nowhere"], ["--pretrained", "nowhere.pth"]),
+        *(["--dataset", "folder"], ["--budget", "5m", "--epochs", "3"], ["--resume"]),
+        *(["--resume", "--out", "nowhere"], ["--pretrained", "nowhere.pth"]),
     ),
     "sweep": (["--lr", "fast"],),
     **dict.fromkeys(("evaluate", "diagnose", "export", "demo"), (["nowhere"],)),

@@ -46,6 +46,18 @@ def test_an_unknown_name_is_an_attribute_error(package):
         importlib.import_module(package).nothing  # noqa: B018
 
 
+@pytest.mark.parametrize("package", PACKAGES)
+def test_names_and_modules_are_listed_and_there_before_they_are_used(package):
+    program = f"""
+import {package} as package
+listed = dir(package)
+assert not set(package.__all__) - set(listed), set(package.__all__) - set(listed)
+for name in listed:
+    getattr(package, name)
+"""
+    subprocess.run([sys.executable, "-c", program], cwd=ROOT, check=True)
+
+
 def test_listing_names_imports_nothing():
     program = (
         f"import sys, {', '.join(PACKAGES)}; "

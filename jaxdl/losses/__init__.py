@@ -30,7 +30,7 @@ BY_NAME = Table(  # the losses that a classifier can be trained with
     },
 )
 
-__getattr__ = exports(
+__getattr__, __dir__ = exports(
     __name__,
     {
         "elementwise": "binary_cross_entropy binary_cross_entropy_with_logits kl_div l1 mse smooth_l1",

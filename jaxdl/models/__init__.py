@@ -69,7 +69,7 @@ def names() -> list[str]:
     return sorted(MODELS)
 
 
-__getattr__ = exports(
+__getattr__, __dir__ = exports(
     __name__,
     {
         "creation": "create describe has_stem",

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from jaxdl.nn.whitening import Whiten
     from jaxdl.nn.windows import output_size
 
-__getattr__ = exports(
+__getattr__, __dir__ = exports(
     __name__,
     {
         "activations": "ACTIVATIONS PReLU activation",

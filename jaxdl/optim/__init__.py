@@ -40,7 +40,7 @@ SCHEDULES = Table(
     },
 )
 
-__getattr__ = exports(
+__getattr__, __dir__ = exports(
     __name__,
     {
         "ema": "ema_params with_ema",

@@ -58,7 +58,8 @@ def loss_words(config: Config) -> str:
 
 def stopping() -> str:
     """What a first Ctrl-C is answered with at once, by the first process; the update in hand may still be compiled."""
-    return "Stopping after this update; once more stops at once, unsaved." if cluster.is_first() else ""
+    words = "Stopping after this update, which may have to be compiled first; once more stops at once, unsaved."
+    return words if cluster.is_first() else ""
 
 
 def print_stopped(step: int, steps: int, resume_command: str) -> None:

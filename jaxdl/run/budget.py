@@ -57,8 +57,6 @@ def within_budget(
     found. given: names of the flags that stay as they are. began: the ``time.monotonic`` from which the budget counts.
     Raises UserError where not even one epoch fits.
     """
-    if "epochs" in given:
-        raise UserError("--budget sets the number of epochs, and --epochs does; give one.")
     budget = seconds_of(config.budget)
     print(f"budget   {config.budget}: measuring how many epochs fit, by some {UPDATES} updates", flush=True)
     with Heartbeat("measuring", on_terminal=True):
@@ -79,7 +77,7 @@ def within_budget(
     for name in IN_EPOCHS:
         if name not in (*given, *unused) and getattr(config, name):
             changes[name] = float(f"{getattr(config, name) * epochs / config.epochs:.3g}")
-    flags = " ".join(f"{flag_name(name)} {value:g}" for name, value in changes.items())
+    flags = " ".join(f"{flag_name(name)} {value:.12g}" for name, value in changes.items())
     print(
         f"         {counted(epochs, 'epoch')} of about {an_epoch:.1f} s here; the same run: {flags}",
         flush=True,

@@ -236,6 +236,8 @@ class Config:
                 seconds_of(self.budget)
             except UserError as error:
                 raise UserError(f"--budget: {error}") from None
+            if not seconds_of(self.budget):
+                raise UserError(f"--budget must be greater than 0, got {self.budget}.")
 
 
 RESUMABLE = flags.names(Config, "resumable")
@@ -254,8 +256,12 @@ def parse(argv: list[str], recipes: typing.Mapping[str, Config], command: str) -
         raise unknown("recipe", name, recipes)
     about = f"Train an image classifier. Defaults are those of --recipe {name}; recipes: {', '.join(recipes)}."
     try:
-        return flags.parse(argv, recipes[name], command, about)
+        config, given = flags.parse(argv, recipes[name], command, about)
     except UserError as error:
         if not re.search(r"invalid (?:int|float) value: '[^']*[,:]", str(error)):
             raise
         raise UserError(f"{error} Of several values it is a sweep: jaxdl sweep.") from None
+    for other in ("epochs", "steps"):
+        if {"budget", other} <= given:
+            raise UserError(f"--budget and {flags.flag_name(other)} both end the training; give one.")
+    return config, given

@@ -135,10 +135,13 @@ def write_summary(out: str, summary: dict) -> None:
 
 
 def check_files(config: Config) -> None:
-    """Raises UserError for a run to resume, or weights to begin with, that are not there: before anything is read."""
+    """Raises UserError for a run to resume, or weights or pictures to begin with, that are not there or not named."""
     if config.resume:
         read(config.out)
-    elif config.pretrained not in (None, TORCHVISION) and not os.path.exists(config.pretrained):
+        return
+    if config.dataset == "folder" and config.data_dir is None:
+        raise UserError("--dataset folder needs --data-dir: a folder with train/<class>/*.jpg and test/<class>/*.jpg.")
+    if config.pretrained not in (None, TORCHVISION) and not os.path.exists(config.pretrained):
         raise UserError(f"cannot read {printable(config.pretrained)} (No such file or directory).")
 
 

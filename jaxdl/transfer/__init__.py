@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from jaxdl.transfer.surgery import append, insert, reinitialise, replace
     from jaxdl.transfer.weights import load_weights
 
-__getattr__ = exports(
+__getattr__, __dir__ = exports(
     __name__,
     {
         "heads": "head replace_head",

@@ -287,3 +287,20 @@ def test_images_smaller_than_the_kernel_take_one_product(taken, conditions, side
         jax.eval_shape(layer.apply, variables, x)
     assert bool(taken["dense"]) == small
     assert bool(taken["products"]) == (not small and "looped" in conditions)
+
+
+@pytest.mark.parametrize(
+    ("shape", "window", "padding"),
+    [((2, 1, 1, 3), (3, 3), "VALID"), ((0, 2, 2, 3), (3, 3), "SAME"), ((2, 1, 1, 3), (7, 7), ((1, 1), (2, 1)))],
+)
+def test_images_and_outputs_of_nothing_are_what_linen_makes_of_them(shape, window, padding):
+    layer, x = nn.Conv(4, window, padding=padding), jnp.zeros(shape)
+    variables = {"params": {"kernel": jnp.ones((*window, 3, 4)), "bias": jnp.ones(4)}}
+    with convolution.fast():
+        found = layer.apply(variables, x)
+    assert found.shape == layer.apply(variables, x).shape
+
+
+def test_what_no_image_touches_does_not_count():
+    kernel = jnp.ones((3, 3, 2, 2)).at[0, 0].set(jnp.inf)
+    np.testing.assert_array_equal(dense.convolution(jnp.ones((1, 1, 1, 2)), kernel, ONE), 2 * jnp.ones((1, 1, 1, 2)))

@@ -11,7 +11,7 @@ from jaxdl.errors import UserError
 from jaxdl.run import budget
 from jaxdl.run.budget import Speed, within_budget
 from jaxdl.run.build import build
-from jaxdl.run.config import Config
+from jaxdl.run.config import Config, parse
 from jaxdl.run.duration import seconds_of
 from jaxdl.run.recipes import RECIPES, adapt
 from jaxdl.train import parallel
@@ -74,6 +74,18 @@ def test_less_than_an_epoch_is_refused(found):
         found(dataclasses.replace(RECIPES["quick"], budget="9s"))
 
 
-def test_epochs_and_a_budget_are_one_too_many(found):
-    with pytest.raises(UserError, match="give one"):
-        found(dataclasses.replace(RECIPES["quick"], budget="5m"), "epochs")
+@pytest.mark.parametrize("other", ["--epochs", "--steps"])
+def test_a_budget_and_another_end_are_one_too_many(other):
+    with pytest.raises(UserError, match=f"--budget and {other} both end the training; give one"):
+        parse(["--budget", "5m", other, "3"], RECIPES, "jaxdl train")
+
+
+def test_no_time_at_all_is_refused():
+    with pytest.raises(UserError, match="--budget must be greater than 0, got 0m"):
+        Config(budget="0m")
+
+
+def test_the_flags_of_the_same_run_have_every_digit(found, capsys):
+    settled = found(dataclasses.replace(RECIPES["quick"], budget="9999h"))
+    assert settled.epochs > 1e6
+    assert f"--epochs {settled.epochs!r} " in capsys.readouterr().out

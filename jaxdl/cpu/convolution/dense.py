@@ -21,7 +21,8 @@ def convolution(x: jax.Array, kernel: jax.Array, pads: Pads, precision: Any = No
     window, (channels, features), size = kernel.shape[:-2], kernel.shape[-2:], x.shape[1:-1]
     outputs = places(size, window, pads)
     seen = _seen(size, outputs, window, pads).astype(kernel.dtype)
-    matrix = jnp.matmul(seen, kernel.reshape(len(seen.T), -1), precision="highest")
+    taps = np.flatnonzero(seen.any(0))  # the others touch no image, whatever they are
+    matrix = jnp.matmul(seen[:, taps], kernel.reshape(len(seen.T), -1)[taps], precision="highest")
     matrix = matrix.reshape(math.prod(size), math.prod(outputs), channels, features).swapaxes(1, 2)
     y = jnp.matmul(x.reshape(len(x), -1), matrix.reshape(x[0].size, -1), precision=precision)
     return y.reshape(len(x), *outputs, features)
@@ -31,7 +32,8 @@ def suits(x: jax.Array, kernel: jax.Array, pads: Pads) -> bool:
     """Whether the image is smaller than the kernel, and the matrix not much larger than that."""
     window, size = kernel.shape[:-2], x.shape[1:-1]
     outputs = places(size, window, pads)
-    return math.prod(window) > math.prod(size) and 0 < math.prod(outputs) * math.prod(size) <= MOST_PAIRS
+    some = x.size > 0 and all(side > 0 for side in outputs)
+    return some and math.prod(window) > math.prod(size) and math.prod(outputs) * math.prod(size) <= MOST_PAIRS
 
 
 def places(size: Sequence[int], window: Sequence[int], pads: Pads) -> tuple[int, ...]:

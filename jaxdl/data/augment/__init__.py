@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from jaxdl.data.augment.resampling import random_resized_crop, random_windows, resize, resized_crop
     from jaxdl.data.augment.rotation import random_rotation, rotate
 
-__getattr__ = exports(
+__getattr__, __dir__ = exports(
     __name__,
     {
         "color": "adjust_brightness adjust_contrast adjust_hue adjust_saturation grayscale",

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 KINDS = ("auto", "single", "pmap", "mesh")
 
-__getattr__ = exports(
+__getattr__, __dir__ = exports(
     __name__,
     {
         "choice": "Devices choose mesh pmap single",
