@@ -57,7 +57,7 @@ def loss_words(config: Config) -> str:
 
 
 def stopping() -> str:
-    """What a first Ctrl-C is answered with at once, by the first process; the update in hand may still be compiled."""
+    """Answer to a first Ctrl-C, given at once by the first process: the update in hand may still be compiled."""
     words = "Stopping after this update, which may have to be compiled first; once more stops at once, unsaved."
     return words if cluster.is_first() else ""
 
