@@ -83,7 +83,7 @@ def load_for(
     asked, config = config, adapt(config, dataset, given)
     fitted = [f"batches of {config.batch_size}"] if config.batch_size != asked.batch_size else []
     fitted += ["no mirroring"] if (config.flip, config.test_flip) != (asked.flip, asked.test_flip) else []
-    if fitted:
+    if fitted and not config.check:
         print(f"note     fitted to these images: {', '.join(fitted)}", flush=True)
     if config.pretrained:
         from jaxdl.run.initial_weights import fitted_to_weights  # with all that reads files of weights

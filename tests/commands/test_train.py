@@ -213,7 +213,8 @@ def test_a_terminal_gets_a_progress_bar(tmp_path):
     master, slave = pty.openpty()
     termios.tcsetwinsize(slave, (40, 120))
     flags = command(*SHORT, "--steps", "13", out=tmp_path / "run")
-    run = subprocess.Popen(flags, cwd=ROOT, stdout=slave, stderr=slave)
+    environment = {name: value for name, value in os.environ.items() if name != "COLUMNS"}  # goes before the terminal
+    run = subprocess.Popen(flags, cwd=ROOT, env=environment, stdout=slave, stderr=slave)
     os.close(slave)
     shown = b""
     while True:
