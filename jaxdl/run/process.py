@@ -5,7 +5,6 @@ from collections.abc import Callable
 from typing import TypeVar
 
 from jaxdl.cpu import memory
-from jaxdl.errors import UserError
 from jaxdl.run import terminal
 from jaxdl.run.config import Config
 from jaxdl.run.status import line_of
@@ -24,8 +23,11 @@ def training_process(read: Callable[[], Asked], start: Callable[[Asked, Interrup
     with terminal.steady(terminal.say_lost):
         try:
             asked = read()
-        except UserError as error:
-            print(line_of(error, Config), file=sys.stderr)
+        except Exception as error:
+            line = line_of(error, Config)
+            if line is None:
+                raise
+            print(line, file=sys.stderr)
             return 2
         terminal.say_loading()
         from jaxdl import cluster
