@@ -129,7 +129,7 @@ def _pictures(root: Path, run: "FinishedRun") -> tuple[Split, list[str]]:
     names, labels, remarks = folder.labelled(root, run.classes)
     for remark in remarks:
         print(f"note  {remark}", flush=True)
-    return Split(Pictures(root, names, run.image[0]), labels), [printable(os.fsdecode(name)) for name in names]
+    return Split(Pictures(root, names, run.framing), labels), [printable(os.fsdecode(name)) for name in names]
 
 
 def _print(run: "FinishedRun", name: str, evaluation: Evaluation, out: Path) -> None:

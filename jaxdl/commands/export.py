@@ -59,6 +59,8 @@ def _export(argv: list[str]) -> None:
         "classes": run.classes,
         "mean": run.mean,
         "std": run.std,
+        "resize": run.framing.resize,
+        "interpolation": run.framing.interpolation,
         "step": run.step,
         **{
             name: run.record[name] for name in ("command", "dataset", "dataset_source", "dataset_fingerprint", "notice")

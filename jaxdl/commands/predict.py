@@ -26,8 +26,8 @@ if TYPE_CHECKING:
 
 COMMAND = "jaxdl predict"
 ABOUT = (
-    "Print a run's predictions for pictures (JPEG, PNG, WebP, BMP, GIF, TIFF, PPM), resized as in training from a "
-    "folder. The exit status is 2 if any of them cannot be read."
+    "Print a run's predictions for pictures (JPEG, PNG, WebP, BMP, GIF, TIFF, PPM), brought to size as in training. "
+    " The exit status is 2 if any of them cannot be read."
 )
 FEW = 10  # pictures, up to which each is shown with bars
 TOP, TOP_OF_MANY = 5, 2  # classes

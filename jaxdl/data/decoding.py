@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from jaxdl.data import pictures
+from jaxdl.data.framing import Framing
 from jaxdl.errors import UserError
 
 MOST_PIXELS = pictures.MOST_PIXELS
@@ -32,26 +33,27 @@ class UnreadableError(UserError):
         return cls(f"{len(errors):,} pictures cannot be read: {named}{more} Replace or remove them.{so_far}")
 
 
-def open_picture(path: Path, size: int) -> np.ndarray:
+def open_picture(path: Path, framing: int | Framing) -> np.ndarray:
     """One picture as uint8[size, size, 3], by ``pictures.open_picture``; raises UserError with its path."""
-    return pictures.open_picture(path, size, most_pixels=MOST_PIXELS)
+    return pictures.open_picture(path, framing, most_pixels=MOST_PIXELS)
 
 
 def fill(
     images: Sequence[np.ndarray],
     paths: Sequence[Path],
+    framing: Framing,
     *,
     threads: int | None = None,
     on_pictures: Callable[[int], object] = lambda count: None,
 ) -> None:
-    """Decodes ``paths`` into as many ``images``: uint8[size, size, 3] each.
+    """Decodes ``paths`` into as many ``images``: uint8[size, size, 3] each, of the ``framing``'s size.
 
     threads: one per core if None. on_pictures: called with the number of pictures just done. Raises UnreadableError
     after the last, naming all that cannot be read.
     """
 
     def decode(row: int) -> None:
-        images[row][:] = open_picture(paths[row], images[row].shape[0])
+        images[row][:] = open_picture(paths[row], framing)
 
     refused, _ = _refused(decode, len(paths), threads=threads, on_pictures=on_pictures)
     if refused:

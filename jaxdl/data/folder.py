@@ -11,6 +11,7 @@ import numpy as np
 from tqdm import tqdm
 
 from jaxdl.data import cache, decoding, folder_links, picture_files
+from jaxdl.data.framing import Framing
 from jaxdl.data.pictures import SUFFIXES
 from jaxdl.errors import UserError
 from jaxdl.wording import counted, printable
@@ -38,12 +39,12 @@ class _Class(NamedTuple):
     pictures: list[str]  # relative to the split's folder
 
 
-def read(root: Path, *, size: int, progress: bool = False) -> tuple[dict[str, np.ndarray], Listing]:
+def read(root: Path, framing: Framing, *, progress: bool = False) -> tuple[dict[str, np.ndarray], Listing]:
     """Both splits as arrays, ``train_images``: uint8[N, size, size, 3], ``train_labels``: int32[N], and so for test.
 
     Classes are the folder names in sorted order. Pictures are rotated by their EXIF tag, converted to RGB, on white
-    where they are transparent, and resized (bilinear) without keeping their aspect ratio. Raises UserError for a
-    missing or an empty folder, and for pictures that cannot be read, naming all of them.
+    where they are transparent, and brought to their size as ``framing`` says. Raises UserError for a missing or an
+    empty folder, and for pictures that cannot be read, naming all of them.
     """
     listed = listing(root)
     paths = {split: [root / os.fsdecode(name) for name in names] for split, (names, _) in listed.splits.items()}
@@ -55,12 +56,15 @@ def read(root: Path, *, size: int, progress: bool = False) -> tuple[dict[str, np
             place = printable(str(root))
             print(f"Reading {len(every):,} pictures from {place}; later runs start from a cache.", flush=True)
         for split, files in paths.items():
-            stored[f"{split}_images"] = np.empty((len(files), size, size, 3), np.uint8)
+            stored[f"{split}_images"] = np.empty((len(files), framing.size, framing.size, 3), np.uint8)
         with tqdm(total=len(every), desc="reading pictures", unit="img", disable=None if progress else True) as bar:
-            decoding.fill([image for images in stored.values() for image in images], every, on_pictures=bar.update)
+            decoding.fill(
+                [image for images in stored.values() for image in images], every, framing, on_pictures=bar.update
+            )
         return stored, {}
 
-    stored, _ = cache.arrays(cache.key_of("folder", every, size, len(paths["train"])), decode)
+    settings = framing.size if framing == Framing(framing.size) else tuple(framing)
+    stored, _ = cache.arrays(cache.key_of("folder", every, settings, len(paths["train"])), decode)
     labels = {f"{split}_labels": labels for split, (_, labels) in listed.splits.items()}
     return stored | labels, listed
 

@@ -18,6 +18,7 @@ from PIL import (
     WebPImagePlugin,  # noqa: F401, the same
 )
 
+from jaxdl.data.framing import STRETCHED, Framing
 from jaxdl.errors import UserError
 from jaxdl.wording import printable
 
@@ -29,6 +30,7 @@ SUFFIXES = (
 MOST_PIXELS = 100_000_000  # a picture that claims more is refused before it is decoded
 MOST_SIDE = 65_535  # pixels; resizing takes memory for each pixel of a side
 MOST_BYTES = 2**30  # of a file
+RESAMPLING = {"bilinear": Image.Resampling.BILINEAR, "bicubic": Image.Resampling.BICUBIC}
 LARGE = 16_000_000  # pixels, beyond which pictures are decoded one at a time: each can take a gigabyte
 ORIENTATION = 0x0112  # the EXIF tag
 TURNS = {
@@ -49,20 +51,23 @@ warnings.filterwarnings("ignore", module=r"PIL\.")
 
 def open_picture(
     source: str | os.PathLike[str] | bytes | BinaryIO,
-    size: int,
+    framing: int | Framing,
     *,
     name: str | None = None,
     most_pixels: int = MOST_PIXELS,
 ) -> np.ndarray:
     """The picture as uint8[size, size, 3]: upright by its EXIF tag, RGB, on white where transparent.
 
-    Resized (bilinear) without keeping its aspect ratio. Of an animation or several pages, the first. Of more than 8
-    bits per channel the upper 8 are kept: of 16, or of 12 if no value needs more, as cameras store them.
+    Of an animation or several pages, the first. Of more than 8 bits per channel the upper 8 are kept: of 16, or of 12
+    if no value needs more, as cameras store them.
 
+    framing: how it is brought to its size; a number: stretched to as many pixels a side, bilinear.
     source: a file, by its path or open for reading, or its content: JPEG, PNG, WebP, BMP, GIF, TIFF or PPM. name: the
     name for errors. most_pixels: larger pictures are refused before they are decoded.
     Raises UserError, with one line, for any fault of the file. Thread-safe.
     """
+    framing = (framing if isinstance(framing, Framing) else Framing(framing)).checked()
+    size = framing.size
     if not isinstance(size, Integral) or not 0 < size <= MOST_SIDE:
         raise UserError(f"size must be a whole number of pixels from 1 to {MOST_SIDE:,}, got {size!r}.")
     if size * size > most_pixels:
@@ -74,7 +79,7 @@ def open_picture(
     name = f"the picture {printable(name)}" if name else "the picture"
     try:
         with _opened(source, name) as file:
-            return _decoded(file, size, name, most_pixels)
+            return _decoded(file, framing, name, most_pixels)
     except UserError:
         raise
     except UnidentifiedImageError:
@@ -117,7 +122,7 @@ def _opened(source: Path | bytes | BinaryIO, name: str) -> BinaryIO:
     return source.open("rb") if isinstance(source, Path) else io.BytesIO(source)
 
 
-def _decoded(file: BinaryIO, size: int, name: str, most_pixels: int) -> np.ndarray:
+def _decoded(file: BinaryIO, framing: Framing, name: str, most_pixels: int) -> np.ndarray:
     with Image.open(file, formats=FORMATS) as image:
         pixels = image.width * image.height
         if pixels > most_pixels or max(image.size) > MOST_SIDE:
@@ -132,9 +137,27 @@ def _decoded(file: BinaryIO, size: int, name: str, most_pixels: int) -> np.ndarr
                 image = _brought_up(image)
             if turn is not None:
                 image = image.transpose(turn)
-            if image.size != (size, size):
-                image = image.resize((size, size), Image.Resampling.BILINEAR)
-            return np.asarray(image)
+            return np.asarray(_framed(image, framing))
+
+
+def _framed(image: Image.Image, framing: Framing) -> Image.Image:
+    size, by = (framing.size, framing.size), RESAMPLING[framing.interpolation]
+    width, height = framing.resized(*image.size)
+    if framing.resize == STRETCHED:
+        return image if image.size == size else image.resize(size, by)
+    left, top = framing.corner(width, height)
+    if width * height <= LARGE:
+        return image.resize((width, height), by).crop((left, top, left + size[0], top + size[1]))
+    # of a long and narrow picture the rest could take any memory: only what is kept is made
+    across, down = image.width / width, image.height / height
+    kept = max(left, 0), max(top, 0), min(left + size[0], width), min(top + size[1], height)
+    box = kept[0] * across, kept[1] * down, kept[2] * across, kept[3] * down
+    part = image.resize((kept[2] - kept[0], kept[3] - kept[1]), by, box=box)
+    return (
+        part
+        if part.size == size
+        else part.crop((left - kept[0], top - kept[1], left - kept[0] + size[0], top - kept[1] + size[1]))
+    )
 
 
 def _orientation(image: Image.Image) -> int:

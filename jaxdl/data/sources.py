@@ -11,6 +11,7 @@ import numpy as np
 
 from jaxdl.data import cifar10, folder
 from jaxdl.data.dataset import Dataset, Split, fingerprint_of, train_val_split
+from jaxdl.data.framing import STRETCHED, Framing
 from jaxdl.data.streaming import Pictures
 from jaxdl.errors import UserError, unknown
 from jaxdl.wording import printable
@@ -23,7 +24,7 @@ class Request(NamedTuple):
 
     data_dir: str | Path | None
     offline: bool
-    image_size: int
+    framing: Framing
     stream: bool
     progress: bool
 
@@ -34,6 +35,8 @@ def load(
     *,
     offline: bool = False,
     image_size: int = 32,
+    resize: int = STRETCHED,
+    interpolation: str = "bilinear",
     stream: bool = False,
     progress: bool = False,
 ) -> Dataset:
@@ -44,16 +47,18 @@ def load(
     digits, no network. ``folder``: pictures in ``data_dir/train/<class>/`` and ``data_dir/test/<class>/``. ``auto``:
     CIFAR-10 if it is there or can be downloaded, else digits, with ``notice`` set.
 
-    offline: never touch the network. image_size: pixels a side, for ``folder`` only.
+    offline: never touch the network. image_size: pixels a side, for ``folder`` only, as are resize and interpolation:
+    how pictures are brought to it, see ``framing.Framing``.
     stream: for ``folder``, leave the pictures in their files, if memory cannot hold them; nothing is decoded here, and
-    the fingerprint covers the files' names, sizes in bytes and labels and ``image_size``, not the pixels.
+    the fingerprint covers the files' names, sizes in bytes and labels and the framing, not the pixels.
     Raises UserError for mistakes of the caller; UnavailableError if CIFAR-10 is not here and cannot be downloaded.
     """
     if stream and name != "folder":
         raise UserError(f"only dataset folder can be streamed: {name} has no picture files and fits into memory.")
     if name not in SOURCES:
         raise unknown("dataset", name, SOURCES)
-    return SOURCES[name](Request(data_dir, offline, image_size, stream, progress))
+    framing = Framing(image_size, resize, interpolation).checked()
+    return SOURCES[name](Request(data_dir, offline, framing, stream, progress))
 
 
 def _auto(asked: Request) -> Dataset:
@@ -64,37 +69,38 @@ def _auto(asked: Request) -> Dataset:
 
 
 def _folder(asked: Request) -> Dataset:
-    data_dir, size, stream, progress = asked.data_dir, asked.image_size, asked.stream, asked.progress
+    data_dir, framing, stream, progress = asked.data_dir, asked.framing, asked.stream, asked.progress
     if data_dir is None:
         raise UserError("dataset folder needs data_dir: a folder with train/<class>/*.jpg and test/<class>/*.jpg.")
     root = Path(os.path.expanduser(data_dir))
     if stream:
-        return _streamed(root, size)
-    stored, listed = folder.read(root, size=size, progress=progress)
+        return _streamed(root, framing)
+    stored, listed = folder.read(root, framing, progress=progress)
     return Dataset.of(
         "folder",
         stored,
         classes=tuple(listed.classes),
-        source=f"pictures in {printable(str(root.resolve()))}, resized to {size}x{size}",
+        source=f"pictures in {printable(str(root.resolve()))}, {framing}",
         fingerprint=fingerprint_of(stored),
         remarks=tuple(listed.remarks),
     )
 
 
-def _streamed(root: Path, size: int) -> Dataset:
+def _streamed(root: Path, framing: Framing) -> Dataset:
     listed = folder.listing(root)
-    digest = hashlib.sha256(repr(("streamed", size)).encode())
+    settings = (framing.size,) if framing == Framing(framing.size) else framing
+    digest = hashlib.sha256(repr(("streamed", *settings)).encode())
     for split, (names, labels) in listed.splits.items():
         digest.update(split.encode())
         for name, label in zip(names.tolist(), labels.tolist(), strict=True):
             digest.update(b"%s\0%d\0%d\n" % (name, os.stat(os.path.join(os.fsencode(root), name)).st_size, label))
-    train, test = (Split(Pictures(root, names, size), labels) for names, labels in listed.splits.values())
+    train, test = (Split(Pictures(root, names, framing), labels) for names, labels in listed.splits.values())
     return Dataset(
         name="folder",
         train=train,
         test=test,
         classes=tuple(listed.classes),
-        source=f"pictures in {printable(str(root.resolve()))}, read as they are needed, resized to {size}x{size}",
+        source=f"pictures in {printable(str(root.resolve()))}, read as they are needed, {framing}",
         fingerprint=digest.hexdigest(),
         remarks=tuple(listed.remarks),
     )

@@ -21,6 +21,7 @@ import numpy as np
 
 from jaxdl.data import decoding, pipeline
 from jaxdl.data.dataset import Split
+from jaxdl.data.framing import Framing
 from jaxdl.data.pipeline import HostBatch
 from jaxdl.errors import UserError
 
@@ -41,7 +42,7 @@ class Pictures:
 
     root: Path
     names: np.ndarray
-    size: int
+    framing: Framing
     threads: int | None = None
 
     dtype = np.dtype(np.uint8)
@@ -50,7 +51,7 @@ class Pictures:
     @property
     def shape(self) -> tuple[int, int, int, int]:
         """Shape of the array that the pictures decode to."""
-        return (len(self.names), self.size, self.size, 3)
+        return (len(self.names), self.framing.size, self.framing.size, 3)
 
     @property
     def paths(self) -> list[Path]:
@@ -65,7 +66,7 @@ class Pictures:
         if chosen.ndim == 0:
             return self[[rows]][0]
         images = np.empty((len(chosen), *self.shape[1:]), np.uint8)
-        decoding.fill(images, [self.root / os.fsdecode(name) for name in chosen], threads=self.threads)
+        decoding.fill(images, [self.root / os.fsdecode(name) for name in chosen], self.framing, threads=self.threads)
         return images
 
     def take(self, rows: Sequence[int] | np.ndarray, axis: int = 0) -> "Pictures":

@@ -12,6 +12,7 @@ import numpy as np
 from scipy.special import softmax
 from tqdm import tqdm
 
+from jaxdl.data.framing import Framing
 from jaxdl.data.pictures import SUFFIXES, open_picture
 from jaxdl.data.prefetch import Prefetch
 from jaxdl.errors import UserError
@@ -54,7 +55,7 @@ def answers_of(classifier: Classifier, files: list[str], top: int) -> Iterator[A
 
         def one(row: int) -> str | None:
             try:
-                images[row] = _open(files[step * count + row], height)
+                images[row] = _open(files[step * count + row], classifier.run.framing)
             except UserError as error:
                 return str(error)
             return None
@@ -81,9 +82,9 @@ def answers_of(classifier: Classifier, files: list[str], top: int) -> Iterator[A
         pool.shutdown(cancel_futures=True)
 
 
-def _open(file: str, size: int) -> np.ndarray:
+def _open(file: str, framing: Framing) -> np.ndarray:
     if URL.match(file) and not os.path.exists(file):
         raise UserError(f"{file} is a URL, and nothing is fetched. Download the picture, then name its file.")
     if os.path.isdir(file):
         raise UserError(f"{file} is a folder that cannot be read, or has no pictures in it ({', '.join(SUFFIXES)}).")
-    return open_picture(Path(file), size, name=file)
+    return open_picture(Path(file), framing, name=file)

@@ -12,9 +12,14 @@ from jaxdl.run.config import Config
 OF_PIXELS = (
     lambda config: augment.flip if config.flip and not config.alternate_flips else None,
     lambda config: partial(augment.crop, padding=config.crop_padding) if config.crop_padding else None,
+    lambda config: partial(_windows, least=config.crop_scale) if config.crop_scale < 1 else None,
 )
 OF_NORMALIZED = (lambda config: partial(augment.cutout, size=config.cutout) if config.cutout else None,)
 MIXES = ((augment.mixup, lambda config: config.mixup), (augment.cutmix, lambda config: config.cutmix))  # and its alpha
+
+
+def _windows(key: jax.Array, images: jax.Array, *, least: float) -> jax.Array:
+    return augment.random_resized_crop(key, images, images.shape[1:3], scale=(least, 1.0))
 
 
 def augmentation_of(config: Config, *, mean: Sequence[float], std: Sequence[float]) -> Callable[..., jax.Array]:

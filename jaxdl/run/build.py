@@ -16,6 +16,7 @@ from jaxdl.errors import UserError
 from jaxdl.report.heartbeat import Heartbeat
 from jaxdl.report.layers import grouped, layers, total
 from jaxdl.run.augmentation import alternates
+from jaxdl.run.channels import DATA, channels_of
 from jaxdl.run.classification import CLASSIFICATION
 from jaxdl.run.config import Config
 from jaxdl.run.input import batch_described, fits_on_device
@@ -55,7 +56,7 @@ def build(
     if config.batch_size % config.accumulate:
         raise UserError(f"--accumulate {config.accumulate} must divide --batch-size {config.batch_size}.")
     train, val = train_val_split(dataset.train, val_size=config.val_size, seed=config.seed, classes=dataset.classes)
-    mean, std = channel_statistics(train.images, progress=True) if config.normalize else ((0.0,), (1.0,))
+    mean, std = channels_of(config.normalize or DATA) or channel_statistics(train.images, progress=True)
     steps_per_epoch = pipeline.steps_per_epoch(len(train), config.batch_size)
     model, learning_rate, optimizer = network_and_optimizer(
         config, num_classes=len(dataset.classes), steps_per_epoch=steps_per_epoch, task=task

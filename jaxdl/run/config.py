@@ -6,8 +6,10 @@ from dataclasses import dataclass
 
 from jaxdl import losses, models, optim
 from jaxdl.data import sources
+from jaxdl.data.framing import INTERPOLATIONS
 from jaxdl.errors import UserError, unknown
 from jaxdl.run import flags
+from jaxdl.run.channels import channels_of
 from jaxdl.run.duration import seconds_of
 from jaxdl.run.flags import check, flag
 from jaxdl.train import parallel
@@ -41,7 +43,23 @@ class Config:
     )
     resume: bool = flag(False, "continue the run in --out", on_only=True, resumable=True, setting=False)
     offline: bool = flag(False, "download nothing", on_only=True, group="data", resumable=True)
-    image_size: int = flag(32, "dataset folder: height and width to resize to", min=1)
+    image_size: int = flag(
+        32,
+        "dataset folder: height and width of the images; pretrained weights bring their own unless this is given",
+        min=1,
+    )
+    resize: int | None = flag(
+        None,
+        "dataset folder: bring the shorter side to this, then cut out the centre of --image-size; 0: stretch instead",
+        min=0,
+        unset="as the pretrained weights' pictures, or 0",
+    )
+    interpolation: str | None = flag(
+        None,
+        "dataset folder: by which pictures are resized",
+        choices=INTERPOLATIONS,
+        unset=f"the pretrained weights', or {INTERPOLATIONS[0]}",
+    )
     val_size: int | None = flag(None, "training examples held out for validation", min=0, unset="a tenth of them")
     stream: bool | None = flag(
         None,
@@ -166,12 +184,23 @@ class Config:
     label_smoothing: float = flag(
         0.0, "fraction of the target spread evenly over all classes", min=0, below=1, sweepable=True
     )
-    normalize: bool = flag(
-        True, "standardize channels to mean 0, variance 1; else pixels are in [0, 1]", group="augmentation"
+    normalize: str | None = flag(
+        None,
+        "standardize channels as the pretrained weights' pictures were (weights), to mean 0 and variance 1 (data), by "
+        "ImageNet's statistics (imagenet), by MEAN/STD as 0.5,0.5,0.5/0.2,0.2,0.2, or leave pixels in [0, 1] (none)",
+        unset="weights, or data without any",
+        value="HOW",
+        group="augmentation",
     )
     flip: bool = flag(True, "flip training images horizontally at random")
     alternate_flips: bool = flag(False, "flip each image in every other epoch instead of at random")
     crop_padding: int = flag(4, "random crops: shift training images by up to this many pixels", min=0)
+    crop_scale: float = flag(
+        1.0,
+        "random crops of this share of a training image or more, resized to it (RandomResizedCrop); 1: none",
+        above=0,
+        max=1,
+    )
     cutout: int = flag(0, "side in pixels of a random square blanked in training images; 0: none", min=0)
     mixup: float = flag(
         0.0, "alpha of mixup; 0: off. With --cutmix too, each batch uses one of the two at random", min=0
@@ -231,6 +260,8 @@ class Config:
         if self.epochs % 1 == 0:
             object.__setattr__(self, "epochs", int(self.epochs))  # is printed and stored as the whole number that it is
         check(self)
+        if self.normalize is not None:
+            channels_of(self.normalize)
         if self.budget is not None:
             try:
                 seconds_of(self.budget)

@@ -13,6 +13,7 @@ import optax
 
 from jaxdl import initial_values
 from jaxdl.checkpoint import Checkpoints
+from jaxdl.data.framing import INTERPOLATIONS, STRETCHED, Framing
 from jaxdl.run import compilation_cache, run_folder
 from jaxdl.run.build import for_evaluation, network_and_optimizer, step_functions
 from jaxdl.run.classification import CLASSIFICATION
@@ -52,6 +53,12 @@ class FinishedRun(NamedTuple):
     def image(self) -> tuple[int, int, int]:
         """(H, W, C) of one image."""
         return tuple(self.record["image"])
+
+    @property
+    def framing(self) -> Framing:
+        """How a picture becomes such an image."""
+        interpolation = self.config.interpolation or INTERPOLATIONS[0]
+        return Framing(self.image[0], self.config.resize or STRETCHED, interpolation)
 
     @property
     def mean(self) -> tuple[float, ...]:

@@ -25,6 +25,7 @@ def flag(
     min: float | None = None,
     above: float | None = None,
     below: float | None = None,
+    max: float | None = None,
     choices: tuple[str, ...] | None = None,
     unset: str = "none",
     value: str | None = None,
@@ -40,15 +41,15 @@ def flag(
 ) -> Any:
     """Field that is a flag of the command.
 
-    text: the help. group: heading in the help above this flag and those that follow. min, above, below: limits, of
-    which only ``min`` is itself allowed. unset: what the help calls None. value: what it calls the value. path: of a
-    file or folder, in which ``~`` is the home. on_only: of a bool, no ``--no-`` form. positional: given without its
-    name; a field of type ``tuple[str, ...]`` takes one or more, or with optional also none.
+    text: the help. group: heading in the help above this flag and those that follow. min, max, above, below: limits, of
+    which the first two are themselves allowed. unset: what the help calls None. value: what it calls the value. path:
+    of a file or folder, in which ``~`` is the home. on_only: of a bool, no ``--no-`` form. positional: given without
+    its name; a field of type ``tuple[str, ...]`` takes one or more, or with optional also none.
     resumable: may differ when the run is resumed; anything else would make it another run. per_process: belongs to one
     process of one start: resumable too, and never stored. sweepable: a sweep takes several values. in_sweep: a sweep
     takes it at all. setting: describes what the run computes, rather than where it goes or what it shows.
     """
-    about = {"help": text, "group": group, "min": min, "above": above, "below": below, "choices": choices,
+    about = {"help": text, "group": group, "min": min, "above": above, "below": below, "max": max, "choices": choices,
              "unset": unset, "value": value, "path": path, "on_only": on_only, "positional": positional,
              "optional": optional, "resumable": resumable or per_process, "per_process": per_process,
              "sweepable": sweepable, "in_sweep": in_sweep, "setting": setting and not per_process}  # fmt: skip
@@ -189,6 +190,7 @@ def _check(field: dataclasses.Field, value: Any) -> None:
         (about["min"], lambda limit: value >= limit, "at least"),
         (about["above"], lambda limit: value > limit, "greater than"),
         (about["below"], lambda limit: value < limit, "less than"),
+        (about["max"], lambda limit: value <= limit, "at most"),
     ]
     if _type(field) is float and not math.isfinite(value):
         raise UserError(f"{flag} must be a finite number, got {value}.")

@@ -22,7 +22,7 @@ from jaxdl.saved_model import WEIGHTS
 from jaxdl.transfer import load_weights
 from jaxdl.transfer.conversion import from_pytorch, layout
 from jaxdl.transfer.heads import head
-from jaxdl.transfer.torchvision_files import is_published, torchvision_weights
+from jaxdl.transfer.torchvision_files import published_as, torchvision_weights
 from jaxdl.variables import flat, layer_of
 
 EMBEDDING = "encoder.pos_embedding"
@@ -42,7 +42,7 @@ def weights_file(pretrained: str, name: str, *, offline: bool = False) -> Path:
 
 
 def fitted_to_weights(config: Config, dataset: Dataset, given: frozenset[str]) -> Config:
-    """``config`` with the stem and the input that the file in ``--pretrained`` is for, where no flag says; prints why.
+    """``config`` with the stem that the file in ``--pretrained`` is for, where no flag says; prints why.
 
     The shapes in the file decide the stem. Where it fits both, a network saved here says which it had, and of any other
     file it is the published network's.
@@ -50,7 +50,7 @@ def fitted_to_weights(config: Config, dataset: Dataset, given: frozenset[str]) -
     if config.pretrained in (None, TORCHVISION):
         return config
     path = weights_file(config.pretrained, config.model)
-    saved_stem, saved_std = _saved(path.parent)
+    saved_stem = _saved_stem(path.parent)
     if config.stem is None and models.has_stem(config.model):
         arrays = load_weights(path)
         stems = [stem for stem in models.STEMS if _fits(arrays, config, stem, dataset)]
@@ -60,15 +60,7 @@ def fitted_to_weights(config: Config, dataset: Dataset, given: frozenset[str]) -
             [other] = set(stems) - {stem}
             print(f"note     stem {stem}, as the weights' network has it; they fit --stem {other} too")
     if config.transform_input is None and config.model in SYMMETRIC:
-        config = dataclasses.replace(config, transform_input=is_published(path, config.model))
-    if config.normalize and "normalize" not in given:
-        if saved_std is None:
-            print(
-                "note     pixels are normalised by these images' own statistics; weights that saw them in [0, 1], as "
-                "the course's did, need --no-normalize"
-            )
-        elif saved_std == [1.0]:
-            print("note     these weights saw pixels in [0, 1]; they need --no-normalize")
+        config = dataclasses.replace(config, transform_input=published_as(path, config.model) is not None)
     return config
 
 
@@ -93,15 +85,13 @@ def _loaded(arrays: dict[str, np.ndarray], model: nn.Module, ours: dict[str, Any
     return from_pytorch(arrays, ours, may_differ=head(model, images), **layout(model))
 
 
-def _saved(folder: Path) -> tuple[str | None, list[float] | None]:
-    """Of a network saved or exported in the folder, the stem and what pixels were divided by."""
+def _saved_stem(folder: Path) -> str | None:
+    """The stem of a network saved or exported in the folder."""
     if not (folder / saved_model.DESCRIPTION).is_file():
-        return None, None
-    saved = saved_model.description(folder)
-    arguments, about = saved.get("arguments"), saved.get("about")
+        return None
+    arguments = saved_model.description(folder).get("arguments")
     stem = arguments.get("stem") if stored.fits(arguments, dict[str, Any]) else None
-    std = about.get("std") if stored.fits(about, dict[str, Any]) else None
-    return stem if stem in models.STEMS else None, std if stored.fits(std, list[float]) else None
+    return stem if stem in models.STEMS else None
 
 
 def _fits(arrays: dict[str, np.ndarray], config: Config, stem: str, dataset: Dataset) -> bool:

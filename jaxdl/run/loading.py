@@ -12,15 +12,17 @@ from jaxdl import cluster
 from jaxdl.cpu import memory
 from jaxdl.data import decoding, folder, sources
 from jaxdl.data.dataset import Dataset
+from jaxdl.data.framing import INTERPOLATIONS, STRETCHED
 from jaxdl.data.streaming import Pictures
 from jaxdl.report.heartbeat import Heartbeat
-from jaxdl.run import run_folder
+from jaxdl.run import preprocessing, run_folder
 from jaxdl.run.config import Config
 from jaxdl.run.flags import flag_name, in_flags
 from jaxdl.run.recipes import adapt
 
 LONGEST_LOOK = 20.0  # seconds, for other pictures that cannot be read
-UNUSED = {"digits": ("data_dir", "image_size", "stream", "workers"), "cifar10": ("image_size", "workers")}
+OF_PICTURES = ("image_size", "resize", "interpolation", "workers")
+UNUSED = {"digits": ("data_dir", "stream", *OF_PICTURES), "cifar10": OF_PICTURES}
 
 
 def load(config: Config) -> Dataset:
@@ -30,6 +32,8 @@ def load(config: Config) -> Dataset:
         config.data_dir,
         offline=config.offline,
         image_size=config.image_size,
+        resize=config.resize or STRETCHED,
+        interpolation=config.interpolation or INTERPOLATIONS[0],
         stream=bool(config.stream),
         progress=True,
     )
@@ -71,6 +75,7 @@ def load_for(
     """
     if record is None:
         cluster.on_first(lambda: run_folder.refuse_existing(config))
+        config = preprocessing.settled(config, given)
         config = dataclasses.replace(config, stream=streams(config))  # for good, on whatever machine it is resumed
     with Heartbeat("reading the data"):
         dataset = load(config)

@@ -38,7 +38,7 @@ COURSE = Config(
     schedule="constant",
     flip=False,
     crop_padding=0,
-    normalize=False,
+    normalize="none",
 )
 
 # The standard 200-epoch recipe, for a GPU or TPU. PyTorch's weight decay of 5e-4 under momentum 0.9 is 5e-3 decoupled.

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from jaxdl.report.diagnosis import Progress, Remedy
-from jaxdl.transfer.torchvision_files import FILES
+from jaxdl.transfer.published import PUBLISHED
 
 Settings = Mapping[str, object]
 
@@ -224,7 +224,7 @@ BY_CASE: Mapping[str, tuple[Choice, ...]] = {
         _normalized,
         _adaptive("gives every layer updates of the same size"),
         _where(
-            lambda run: run.settings.get("model") in FILES,
+            lambda run: run.settings.get("model") in PUBLISHED,
             _unless("pretrained", "torchvision", "starts from weights that have learned already"),
         ),
     ),
@@ -233,7 +233,7 @@ BY_CASE: Mapping[str, tuple[Choice, ...]] = {
         _where(lambda run: run.steps is not None and run.steps < FEW_UPDATES, _longer),
         CHECK,
         LOWER,
-        _unless("normalize", True, "brings the inputs to mean 0 and variance 1"),
+        _unless("normalize", "data", "brings the inputs to mean 0 and variance 1"),
         FINDS_ITS_OWN,
         *NO_MIXING,
     ),

@@ -22,6 +22,7 @@ from jaxdl.data.dataset import Dataset
 from jaxdl.data.pictures import MOST_SIDE
 from jaxdl.errors import UserError
 from jaxdl.run import stored
+from jaxdl.run.channels import DATA, NONE
 from jaxdl.run.config import PER_PROCESS, RESUMABLE, TORCHVISION, Config
 from jaxdl.run.flags import flag_name
 from jaxdl.wording import counted, printable
@@ -242,6 +243,8 @@ def summary(folder: str | Path) -> dict | None:
 def config_of(record: dict, folder: str) -> Config:
     """The configuration in ``record``, which ``read`` found in ``folder``."""
     path, hints = Path(folder, "config.json"), typing.get_type_hints(Config)
+    if isinstance(normalize := record["config"].get("normalize"), bool):  # of runs from before it had more values
+        record["config"]["normalize"] = DATA if normalize else NONE
     unknown = sorted(record["config"].keys() - hints.keys())
     if unknown:
         raise UserError(f"{path} is not of this version of the program: it sets {', '.join(unknown)[:100]}.")

@@ -216,7 +216,7 @@ def test_updates_that_are_not_finite_are_left_out_and_counted(tmp_path, capsys):
 def test_a_picture_that_cannot_be_read_ends_a_streamed_run_with_a_line(picture_folder, tmp_path):
     out = tmp_path / "run"
     flags = ["--dataset", "folder", "--data-dir", str(picture_folder), "--stream", "--model", "cifar_cnn",
-             "--val-size", "0", "--batch-size", "2", "--epochs", "2", "--no-normalize"]  # fmt: skip
+             "--val-size", "0", "--batch-size", "2", "--epochs", "2", "--normalize", "none"]  # fmt: skip
     assert main([*flags, "--out", str(out)]) == 0
     assert json.loads((out / "config.json").read_text())["config"]["stream"] is True
     for split, name in (("train", "bees"), ("train", "ants"), ("test", "ants")):

@@ -10,6 +10,7 @@ from PIL import Image
 
 from jaxdl.data import folder, picture_files, sources
 from jaxdl.data.dataset import channel_statistics
+from jaxdl.data.framing import Framing
 from jaxdl.errors import UserError
 
 FORMS = {".bmp": "BMP", ".webp": "WEBP", ".gif": "GIF", ".tif": "TIFF", ".jfif": "JPEG", ".ppm": "PPM", ".PNG": "PNG"}
@@ -223,7 +224,7 @@ def test_pictures_of_both_splits_that_cannot_be_read_are_named(root):
     for path in broken:
         path.write_bytes(b"no picture")
     with pytest.raises(UserError) as caught:
-        folder.read(root, size=8)
+        folder.read(root, Framing(8))
     assert all(str(path) in str(caught.value) for path in broken)
 
 

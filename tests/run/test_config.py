@@ -16,7 +16,7 @@ def parsed(*argv):
 
 
 def test_flags_replace_the_recipes_defaults_and_are_remembered():
-    config, given = parsed("--recipe", "course", "--lr=0.5", "--no-normalize", "--batch-size", "32")
+    config, given = parsed("--recipe", "course", "--lr=0.5", "--normalize", "none", "--batch-size", "32")
     assert config == dataclasses.replace(RECIPES["course"], lr=0.5, batch_size=32)
     assert given == {"recipe", "lr", "normalize", "batch_size"}
 

@@ -18,6 +18,7 @@ from jaxdl.run.initial_weights import fitted_to_weights, start_from
 from jaxdl.run.network import frozen_patterns, model_of
 from jaxdl.run.recipes import RECIPES, adapt
 from jaxdl.transfer import torchvision_files
+from jaxdl.transfer.published import Published
 from tests import pytorch
 from tests.commands.short_run import SHORT, records
 from tests.models.test_models import course_network
@@ -171,28 +172,12 @@ def test_a_file_that_fits_one_stem_decides_it(tmp_path):
 
 @pytest.mark.long
 @pytest.mark.parametrize("by", ["folder", "file"])
-def test_a_network_saved_here_keeps_its_stem_and_says_which_pixels_it_saw(by, tmp_path, capsys):
+def test_a_network_saved_here_keeps_its_stem(by, tmp_path):
     small = models.create("shufflenet_v2_x0_5", stem="cifar")
     variables = zeros_of(small)
-    about = {"mean": [0.0], "std": [1.0]}
-    saved_model.save_model(tmp_path / "saved", small, variables, image=(32, 32, 3), about=about)
+    saved_model.save_model(tmp_path / "saved", small, variables, image=(32, 32, 3))
     path = tmp_path / "saved" / ("weights.safetensors" if by == "file" else "")
     assert fitted(path, "shufflenet_v2_x0_5").stem == "cifar"
-    assert "these weights saw pixels in [0, 1]; they need --no-normalize" in capsys.readouterr().out
-    for odd in ('"about": 5', '"about": {"std": "x"}'):
-        text = (tmp_path / "saved" / "model.json").read_text()
-        start = text.index('"about"')
-        (tmp_path / "saved" / "model.json").write_text(f"{text[:start]}{odd}}}")
-        assert fitted(path, "shufflenet_v2_x0_5").stem == "cifar"
-
-
-def test_a_file_of_unknown_pixels_is_said_to_be_given_normalised_ones(course_file, capsys):
-    path, _ = course_file
-    fitted(path, "cifar_cnn")
-    assert "weights that saw them in [0, 1], as the course's did, need --no-normalize" in capsys.readouterr().out
-    for given in ({"normalize": False}, {"normalize": True}):
-        fitted(path, "cifar_cnn", "normalize", **given)
-        assert capsys.readouterr().out == ""
 
 
 @pytest.mark.long
@@ -201,7 +186,8 @@ def test_torchvisions_own_file_is_known_wherever_it_lies(tmp_path, monkeypatch):
     config = fitted(path, "googlenet")
     assert config.transform_input is False
     digest = hashlib.sha256(path.read_bytes()).hexdigest()
-    monkeypatch.setattr(torchvision_files, "FILES", {"googlenet": f"googlenet-{digest[:8]}.pth"})
+    published = Published(f"googlenet-{digest[:8]}.pth")
+    monkeypatch.setattr(torchvision_files, "PUBLISHED", {"googlenet": (published,)})
     config = fitted(path, "googlenet")
     assert model_of(config, num_classes=10).transform_input is True
     assert fitted(path, "googlenet", "transform_input", transform_input=False).transform_input is False

@@ -14,7 +14,7 @@ from jaxdl.run.optimization import optimizer_of, schedule_of
 from jaxdl.run.recipes import RECIPES
 from jaxdl.run.remedies import BY_CASE, LARGE, RESIDUAL, SMALL, Treated, remedies
 from jaxdl.train.state import parameter_count
-from jaxdl.transfer.torchvision_files import FILES
+from jaxdl.transfer.published import PUBLISHED
 
 
 def advice(case, recipe="quick", parameters=None, steps=None, **changes):
@@ -98,7 +98,7 @@ def test_no_network_is_advised_that_the_run_cannot_take(case, model):
 
 def test_weights_are_advised_only_where_there_are_some():
     for model in models.MODELS:
-        assert ("--pretrained torchvision" in advice("vanishing gradients", model=model)) == (model in FILES)
+        assert ("--pretrained torchvision" in advice("vanishing gradients", model=model)) == (model in PUBLISHED)
     assert "--pretrained torchvision" not in advice("vanishing gradients", model="vgg16", pretrained="torchvision")
 
 

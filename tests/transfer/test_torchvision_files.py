@@ -10,7 +10,8 @@ from jaxdl.data import cache
 from jaxdl.download import DownloadError
 from jaxdl.errors import UserError
 from jaxdl.transfer import torchvision_files
-from jaxdl.transfer.torchvision_files import BASE, FILES, torchvision_weights
+from jaxdl.transfer.published import PUBLISHED, Published
+from jaxdl.transfer.torchvision_files import BASE, published_as, torchvision_weights
 from tests.download_site import CONTENT, serving
 from tests.pytorch import torch, torchvision
 
@@ -25,7 +26,7 @@ def _own_folders(tmp_path, monkeypatch):
 
 @pytest.fixture
 def _small(monkeypatch):
-    monkeypatch.setattr(torchvision_files, "FILES", {"vgg11": FILE})
+    monkeypatch.setattr(torchvision_files, "PUBLISHED", {"vgg11": (Published(FILE),)})
 
 
 @pytest.fixture
@@ -41,17 +42,43 @@ def put(folder, content=CONTENT):
     return folder / FILE
 
 
-@pytest.mark.parametrize("name", list(FILES))
-def test_file_is_torchvisions_default(name):
-    assert torchvision().models.get_model_weights(name).DEFAULT.url == BASE + FILES[name]
+@pytest.mark.parametrize("name", list(PUBLISHED))
+def test_files_and_preprocessing_are_torchvisions(name):
+    theirs = torchvision().models.get_model_weights(name)
+    known = {BASE + each.file: each for each in PUBLISHED[name]}
+    assert BASE + PUBLISHED[name][0].file == theirs.DEFAULT.url
+    for weights in theirs:
+        if weights.name == "IMAGENET1K_FEATURES":  # without a classifier, for a detector
+            continue
+        ours, transforms = known.pop(weights.url), weights.transforms()
+        assert ([ours.size], [ours.resize]) == (transforms.crop_size, transforms.resize_size)
+        assert ours.interpolation == transforms.interpolation.value
+        assert (list(ours.mean), list(ours.std)) == (transforms.mean, transforms.std)
+    assert not known
 
 
-def test_every_model_of_both_libraries_has_a_file():
-    assert set(models.names()) - set(FILES) == {"cifar_cnn", "quick_cnn", "speed_cnn", "speed_cnn_muon"}
+def test_every_classifier_of_torchvision_is_here_with_its_files():
+    library = torchvision().models
+    theirs = set(library.list_models(module=library))
+    assert set(PUBLISHED) == theirs
+    assert set(models.names()) - set(PUBLISHED) == {"cifar_cnn", "quick_cnn", "speed_cnn", "speed_cnn_muon"}
+    assert theirs <= set(models.names())
 
 
 def test_file_name_ends_in_the_start_of_a_hash():
-    assert all(re.fullmatch(r"[\w.-]+-[0-9a-f]{8,10}\.pth", file) for file in FILES.values())
+    files = [each for published in PUBLISHED.values() for each in published]
+    assert all(re.fullmatch("[0-9a-f]{8,10}", each.sha256_prefix) for each in files)
+    assert all(each.file.endswith(f"-{each.sha256_prefix}.pth") for each in files)
+
+
+@pytest.mark.usefixtures("_small")
+def test_published_file_is_known_by_its_content(tmp_path):
+    path = tmp_path / "mine.pth"
+    path.write_bytes(CONTENT)
+    assert published_as(path, "vgg11") == Published(FILE)
+    assert published_as(path, "cifar_cnn") is None
+    path.write_bytes(CONTENT + b"!")
+    assert published_as(path, "vgg11") is None
 
 
 def test_file_is_downloaded_once(site, tmp_path):

@@ -93,7 +93,7 @@ class Demo:
         if len(content) > MOST_BYTES:
             raise RequestEntityTooLarge
         with self._one_at_a_time:
-            picture = open_picture(content, self._classifier.run.image[0], most_pixels=MOST_PIXELS)[None]
+            picture = open_picture(content, self._classifier.run.framing, most_pixels=MOST_PIXELS)[None]
             return _json(answer(request, picture))
 
     def _predicted(self, request: Request, picture: np.ndarray) -> dict:

@@ -10,6 +10,7 @@ import numpy as np
 from jaxdl.data import pipeline
 from jaxdl.data.dataset import Dataset, Split, channel_statistics, train_val_split
 from jaxdl.run.augmentation import alternates
+from jaxdl.run.channels import DATA, channels_of
 from jaxdl.run.config import Config
 from jaxdl.run.sweep.grid import Grid
 from jaxdl.train.resident import ROWS
@@ -104,8 +105,8 @@ def _by_seed(dataset: Dataset, seeds: tuple[int, ...], config: Config) -> Mappin
     found, statistics = {}, None
     for seed in seeds:
         train, val = train_val_split(numbered, val_size=config.val_size, seed=seed, classes=dataset.classes)
-        if not config.normalize:
-            statistics = (0.0,), (1.0,)
+        if (fixed := channels_of(config.normalize or DATA)) is not None:
+            statistics = fixed
         elif statistics is None or val is not None:
             statistics = channel_statistics(split.images[train.images], progress=True)
         found[seed] = SeedData(train, None if val is None else val.images, *statistics)

@@ -1,0 +1,154 @@
+"""What lies beside a file of weights and says which pictures they are for: timm's and Hugging Face's JSON files.
+
+timm's ``config.json`` holds a ``pretrained_cfg``, transformers' ``preprocessor_config.json`` an image processor and its
+``config.json`` the classes, ``id2label``.
+"""
+
+import json
+import math
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from jaxdl.errors import UserError
+
+CONFIG, PROCESSOR = "config.json", "preprocessor_config.json"
+MOST_BYTES = 2**24  # of such a file
+MOST_PIXELS = 2**16  # a side
+INTERPOLATIONS = {2: "bilinear", 3: "bicubic", "bilinear": "bilinear", "bicubic": "bicubic", "random": "bilinear"}
+
+
+class Accompanying(NamedTuple):
+    """by: the file that says so. size, resize, interpolation: of pictures, resize 0 where they are stretched.
+
+    mean, std: of the channels in [0, 1]. classes: names of the logits, None where no file has them.
+    """
+
+    by: Path
+    size: int
+    resize: int
+    interpolation: str
+    mean: tuple[float, ...]
+    std: tuple[float, ...]
+    classes: tuple[str, ...] | None = None
+
+
+def accompanying(folder: Path) -> Accompanying | None:
+    """What the files in ``folder`` say; None where there are none of them.
+
+    Raises UserError for one that is damaged, or asks for what cannot be done here.
+    """
+    config, processor = _read(folder / CONFIG), _read(folder / PROCESSOR)
+    classes = _classes(config) if config else None
+    if processor:
+        return _checked(_of_processor(folder / PROCESSOR, processor), classes)
+    if config and isinstance(config.get("pretrained_cfg"), dict):
+        return _checked(_of_timm(folder / CONFIG, config["pretrained_cfg"]), classes)
+    return None
+
+
+def _of_timm(path: Path, given: dict[str, Any]) -> Accompanying:
+    """timm brings the shorter side to ``floor(size / crop_pct)``, or squashes, or pads, by its ``crop_mode``."""
+    with _named(path):
+        _, size, width = given["input_size"]
+        share = given.get("crop_pct", 0.875)
+        stretched = given.get("crop_mode", "center") == "squash" and share == 1
+        if given.get("crop_mode", "center") not in ("center", "squash") or size != width:
+            raise UserError(f"{path} asks for pictures of {width} x {size} pixels, crop_mode {given.get('crop_mode')}.")
+        return Accompanying(
+            by=path,
+            size=size,
+            resize=0 if stretched else math.floor(size / share),
+            interpolation=INTERPOLATIONS[given.get("interpolation", "bilinear")],
+            mean=tuple(map(float, given["mean"])),
+            std=tuple(map(float, given["std"])),
+        )
+
+
+def _of_processor(path: Path, given: dict[str, Any]) -> Accompanying:
+    with _named(path):
+        size, crop = given.get("size"), given.get("crop_size")
+        size = {"shortest_edge": size} if isinstance(size, int) and given.get("do_center_crop") else size
+        size = {"height": size, "width": size} if isinstance(size, int) else size
+        crop = {"height": crop, "width": crop} if isinstance(crop, int) else crop
+        if "shortest_edge" not in size:  # stretched
+            kept, resize = _square(size, path), 0
+            if given.get("do_center_crop") and (cut := _square(crop, path)) != kept:
+                raise UserError(f"{path} has pictures stretched to {kept} and cut to {cut} pixels; that is not done.")
+        elif given.get("crop_pct") or "ConvNext" in str(given.get("image_processor_type")):
+            kept = size["shortest_edge"]  # ConvNext's own rule
+            resize = int(kept / (given.get("crop_pct") or 224 / 256)) if kept < 384 else 0
+        else:
+            resize = size["shortest_edge"]
+            kept = _square(crop, path) if given.get("do_center_crop", True) else resize
+        rescaled = given.get("rescale_factor", 1 / 255) if given.get("do_rescale", True) else 1.0
+        if abs(rescaled * 255 - 1) > 1e-6:
+            raise UserError(f"{path} has pixels multiplied by {rescaled:g}, and here they are in [0, 1].")
+        normal = given.get("do_normalize", True)
+        return Accompanying(
+            by=path,
+            size=kept,
+            resize=resize,
+            interpolation=INTERPOLATIONS[given.get("resample", 2)],
+            mean=tuple(map(float, given["image_mean"])) if normal else (0.0,),
+            std=tuple(map(float, given["image_std"])) if normal else (1.0,),
+        )
+
+
+def _square(sides: dict[str, int], path: Path) -> int:
+    if sides["height"] != sides["width"]:
+        raise UserError(
+            f"{path} asks for pictures of {sides['width']} x {sides['height']} pixels; here they are square."
+        )
+    return sides["height"]
+
+
+def _classes(config: dict[str, Any]) -> tuple[str, ...] | None:
+    """Names by index, where they are as many as they say."""
+    names = config.get("label_names") or (config.get("pretrained_cfg") or {}).get("label_names")
+    if not names and isinstance(config.get("id2label"), dict):
+        found = config["id2label"]
+        names = [found.get(str(index)) for index in range(len(found))]
+    whole = isinstance(names, list) and len(names) > 1 and all(isinstance(name, str) and name for name in names)
+    return tuple(names) if whole else None
+
+
+def _checked(found: Accompanying, classes: tuple[str, ...] | None) -> Accompanying:
+    sides = 0 < found.size <= MOST_PIXELS and 0 <= found.resize <= MOST_PIXELS
+    numbers = all(map(math.isfinite, found.mean)) and all(0 < each < math.inf for each in found.std)
+    if not sides or not numbers or {len(found.mean), len(found.std)} not in ({1}, {3}):
+        raise UserError(
+            f"{found.by} asks for pictures that cannot be: size {found.size}, resize {found.resize}, "
+            f"mean {found.mean}, std {found.std}."
+        )
+    return found._replace(classes=classes)
+
+
+class _named:  # noqa: N801
+    """A context in which a value that is missing or of another kind is the file's fault."""
+
+    def __init__(self, path: Path):
+        self._path = path
+
+    def __enter__(self) -> None:
+        return None
+
+    def __exit__(self, kind: type | None, error: BaseException | None, trace: object) -> None:
+        if isinstance(error, LookupError | TypeError | ValueError | AttributeError | ArithmeticError):
+            raise UserError(
+                f"{self._path} does not say what pictures the weights are for as timm or transformers write it "
+                f"({type(error).__name__}: {str(error)[:80]}). Move it away, or give the flags."
+            ) from error
+
+
+def _read(path: Path) -> dict[str, Any] | None:
+    try:
+        if not path.is_file():
+            return None
+        with path.open("rb") as file:
+            content = file.read(MOST_BYTES + 1)
+        found = json.loads(content) if len(content) <= MOST_BYTES else None
+    except (OSError, ValueError, RecursionError) as error:
+        raise UserError(f"cannot read {path} ({str(error)[:80]}).") from error
+    if not isinstance(found, dict):
+        raise UserError(f"{path} is larger than any description of weights, or none.")
+    return found

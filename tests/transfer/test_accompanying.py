@@ -1,0 +1,101 @@
+"""What timm and transformers write beside weights; where they are installed, against themselves."""
+
+import json
+
+import pytest
+
+from jaxdl.errors import UserError
+from jaxdl.transfer.accompanying import accompanying
+
+VIT = {
+    "do_normalize": True, "do_rescale": True, "do_resize": True, "image_mean": [0.5, 0.5, 0.5],
+    "image_processor_type": "ViTImageProcessor", "image_std": [0.5, 0.5, 0.5], "resample": 2,
+    "rescale_factor": 0.00392156862745098, "size": {"height": 224, "width": 224},
+}  # fmt: skip
+DINO = {
+    "crop_size": {"height": 224, "width": 224}, "do_center_crop": True, "do_convert_rgb": True,
+    "image_mean": [0.485, 0.456, 0.406], "image_processor_type": "BitImageProcessor",
+    "image_std": [0.229, 0.224, 0.225], "resample": 3, "size": {"shortest_edge": 256},
+}  # fmt: skip
+CONVNEXT = {
+    "crop_pct": 0.875, "image_mean": [0.485, 0.456, 0.406], "image_processor_type": "ConvNextImageProcessor",
+    "image_std": [0.229, 0.224, 0.225], "resample": 3, "size": {"shortest_edge": 224},
+}  # fmt: skip
+OLD = {"do_resize": True, "image_mean": [0.5] * 3, "image_std": [0.5] * 3, "resample": 2, "size": 224}
+TIMM = {
+    "architecture": "vit_tiny_patch16_224", "num_classes": 1000,
+    "pretrained_cfg": {
+        "crop_mode": "center", "crop_pct": 0.9, "input_size": [3, 224, 224], "interpolation": "bicubic",
+        "mean": [0.5, 0.5, 0.5], "std": [0.5, 0.5, 0.5],
+    },
+}  # fmt: skip
+
+
+def write(folder, name, content):
+    (folder / name).write_text(content if isinstance(content, str) else json.dumps(content))
+    return folder
+
+
+@pytest.mark.parametrize(
+    ("content", "expected"),
+    [
+        (VIT, (224, 0, "bilinear", (0.5,) * 3)),
+        (DINO, (224, 256, "bicubic", (0.485, 0.456, 0.406))),
+        (CONVNEXT, (224, 256, "bicubic", (0.485, 0.456, 0.406))),
+        (CONVNEXT | {"size": {"shortest_edge": 384}}, (384, 0, "bicubic", (0.485, 0.456, 0.406))),
+        (OLD, (224, 0, "bilinear", (0.5,) * 3)),
+        (OLD | {"do_normalize": False}, (224, 0, "bilinear", (0.0,))),
+    ],
+)
+def test_image_processor_says_what_pictures_are_like(content, expected, tmp_path):
+    found = accompanying(write(tmp_path, "preprocessor_config.json", content))
+    assert (found.size, found.resize, found.interpolation, found.mean) == expected
+    assert found.classes is None
+
+
+def test_classes_are_those_of_the_config_beside_it(tmp_path):
+    write(tmp_path, "preprocessor_config.json", VIT)
+    write(tmp_path, "config.json", {"id2label": {"0": "cat", "1": "dog"}, "label2id": {"cat": 0, "dog": 1}})
+    assert accompanying(tmp_path).classes == ("cat", "dog")
+    write(tmp_path, "config.json", {"id2label": {"0": "cat", "2": "dog"}})
+    assert accompanying(tmp_path).classes is None
+
+
+def test_timms_config_says_what_pictures_are_like(tmp_path):
+    found = accompanying(write(tmp_path, "config.json", TIMM))
+    assert (found.size, found.resize, found.interpolation, found.std) == (224, 248, "bicubic", (0.5,) * 3)
+    squashed = TIMM | {"pretrained_cfg": TIMM["pretrained_cfg"] | {"crop_mode": "squash", "crop_pct": 1.0}}
+    assert accompanying(write(tmp_path, "config.json", squashed)).resize == 0
+
+
+def test_a_folder_without_them_says_nothing(tmp_path):
+    assert accompanying(tmp_path) is None
+    assert accompanying(write(tmp_path, "config.json", {"architectures": ["ResNet"]})) is None
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        *("", "[1]", "{", "[" * 100_000, '{"size": 1e400}', '{"size": {"height": 224}}'),
+        VIT | {"size": {"height": 224, "width": 192}},
+        VIT | {"image_std": [0, 0, 0]},
+        VIT | {"image_mean": [0.5]},
+        VIT | {"image_mean": "x"},
+        VIT | {"size": {"height": 10**9, "width": 10**9}},
+        VIT | {"rescale_factor": 1.0},
+        VIT | {"resample": 0},
+        VIT | {"size": None},
+    ],
+)
+def test_one_that_is_damaged_or_asks_for_the_impossible_is_a_user_error(content, tmp_path):
+    with pytest.raises(UserError, match=r"preprocessor_config\.json"):
+        accompanying(write(tmp_path, "preprocessor_config.json", content))
+
+
+def test_resizing_is_timms_own(tmp_path):
+    timm = pytest.importorskip("timm")
+    for share in (0.875, 0.9, 0.95, 1.0):
+        content = TIMM | {"pretrained_cfg": TIMM["pretrained_cfg"] | {"crop_pct": share}}
+        found = accompanying(write(tmp_path, "config.json", content))
+        theirs = timm.data.create_transform(input_size=(3, 224, 224), crop_pct=share, interpolation="bicubic")
+        assert found.resize == theirs.transforms[0].size
