@@ -1,11 +1,14 @@
 """The state dicts inside an unpickled object: found, named by their keys, and one of them chosen."""
 
+import itertools
 import re
 from collections import deque
 from collections.abc import Iterator
+from contextlib import suppress
 from typing import Any
 
 from jaxdl.transfer.faults import FileError
+from jaxdl.transfer.numpy_arrays import Array
 from jaxdl.transfer.records import Record
 from jaxdl.transfer.tensor import Tensor
 from jaxdl.wording import shown
@@ -20,8 +23,9 @@ _WRAPPER = re.compile(r"module\.|_orig_mod\.")  # DataParallel, torch.compile
 def find(root: Any) -> dict[str, dict[str, Tensor]]:
     """Every state dict by the keys that lead to it, joined by dots; ``""`` is the object itself.
 
-    A state dict is a mapping that holds tensors under text, or a module: its parameters, its persistent buffers, then
-    its children's, as ``Module.state_dict`` has them. What else a mapping holds (numbers, extra state) is left out.
+    A state dict is a mapping that holds tensors under text, or an object with such attributes, or a module: its
+    parameters, its persistent buffers, then its children's, as ``Module.state_dict`` has them. NumPy's arrays are
+    tensors. What else a mapping holds (numbers, extra state) is left out.
     """
     found: dict[str, dict[str, Tensor]] = {}
     seen: set[int] = set()
@@ -108,6 +112,7 @@ class _Names:
             for name, held in self._named(module, group):
                 if held is None or (group == "_buffers" and isinstance(passing, set) and name in passing):
                     continue
+                held = _tensor(held)
                 if not isinstance(held, Tensor):
                     kind = held.kind if isinstance(held, Record) else type(held).__name__
                     raise FileError(f"its {shown(prefix + name)} is no tensor but of the class {shown(kind)}")
@@ -129,12 +134,23 @@ def _is_module(value: Any) -> bool:
 
 
 def _children(value: Any) -> Iterator[tuple[str, Any]]:
-    """Children of a mapping under string keys, and of a list; not under numbers, where optimizers keep their state."""
+    """Children of a mapping or an object under text, and of a list; not under numbers, as optimizers keep state."""
     if isinstance(value, list | tuple):
         return ((str(index), child) for index, child in enumerate(value) if _may_hold(child))
-    items = value.items if isinstance(value, Record) else value
-    named = items.items() if isinstance(items, dict) else ()
-    return ((name, child) for name, child in named if type(name) is str)
+    groups = (value.items, value.state) if isinstance(value, Record) else (value,)
+    named = itertools.chain(*(group.items() for group in groups if isinstance(group, dict)))
+    return ((name, _tensor(child)) for key, child in named if (name := _text(key)) is not None)
+
+
+def _text(key: Any) -> str | None:
+    if type(key) is bytes:
+        with suppress(ValueError):
+            return key.decode()
+    return key if type(key) is str else None
+
+
+def _tensor(held: Any) -> Any:
+    return held.tensor if isinstance(held, Array) else held
 
 
 def _may_hold(child: Any) -> bool:
