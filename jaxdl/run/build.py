@@ -18,6 +18,7 @@ from jaxdl.report.layers import grouped, layers, total
 from jaxdl.run.augmentation import alternates
 from jaxdl.run.classification import CLASSIFICATION
 from jaxdl.run.config import Config
+from jaxdl.run.flags import in_flags
 from jaxdl.run.input import batch_described, fits_on_device
 from jaxdl.run.network import frozen_patterns
 from jaxdl.run.optimization import LearningRate, optimizer_of, schedule_of, steps_of
@@ -140,12 +141,23 @@ def loaded(
     """
     if not config.pretrained:
         return None
-    from jaxdl.run.initial_weights import start_from, weights_file  # with all that reads files of weights
+    from jaxdl.run.initial_weights import AUXILIARY, start_from, weights_file  # with all that reads files of weights
 
     file = weights_file(config.pretrained, config.model, offline=config.offline)
-    variables, anew = start_from(file, model, jax.random.fold_in(key, 1), images)
+    remarks: list[str] = []
+    variables, anew = start_from(
+        file, model, jax.random.fold_in(key, 1), images, weights_key=config.weights_key, tell=remarks.append
+    )
     if told:
-        print(f"weights  {file}" + (f"; {', '.join(anew)} for other classes: starts anew" if anew else ""))
+        absent = sorted({layer.partition(".")[0] for layer in anew} & set(AUXILIARY))
+        others = [layer for layer in anew if layer.partition(".")[0] not in absent]
+        said = f"; {', '.join(others)} for other classes: starts anew" if others else ""
+        said += (
+            f"; {', '.join(absent)}, only of training, not in it or for other classes: starts anew" if absent else ""
+        )
+        print(f"weights  {file}{said}")
+        for remark in remarks:
+            print(f"note     {in_flags(remark, Config)}")
     return variables
 
 

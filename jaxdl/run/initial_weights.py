@@ -2,6 +2,7 @@
 
 import dataclasses
 import math
+from collections.abc import Callable, Mapping
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -19,13 +20,16 @@ from jaxdl.run import stored
 from jaxdl.run.config import TORCHVISION, Config
 from jaxdl.run.network import SYMMETRIC, model_of
 from jaxdl.saved_model import WEIGHTS
-from jaxdl.transfer import load_weights
-from jaxdl.transfer.conversion import from_pytorch, layout
+from jaxdl.transfer import recognition
+from jaxdl.transfer.choice import Choice
+from jaxdl.transfer.conversion import AUXILIARY, from_pytorch, layout, located
 from jaxdl.transfer.heads import head
 from jaxdl.transfer.torchvision_files import is_published, torchvision_weights
+from jaxdl.transfer.weights import Contents, contents
 from jaxdl.variables import flat, layer_of
 
 EMBEDDING = "encoder.pos_embedding"
+SIDE = 96  # pixels that every network takes
 
 
 def weights_file(pretrained: str, name: str, *, offline: bool = False) -> Path:
@@ -52,8 +56,8 @@ def fitted_to_weights(config: Config, dataset: Dataset, given: frozenset[str]) -
     path = weights_file(config.pretrained, config.model)
     saved_stem, saved_std = _saved(path.parent)
     if config.stem is None and models.has_stem(config.model):
-        arrays = load_weights(path)
-        stems = [stem for stem in models.STEMS if _fits(arrays, config, stem, dataset)]
+        held = contents(path, config.weights_key)
+        stems = [stem for stem in models.STEMS if _fits(held, config, stem, dataset)]
         stem = stems[0] if len(stems) == 1 else saved_stem or "imagenet"
         config = dataclasses.replace(config, stem=stem)
         if len(stems) > 1:
@@ -73,24 +77,62 @@ def fitted_to_weights(config: Config, dataset: Dataset, given: frozenset[str]) -
 
 
 def start_from(
-    path: str | Path, model: nn.Module, key: jax.Array, images: jax.Array
+    path: str | Path,
+    model: nn.Module,
+    key: jax.Array,
+    images: jax.Array,
+    *,
+    weights_key: str | None = None,
+    tell: Callable[[str], Any] = str,
 ) -> tuple[dict[str, Any], list[str]]:
     """The model's variables with the arrays of PyTorch's file, and the layers that start anew.
 
-    Those are the classifier's where the file is for another number of classes; ``key`` draws them. A transformer's
-    position embedding is brought to the size of the images. images: as the model takes them. Raises UserError where the
-    file cannot be read, or is for another network.
+    Those are the classifier's where the file is for another number of classes, and auxiliary classifiers that it lacks;
+    ``key`` draws them. A transformer's position embedding is brought to the size of the images. images: as the model
+    takes them. weights_key: which of several state dicts, see ``transfer.pickle_reader``. tell: called with a line for
+    each thing that was left out or chosen. Raises UserError where the file cannot be read, or is for another network,
+    with whose it is if that is known.
     """
     ours = jax.jit(partial(model.init, train=False))(key, images)
-    loaded = _loaded(load_weights(path), model, ours, images)
+    held = contents(path, weights_key)
+    choice = _located(held, model, ours)
+    try:
+        loaded = _loaded(held, choice, model, ours, images)
+    except UserError as error:
+        raise UserError(f"{error} {_whose(held.dicts[choice.keys], model)}".rstrip()) from error
+    for remark in choice.remarks():
+        tell(remark)
     before, after = flat(ours), flat(loaded)
     return loaded, sorted({layer_of(leaf) for leaf in after if after[leaf] is before[leaf]})
 
 
-def _loaded(arrays: dict[str, np.ndarray], model: nn.Module, ours: dict[str, Any], images: jax.Array) -> dict[str, Any]:
+def _located(held: Contents, model: nn.Module, variables: dict[str, Any]) -> Choice:
+    return located(held.dicts, variables, may_lack=AUXILIARY, names=layout(model)["names"])
+
+
+def _loaded(
+    held: Contents, choice: Choice, model: nn.Module, ours: dict[str, Any], images: jax.Array
+) -> dict[str, Any]:
+    arrays = held.arrays(choice)
     if isinstance(model, VisionTransformer) and np.ndim(arrays.get(EMBEDDING)) == 3:
         arrays = {**arrays, EMBEDDING: _resized(arrays[EMBEDDING], model, ours, images)}
-    return from_pytorch(arrays, ours, may_differ=head(model, images), **layout(model))
+    return from_pytorch(arrays, ours, may_differ=head(model, images), may_lack=AUXILIARY, **layout(model))
+
+
+def _whose(arrays: Mapping[str, Any], model: nn.Module) -> str:
+    """A sentence on the network that the arrays are of, if it is known."""
+    images = jax.ShapeDtypeStruct((1, SIDE, SIDE, 3), jnp.float32)
+
+    def variables_of(name: str) -> dict[str, Any]:
+        network = models.create(name)
+        return jax.eval_shape(partial(network.init, train=False), jax.random.key(0), images)
+
+    name = recognition.ours(arrays, variables_of)
+    if name is None:
+        return recognition.whose(arrays) or ""
+    if isinstance(model, type(models.create(name))) and models.describe(model)[0] == name:
+        return f"They are of {name}, but with other layers, such as another stem."
+    return f"These are the weights of {name}: model {name}."
 
 
 def _saved(folder: Path) -> tuple[str | None, list[float] | None]:
@@ -104,12 +146,12 @@ def _saved(folder: Path) -> tuple[str | None, list[float] | None]:
     return stem if stem in models.STEMS else None, std if stored.fits(std, list[float]) else None
 
 
-def _fits(arrays: dict[str, np.ndarray], config: Config, stem: str, dataset: Dataset) -> bool:
+def _fits(held: Contents, config: Config, stem: str, dataset: Dataset) -> bool:
     model = model_of(dataclasses.replace(config, stem=stem), num_classes=len(dataset.classes))
     images = jax.ShapeDtypeStruct((1, *dataset.train.images.shape[1:]), jnp.float32)
     shapes = jax.eval_shape(partial(model.init, train=False), jax.random.key(0), images)
     try:
-        _loaded(arrays, model, shapes, images)
+        _loaded(held, _located(held, model, shapes), model, shapes, images)
     except UserError:
         return False
     return True

@@ -1,5 +1,6 @@
 """Every function and class that a weight file may call, by its name in the file."""
 
+import re
 from collections.abc import Callable
 from typing import Any
 
@@ -11,15 +12,15 @@ from jaxdl.wording import shown
 
 _PYTHON_2 = {"__builtin__": "builtins", "copy_reg": "copyreg"}
 # Harmless here, where nothing is run, but no file of weights has a use for what is in these.
-_NO_MODULES = frozenset(
-    "asyncio bdb builtins code codeop commands ctypes dill ftplib http importlib io marshal multiprocessing nt os pdb "
-    "pickle pip posix profile pty requests runpy shutil signal smtplib socket subprocess sys tempfile threading timeit "
-    "trace urllib webbrowser xmlrpc zipimport".split()
+_NO_MODULES = re.compile(
+    "asyncio|bdb|builtins|code|codeop|commands|ctypes|dill|ftplib|http|importlib|io|marshal|multiprocessing|nt|os|pdb|"
+    "pickle|pip|posix|profile|pty|requests|runpy|shutil|signal|smtplib|socket|subprocess|sys|tempfile|threading|timeit|"
+    "trace|urllib|webbrowser|xmlrpc|zipimport"
 )
 # Modules of values alone, whose functions and classes in small letters are as opaque as any class.
-_VALUES = frozenset(
-    "array collections datetime decimal enum fractions functools ipaddress itertools numpy pandas pathlib random re "
-    "types typing uuid zoneinfo".split()
+_VALUES = re.compile(
+    "array|collections|datetime|decimal|enum|fractions|functools|ipaddress|itertools|numpy|pandas|pathlib|random|re|"
+    "types|typing|uuid|zoneinfo"
 )
 MOST_LETTERS = 200  # of a name inside a class, which a file can make of others
 
@@ -66,7 +67,7 @@ def instance(kind: Any, *unused: Any) -> Record:
         return Record(kind.kind)
     if not isinstance(kind, Global):
         raise FileError(f"it makes an object of a {type(kind).__name__}, which is no class")
-    if _root(kind.name) in _NO_MODULES:
+    if _has_no_use(kind.name):
         raise _refused(kind.name)
     return Record(kind.name)
 
@@ -75,11 +76,11 @@ def _is_value(name: str) -> bool:
     if name in _OPAQUE:
         return True
     last = name.rpartition(".")[2].lstrip("_")
-    return _root(name) not in _NO_MODULES and (_root(name) in _VALUES or last[:1].isupper())
+    return not _has_no_use(name) and (last[:1].isupper() or _VALUES.fullmatch(name.partition(".")[0]) is not None)
 
 
-def _root(name: str) -> str:
-    return name.partition(".")[0]
+def _has_no_use(name: str) -> bool:
+    return _NO_MODULES.fullmatch(name.partition(".")[0]) is not None
 
 
 def _refused(name: str) -> FileError:
@@ -154,7 +155,7 @@ def _from_type(function: Any, kind: Any, arguments: Any, state: Any) -> Any:
 def _attribute(owner: Any, name: Any) -> Global | Record:
     """A name in a class, or a method: a class inside another, and a member of an enumeration, are pickled so."""
     known = owner.name if isinstance(owner, Global) else owner.kind if isinstance(owner, Record) else "builtins"
-    if _root(known) in _NO_MODULES or not isinstance(name, str) or len(known) + len(name) > MOST_LETTERS:
+    if _has_no_use(known) or not isinstance(name, str) or len(known) + len(name) > MOST_LETTERS:
         raise _refused("builtins.getattr")
     return Global(f"{known}.{name}") if isinstance(owner, Global) else Record(f"{known}.{name}")
 

@@ -11,7 +11,7 @@ from jaxdl.transfer.faults import FileError
 from jaxdl.transfer.records import Global
 from jaxdl.transfer.tensor import MOST_DIMENSIONS, Storage, Tensor, counts, tensor
 
-PLAIN = frozenset("b1 i1 i2 i4 i8 u1 u2 u4 u8 f2 f4 f8 c8 c16".split())
+PLAIN = {"b1", "i1", "i2", "i4", "i8", "u1", "u2", "u4", "u8", "f2", "f4", "f8", "c8", "c16"}
 OTHERS = ("bfloat16", "float8_e4m3fn", "float8_e4m3fnuz", "float8_e5m2", "float8_e5m2fnuz", "float8_e8m0fnu")
 
 
@@ -43,7 +43,7 @@ class Array:
     tensor: Tensor | None = None
 
     def set(self, state: Any) -> None:
-        """What NumPy's ``__setstate__`` would take: (version, shape, dtype, by columns, bytes), the first left out once."""
+        """What NumPy's ``__setstate__`` would take: (version, shape, dtype, by columns, bytes), or all but it."""
         if not isinstance(state, tuple) or len(state) not in (4, 5):
             raise FileError("it sets an array to something else than a shape, a dtype and bytes")
         shape, dtype, by_columns, content = state[-4:]
