@@ -7,8 +7,9 @@ from dataclasses import dataclass
 
 from jaxdl.errors import UserError
 from jaxdl.report.heartbeat import Heartbeat
-from jaxdl.run import flags, run_folder, terminal
-from jaxdl.run.flags import check, flag
+from jaxdl.run import flags, terminal
+from jaxdl.run.chosen import NetworkOptions
+from jaxdl.run.flags import flag
 from jaxdl.run.status import exit_status
 from jaxdl.train.interrupt import Interrupted
 from jaxdl.wording import printable
@@ -22,15 +23,11 @@ HOST = "127.0.0.1"
 
 
 @dataclass(frozen=True, kw_only=True)
-class Options:
-    """Flags: the run, and the port of its page."""
+class Options(NetworkOptions):
+    """Flags: the network, and the port of its page."""
 
-    run: str = flag("", "folder of the run", positional=True, path=True)
     port: int = flag(8765, "port of the page on this machine; 0: any free one", min=0, below=2**16)
     top: int = flag(5, "number of most probable classes to show", min=1)
-
-    def __post_init__(self) -> None:
-        check(self)
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -39,15 +36,14 @@ def main(argv: list[str] | None = None) -> int:
 
 
 def _serve(argv: list[str]) -> None:
-    options, _ = flags.parse(argv, Options(), COMMAND, ABOUT)
-    run_folder.read_finished(options.run)
+    options, given = flags.parse(argv, Options(), COMMAND, ABOUT)
+    options.check_there(given)
     with _bound(options.port) as place:
         terminal.say_loading()
         from jaxdl.commands.demo_page.application import Demo, serve  # with which comes JAX
-        from jaxdl.run import finished_run
 
-        with Heartbeat("loading the run", on_terminal=True):
-            run = finished_run.load(options.run)
+        with Heartbeat("loading the network", on_terminal=True):
+            run = options.load()
         if run.record["notice"]:
             print(printable(run.record["notice"]), file=sys.stderr)
         port = place.getsockname()[1]

@@ -20,9 +20,11 @@ from jaxdl.errors import UserError
 from jaxdl.report.diagnosis import as_text
 from jaxdl.report.evaluation import Evaluation, Predictions
 from jaxdl.run import flags, run_folder, terminal
-from jaxdl.run.flags import check, flag
+from jaxdl.run.chosen import NetworkOptions
+from jaxdl.run.flags import flag
 from jaxdl.run.status import exit_status
 from jaxdl.run.views import VIEWS
+from jaxdl.transfer import imagenet
 from jaxdl.wording import counted, printable
 
 if TYPE_CHECKING:
@@ -39,13 +41,15 @@ ROWS = 20  # classes, at most, that the terminal lists; the page has all
 
 
 @dataclass(frozen=True, kw_only=True)
-class Options:
-    """Flags: the run, the data to evaluate on, and the folder for the results."""
+class Options(NetworkOptions):
+    """Flags: the network, the data to evaluate on, and the folder for the results."""
 
-    run: str = flag("", "folder of the run", positional=True, path=True)
     split: str = flag("test", "split of the run's data", choices=SPLITS)
     pictures: str | None = flag(
-        None, "evaluate on the pictures in this folder's <class>/ folders instead", unset="the split", path=True
+        None,
+        "evaluate on the pictures in this folder's <class>/ folders instead; of ImageNet's classes synset or index do too",
+        unset="the split",
+        path=True,
     )
     views: str = flag(
         "run",
@@ -54,10 +58,9 @@ class Options:
     )
     data_dir: str | None = flag(None, "folder of the run's dataset", unset="the run's", path=True)
     offline: bool = flag(False, "download nothing", on_only=True)
-    out: str | None = flag(None, "folder to write", unset="<run>/evaluations/<split>-<time>", path=True)
-
-    def __post_init__(self) -> None:
-        check(self)
+    out: str | None = flag(
+        None, "folder to write", unset="<run>/evaluations/<split>-<time>, or <model>-<pictures>-<time>", path=True
+    )
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -69,17 +72,21 @@ def _evaluate(argv: list[str]) -> None:
     options, given = flags.parse(argv, Options(), COMMAND, ABOUT)
     if options.pictures and "split" in given:
         raise UserError("--split and --pictures are two things to evaluate on; give one.")
-    name = Path(options.pictures).name if options.pictures else options.split
-    out = Path(options.out or Path(options.run, "evaluations", f"{name}-{time.strftime('%Y%m%d-%H%M%S')}"))
+    if options.model and not options.pictures:
+        raise UserError("a network without a run has no data of its own: name a folder with --pictures.")
+    name = Path(options.pictures).resolve().name if options.pictures else options.split
+    dated = f"{name}-{time.strftime('%Y%m%d-%H%M%S')}"
+    of_run = Path(options.run, "evaluations", dated)
+    out = Path(options.out or (f"{options.model}-{dated}" if options.model else of_run))
     if out.exists():
         raise UserError(f"{out} exists; nothing is overwritten. Name another folder with --out.")
-    run_folder.read_finished(options.run)
+    options.check_there(given)
     terminal.say_loading()
-    from jaxdl.run import finished_run, review  # with which comes JAX
+    from jaxdl.run import review  # with which comes JAX
     from jaxdl.run.classifier import Classifier
 
-    run = finished_run.load(options.run)
-    findings = review.findings_in(run)
+    run = options.load(offline=options.offline)
+    findings = review.findings_in(run) if options.model is None else []
     views = None if options.views == "run" else VIEWS[options.views]
     if options.pictures:
         split, files = _pictures(Path(options.pictures), run)
@@ -126,7 +133,7 @@ def _split(options: Options, run: "FinishedRun") -> tuple[Split, Split, str]:
 
 def _pictures(root: Path, run: "FinishedRun") -> tuple[Split, list[str]]:
     """The pictures in ``root/<class>/``, whose classes are among the run's, and their names."""
-    names, labels, remarks = folder.labelled(root, run.classes)
+    names, labels, remarks = folder.labelled(root, run.classes, also=imagenet.other_names(run.classes))
     for remark in remarks:
         print(f"note  {remark}", flush=True)
     return Split(Pictures(root, names, run.framing), labels), [printable(os.fsdecode(name)) for name in names]
@@ -138,7 +145,7 @@ def _print(run: "FinishedRun", name: str, evaluation: Evaluation, out: Path) -> 
     console = Console(width=None if sys.stdout.isatty() else WIDTH, highlight=False, markup=False)
     top5 = "" if evaluation.top5 is None else f", top-5 {evaluation.top5:.2%}"
     console.print(
-        f"{run.config.model} after {counted(run.step, 'update')} on "
+        f"{run.config.model}{run.told_updates} on "
         f"{counted(evaluation.examples, 'image')} of {name}:\n"
         f"accuracy {evaluation.top1:.2%}{top5}, loss {evaluation.loss:.4f}, "
         f"calibration error {evaluation.calibration_error:.2%}"

@@ -8,7 +8,8 @@ from jaxdl import disk
 from jaxdl.errors import UserError
 from jaxdl.report.heartbeat import Heartbeat
 from jaxdl.run import flags, run_folder, terminal
-from jaxdl.run.flags import check, flag
+from jaxdl.run.chosen import NetworkOptions
+from jaxdl.run.flags import flag
 from jaxdl.run.status import exit_status
 from jaxdl.wording import counted
 
@@ -21,15 +22,11 @@ SERVED = "model.jaxexport"
 
 
 @dataclass(frozen=True, kw_only=True)
-class Options:
-    """Which run, and where to."""
+class Options(NetworkOptions):
+    """Which network, and where to."""
 
-    run: str = flag("", "folder of the run", positional=True, path=True)
-    out: str | None = flag(None, "folder to write", unset="<run>/export", path=True)
+    out: str | None = flag(None, "folder to write", unset="<run>/export, or <model>-export", path=True)
     platforms: str = flag("cpu,cuda,tpu", "platforms to compile the function for, comma-separated")
-
-    def __post_init__(self) -> None:
-        check(self)
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -38,18 +35,17 @@ def main(argv: list[str] | None = None) -> int:
 
 
 def _export(argv: list[str]) -> None:
-    options, _ = flags.parse(argv, Options(), COMMAND, ABOUT)
-    out = Path(options.out or Path(options.run, "export"))
+    options, given = flags.parse(argv, Options(), COMMAND, ABOUT)
+    options.check_there(given)
+    out = Path(options.out or (Path(options.run, "export") if options.model is None else f"{options.model}-export"))
     if out.exists():
         raise UserError(f"{out} exists; nothing is overwritten. Name another folder with --out.")
-    run_folder.read_finished(options.run)
     terminal.say_loading()
     from jaxdl import serving  # with which comes JAX
-    from jaxdl.run import finished_run
     from jaxdl.saved_model import DESCRIPTION, WEIGHTS, save_model
 
-    with Heartbeat("loading the run", on_terminal=True) as heartbeat:
-        run = finished_run.load(options.run)
+    with Heartbeat("loading the network", on_terminal=True) as heartbeat:
+        run = options.load()
         heartbeat.begin(f"compiling for {options.platforms}")
         platforms = options.platforms.split(",")
         function = serving.exported(
@@ -71,7 +67,7 @@ def _export(argv: list[str]) -> None:
         disk.write(out / SERVED, function)
     size = " x ".join(map(str, run.image))
     print(
-        f"{run.config.model} after {counted(run.step, 'update')}, {counted(len(run.classes), 'class', 'classes')}\n"
+        f"{run.config.model}{run.told_updates}, {counted(len(run.classes), 'class', 'classes')}\n"
         f"{out / WEIGHTS}  PyTorch's names and layouts; load_state_dict(safetensors.torch.load_file(...))\n"
         f"{out / DESCRIPTION}  rebuilds it: jaxdl.saved_model.load_model({str(out)!r})\n"
         f"{out / SERVED}  pixels to probabilities without this library, on {options.platforms}:\n"

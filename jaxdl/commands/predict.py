@@ -1,5 +1,6 @@
 """A run's network on pictures of one's own: ``python -m jaxdl predict runs/NAME cat.jpg holiday/``."""
 
+import dataclasses
 import json
 import os
 import sys
@@ -16,8 +17,10 @@ from rich.table import Table
 from rich.text import Text
 
 from jaxdl.data import picture_files
-from jaxdl.run import flags, run_folder, terminal
-from jaxdl.run.flags import check, flag
+from jaxdl.errors import UserError
+from jaxdl.run import flags, terminal
+from jaxdl.run.chosen import NetworkOptions
+from jaxdl.run.flags import flag
 from jaxdl.run.status import exit_status
 from jaxdl.wording import counted, printable
 
@@ -26,7 +29,8 @@ if TYPE_CHECKING:
 
 COMMAND = "jaxdl predict"
 ABOUT = (
-    "Print a run's predictions for pictures (JPEG, PNG, WebP, BMP, GIF, TIFF, PPM), brought to size as in training. "
+    "Print a network's predictions for pictures (JPEG, PNG, WebP, BMP, GIF, TIFF, PPM), brought to its size as its own "
+    "were: a run's network, or pretrained weights with --model and --pretrained. "
     " The exit status is 2 if any of them cannot be read."
 )
 FEW = 10  # pictures, up to which each is shown with bars
@@ -36,12 +40,11 @@ WIDE = 10_000  # columns where the output is no terminal: there a line never bre
 
 
 @dataclass(frozen=True, kw_only=True)
-class Options:
-    """Flags: the run, the pictures, and how much to print of their predictions."""
+class Options(NetworkOptions):
+    """Flags: the network, the pictures, and how much to print of their predictions."""
 
-    run: str = flag("", "folder of the run", positional=True, path=True)
     images: tuple[str, ...] = flag(
-        (), "pictures, or folders to search for pictures", positional=True, value="IMAGE", path=True
+        (), "pictures, or folders to search for pictures", positional=True, optional=True, value="IMAGE", path=True
     )
     top: int | None = flag(
         None,
@@ -52,7 +55,12 @@ class Options:
     json: bool = flag(False, "print one JSON document", on_only=True)
 
     def __post_init__(self) -> None:
-        check(self)
+        super().__post_init__()
+
+    @property
+    def pictures(self) -> tuple[str, ...]:
+        """The pictures; without a run all names are theirs."""
+        return self.images if self.model is None or not self.run else (self.run, *self.images)
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -84,18 +92,19 @@ def _unread(found: picture_files.Found) -> picture_files.Found:
 
 def _predict(argv: list[str]) -> "list[Answer]":
     """Prints the answers and returns those that are errors."""
-    options, _ = flags.parse(argv, Options(), COMMAND, ABOUT)
-    run_folder.read_finished(options.run)
+    options, given = flags.parse(argv, Options(), COMMAND, ABOUT)
+    if not options.pictures:
+        raise UserError("name one picture or more, or folders of them.")
+    (options if options.model is None else dataclasses.replace(options, run="")).check_there(given)
     terminal.say_loading()
-    from jaxdl.run import finished_run  # with which comes JAX
-    from jaxdl.run.answers import answers_of
+    from jaxdl.run.answers import answers_of  # with which comes JAX
     from jaxdl.run.classifier import Classifier
 
-    run = finished_run.load(options.run)
+    run = options.load()
     if run.record["notice"]:
         print(printable(run.record["notice"]), file=sys.stderr)
-    files = find(options.images)
-    for name in filter(os.path.isdir, options.images):
+    files = find(options.pictures)
+    for name in filter(os.path.isdir, options.pictures):
         if said := picture_files.told([_unread(picture_files.find(name))]):
             print(f"left out of {printable(name)}: {said}", file=sys.stderr)
     table = len(files) > FEW and not options.json

@@ -3,8 +3,9 @@
 import codecs
 import os
 import unicodedata
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
+from types import MappingProxyType
 from typing import NamedTuple
 
 import numpy as np
@@ -18,6 +19,7 @@ from jaxdl.wording import counted, printable
 
 TESTED = ("test", "val", "valid", "validation")  # names of the split that is tested on: the first that is there
 IMAGES, LABELS = "_image", "_label"  # ends of the names of two folders: pictures, and their classes as text files
+MOST_NAMED = 20  # classes in an error
 MOST_LETTERS = 200  # of a class in such a file
 
 
@@ -122,20 +124,23 @@ def listing(root: Path) -> Listing:
     return Listing(classes, splits, remarks)
 
 
-def labelled(root: Path, classes: Sequence[str]) -> tuple[np.ndarray, np.ndarray, list[str]]:
+def labelled(
+    root: Path, classes: Sequence[str], *, also: Mapping[str, str] = MappingProxyType({})
+) -> tuple[np.ndarray, np.ndarray, list[str]]:
     """The pictures in ``root/<class>/`` as ``listing`` gives those of a split, and its remarks; opens none.
 
-    At least one of the folders must exist. Raises UserError for a folder that is none of ``classes`` and for an empty
+    also: classes by other names that their folders may have. At least one of the folders must exist. Raises UserError for a folder that is none of ``classes`` and for an empty
     one.
     """
     if not root.is_dir():
         raise UserError(f"{printable(str(root))} is not a folder. Name one that holds pictures in <class>/.")
     found, left_out = _split(root)
+    found = [each if each.name in classes else each._replace(name=also.get(each.name, each.name)) for each in found]
     strange = sorted({each.name for each in found} - set(classes))
     if strange or not found:
         what = f"the class {strange[0]}, which is none of the network's" if strange else "no folder"
         raise UserError(
-            f"{printable(str(root))} holds {what}. It must hold pictures in folders named {', '.join(classes)}."
+            f"{printable(str(root))} holds {what}. It must hold pictures in folders named {_listed(classes)}."
         )
     _refuse_empty(root, left_out)
     return *_as_arrays("", found, list(classes)), _left_out("", left_out)
@@ -248,6 +253,12 @@ def _left_out(split: str, found: dict[str, picture_files.Found]) -> list[str]:
         return [f"left out of {len(said):,} folders{f' of {split}/' if split else ''}: "
                 f"{picture_files.told(found.values())}"]  # fmt: skip
     return [f"left out of {printable(os.path.join(split, name))}/: {words}" for name, words in said.items()]
+
+
+def _listed(classes: Sequence[str]) -> str:
+    if len(classes) <= MOST_NAMED:
+        return ", ".join(classes)
+    return f"{', '.join(classes[:MOST_NAMED])} and {len(classes) - MOST_NAMED:,} others"
 
 
 def _as_arrays(split: str, found: Iterable[_Class], classes: list[str]) -> tuple[np.ndarray, np.ndarray]:

@@ -19,6 +19,7 @@ from jaxdl.run.augmentation import alternates
 from jaxdl.run.channels import DATA, channels_of
 from jaxdl.run.classification import CLASSIFICATION
 from jaxdl.run.config import Config
+from jaxdl.run.flags import in_flags
 from jaxdl.run.input import batch_described, fits_on_device
 from jaxdl.run.network import frozen_patterns
 from jaxdl.run.optimization import LearningRate, optimizer_of, schedule_of, steps_of
@@ -133,20 +134,36 @@ def network_and_optimizer(
 
 
 def loaded(
-    config: Config, model: nn.Module, key: jax.Array, images: jax.Array, *, told: bool = True
+    config: Config, model: nn.Module, key: jax.Array | None, images: jax.Array, *, told: bool = True
 ) -> dict[str, Any] | None:
     """The variables of ``--pretrained``; prints what starts anew if ``told``. None without the flag.
 
-    key: the run's. images: float32[1, H, W, C] as the network sees them.
+    key: the run's, None where no layer is to start anew. images: float32[1, H, W, C] as the network sees them.
     """
     if not config.pretrained:
         return None
-    from jaxdl.run.initial_weights import start_from, weights_file  # with all that reads files of weights
+    from jaxdl.run.initial_weights import AUXILIARY, start_from, weights_file  # with all that reads files of weights
 
     file = weights_file(config.pretrained, config.model, offline=config.offline)
-    variables, anew = start_from(file, model, jax.random.fold_in(key, 1), images)
+    remarks: list[str] = []
+    variables, anew = start_from(
+        file,
+        model,
+        key if key is None else jax.random.fold_in(key, 1),
+        images,
+        weights_key=config.weights_key,
+        tell=remarks.append,
+    )
     if told:
-        print(f"weights  {file}" + (f"; {', '.join(anew)} for other classes: starts anew" if anew else ""))
+        absent = sorted({layer.partition(".")[0] for layer in anew} & set(AUXILIARY))
+        others = [layer for layer in anew if layer.partition(".")[0] not in absent]
+        said = f"; {', '.join(others)} for other classes: starts anew" if others else ""
+        said += (
+            f"; {', '.join(absent)}, only of training, not in it or for other classes: starts anew" if absent else ""
+        )
+        print(f"weights  {file}{said}")
+        for remark in remarks:
+            print(f"note     {in_flags(remark, Config)}")
     return variables
 
 

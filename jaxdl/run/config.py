@@ -33,6 +33,12 @@ class Config:
         "initial weights: a .pth, .pt or .safetensors file, an exported folder, or torchvision (its ImageNet weights)",
         path=True,
     )
+    weights_key: str | None = flag(
+        None,
+        "which of several state dicts in the file of --pretrained: its key, raw, or ema (an average of the weights)",
+        unset="the trained weights",
+        value="KEY",
+    )
     epochs: float = flag(
         10, "number of epochs, 1 or more, possibly fractional; also the length of the schedule", min=1, resumable=True
     )

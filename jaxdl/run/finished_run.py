@@ -14,6 +14,7 @@ import optax
 from jaxdl import initial_values
 from jaxdl.checkpoint import Checkpoints
 from jaxdl.data.framing import INTERPOLATIONS, STRETCHED, Framing
+from jaxdl.errors import UserError
 from jaxdl.run import compilation_cache, run_folder
 from jaxdl.run.build import for_evaluation, network_and_optimizer, step_functions
 from jaxdl.run.classification import CLASSIFICATION
@@ -21,6 +22,7 @@ from jaxdl.run.config import Config
 from jaxdl.run.network import frozen_patterns
 from jaxdl.run.training import StepFunctions
 from jaxdl.train.state import TrainState, create_state
+from jaxdl.wording import counted
 
 
 class FinishedRun(NamedTuple):
@@ -43,6 +45,11 @@ class FinishedRun(NamedTuple):
     def step(self) -> int:
         """The updates made."""
         return int(self.state.step)
+
+    @property
+    def told_updates(self) -> str:
+        """Words behind the network's name on how long it was trained; none without a run."""
+        return f" after {counted(self.step, 'update')}" if self.config.out else ""
 
     @property
     def classes(self) -> tuple[str, ...]:
@@ -81,10 +88,14 @@ def functions_of(run: FinishedRun, *, views: Sequence[Callable[[jax.Array], jax.
     return step_functions(task, run.config, run.model, optax.identity(), **about)
 
 
-def load(folder: str) -> FinishedRun:
-    """The run in ``folder`` as its newest checkpoint has it.
+LAST, BEST = "last", "best"
 
-    Raises UserError if there is no run, or none that has saved anything yet.
+
+def load(folder: str, *, checkpoint: str = LAST) -> FinishedRun:
+    """The run in ``folder`` as a checkpoint has it.
+
+    checkpoint: ``LAST``, the newest that is whole; ``BEST``, that of the highest validation accuracy; or the number of
+    its updates. Raises UserError if there is no run, or none that has saved anything yet, or not this checkpoint.
     """
     compilation_cache.use()
     record, config = run_folder.read_finished(folder)
@@ -96,7 +107,17 @@ def load(folder: str) -> FinishedRun:
     zeros = jax.tree.map(lambda leaf: np.zeros(leaf.shape, leaf.dtype), shapes)
     like = create_state(model, optimizer, jax.random.key(0), images, variables=zeros, freeze=freeze)
     with Checkpoints(Path(folder, "checkpoints")) as checkpoints:
-        state, _ = checkpoints.restore(like)
+        state, _ = checkpoints.restore(like, step=_step(checkpoints, checkpoint, folder))
     state = for_evaluation(state, config)
     config = dataclasses.replace(config, out=folder)  # it may have been moved
     return FinishedRun(model=model, state=state.replace(opt_state=()), config=config, record=record)
+
+
+def _step(checkpoints: Checkpoints, checkpoint: str, folder: str) -> int | None:
+    if checkpoint == LAST:
+        return None
+    if checkpoint != BEST:
+        return int(checkpoint)
+    if checkpoints.best_step is None:
+        raise UserError(f"the run in {folder} has measured no checkpoint by validation; use --checkpoint {LAST}.")
+    return checkpoints.best_step

@@ -44,7 +44,7 @@ def flag(
     text: the help. group: heading in the help above this flag and those that follow. min, max, above, below: limits, of
     which the first two are themselves allowed. unset: what the help calls None. value: what it calls the value. path:
     of a file or folder, in which ``~`` is the home. on_only: of a bool, no ``--no-`` form. positional: given without
-    its name; a field of type ``tuple[str, ...]`` takes one or more, or with optional also none.
+    its name; a field of type ``tuple[str, ...]`` takes one or more; with optional it may be left out.
     resumable: may differ when the run is resumed; anything else would make it another run. per_process: belongs to one
     process of one start: resumable too, and never stored. sweepable: a sweep takes several values. in_sweep: a sweep
     takes it at all. setting: describes what the run computes, rather than where it goes or what it shows.
@@ -167,8 +167,9 @@ def _add(parser: argparse._ActionsContainer, field: dataclasses.Field, default: 
     choices = f"; one of {', '.join(about['choices'])}" if about["choices"] else ""
     if about["positional"]:
         name, several = about["value"] or field.name.upper(), typing.get_origin(_type(field)) is tuple
-        text, count = f"{about['help']}{choices}", "*" if about["optional"] else "+"
-        parser.add_argument(field.name, nargs=count if several else None, metavar=name, help=text)
+        text, optional = f"{about['help']}{choices}", about["optional"]
+        count = ("*" if optional else "+") if several else ("?" if optional else None)
+        parser.add_argument(field.name, nargs=count, metavar=name, help=text)
     elif _type(field) is bool:
         action = "store_true" if about["on_only"] else argparse.BooleanOptionalAction
         shown = {True: "yes", False: "no"}.get(default, shown)

@@ -2,6 +2,7 @@
 
 import dataclasses
 import math
+from collections.abc import Callable, Mapping
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -12,20 +13,23 @@ import jax.numpy as jnp
 import numpy as np
 
 from jaxdl import models, saved_model
-from jaxdl.data.dataset import Dataset
 from jaxdl.errors import UserError
+from jaxdl.initial_values import initial_variables
 from jaxdl.models.vit import VisionTransformer, resize_position_embedding
 from jaxdl.run import stored
 from jaxdl.run.config import TORCHVISION, Config
 from jaxdl.run.network import SYMMETRIC, model_of
 from jaxdl.saved_model import WEIGHTS
-from jaxdl.transfer import load_weights
-from jaxdl.transfer.conversion import from_pytorch, layout
+from jaxdl.transfer import recognition
+from jaxdl.transfer.choice import Choice
+from jaxdl.transfer.conversion import AUXILIARY, from_pytorch, layout, located
 from jaxdl.transfer.heads import head
 from jaxdl.transfer.torchvision_files import published_as, torchvision_weights
+from jaxdl.transfer.weights import Contents, contents
 from jaxdl.variables import flat, layer_of
 
 EMBEDDING = "encoder.pos_embedding"
+SIDE = 96  # pixels that every network takes
 
 
 def weights_file(pretrained: str, name: str, *, offline: bool = False) -> Path:
@@ -41,19 +45,22 @@ def weights_file(pretrained: str, name: str, *, offline: bool = False) -> Path:
     return path / WEIGHTS if path.is_dir() else path
 
 
-def fitted_to_weights(config: Config, dataset: Dataset, given: frozenset[str]) -> Config:
+def fitted_to_weights(config: Config, *, num_classes: int, image: tuple[int, int, int]) -> Config:
     """``config`` with the stem that the file in ``--pretrained`` is for, where no flag says; prints why.
 
-    The shapes in the file decide the stem. Where it fits both, a network saved here says which it had, and of any other
-    file it is the published network's.
+    image: (H, W, C) of what the network sees. The shapes in the file decide the stem. Where it fits both, a network
+    saved here says which it had, and of any other file it is the published network's.
     """
     if config.pretrained in (None, TORCHVISION):
         return config
     path = weights_file(config.pretrained, config.model)
     saved_stem = _saved_stem(path.parent)
     if config.stem is None and models.has_stem(config.model):
-        arrays = load_weights(path)
-        stems = [stem for stem in models.STEMS if _fits(arrays, config, stem, dataset)]
+        held = contents(path, config.weights_key)
+        networks = {
+            stem: model_of(dataclasses.replace(config, stem=stem), num_classes=num_classes) for stem in models.STEMS
+        }
+        stems = [stem for stem, model in networks.items() if _fits(held, model, image)]
         stem = stems[0] if len(stems) == 1 else saved_stem or "imagenet"
         config = dataclasses.replace(config, stem=stem)
         if len(stems) > 1:
@@ -65,24 +72,85 @@ def fitted_to_weights(config: Config, dataset: Dataset, given: frozenset[str]) -
 
 
 def start_from(
-    path: str | Path, model: nn.Module, key: jax.Array, images: jax.Array
+    path: str | Path,
+    model: nn.Module,
+    key: jax.Array | None,
+    images: jax.Array,
+    *,
+    weights_key: str | None = None,
+    tell: Callable[[str], Any] = str,
 ) -> tuple[dict[str, Any], list[str]]:
     """The model's variables with the arrays of PyTorch's file, and the layers that start anew.
 
-    Those are the classifier's where the file is for another number of classes; ``key`` draws them. A transformer's
-    position embedding is brought to the size of the images. images: as the model takes them. Raises UserError where the
-    file cannot be read, or is for another network.
+    Those are the classifier's where the file is for another number of classes, and auxiliary classifiers that it lacks;
+    ``key`` draws them, or without one they are zeros. A transformer's position embedding is brought to the size of the
+    images. images: as the model takes them. weights_key: which of several state dicts, see ``transfer.pickle_reader``.
+    tell: called with a line for each thing that was left out or chosen. Raises UserError where the file cannot be read,
+    or is for another network, with whose it is if that is known.
     """
-    ours = jax.jit(partial(model.init, train=False))(key, images)
-    loaded = _loaded(load_weights(path), model, ours, images)
+    if key is None:
+        ours = jax.tree.map(lambda leaf: np.zeros(leaf.shape, leaf.dtype), _shapes(model, images))
+    else:
+        ours = initial_variables(model, key, images)
+    held = contents(path, weights_key)
+    choice = _located(held, model, ours)
+    try:
+        loaded = _loaded(held, choice, model, ours, images)
+    except UserError as error:
+        raise UserError(f"{error} {_whose(held.dicts[choice.keys], model)}".rstrip()) from error
+    for remark in choice.remarks():
+        tell(remark)
     before, after = flat(ours), flat(loaded)
     return loaded, sorted({layer_of(leaf) for leaf in after if after[leaf] is before[leaf]})
 
 
-def _loaded(arrays: dict[str, np.ndarray], model: nn.Module, ours: dict[str, Any], images: jax.Array) -> dict[str, Any]:
+def classes_in(held: Contents, model: nn.Module, images: jax.Array) -> int:
+    """The number of classes that the weights are for, those of ``model`` whatever their number.
+
+    Raises UserError where they are of another network, or have no classifier.
+    """
+    choice = _located(held, model, _shapes(model, images))
+    if not choice.whole:
+        start_from(held.path, model, None, images, weights_key=held.key)  # says what is wrong
+    named = layout(model)["names"]
+    for layer in head(model, images):
+        for name, theirs in choice.placement.names.items():
+            if name.startswith(f"{named.get(layer, layer)}."):
+                return held.dicts[choice.keys][theirs].shape[0]
+    raise UserError(f"{held.path} has no classifier: its network says nothing of classes.")
+
+
+def _shapes(model: nn.Module, images: Any) -> dict[str, Any]:
+    return jax.eval_shape(partial(model.init, train=False), jax.random.key(0), images)
+
+
+def _located(held: Contents, model: nn.Module, variables: dict[str, Any]) -> Choice:
+    return located(held.dicts, variables, may_lack=AUXILIARY, names=layout(model)["names"])
+
+
+def _loaded(
+    held: Contents, choice: Choice, model: nn.Module, ours: dict[str, Any], images: jax.Array
+) -> dict[str, Any]:
+    arrays = held.arrays(choice)
     if isinstance(model, VisionTransformer) and np.ndim(arrays.get(EMBEDDING)) == 3:
         arrays = {**arrays, EMBEDDING: _resized(arrays[EMBEDDING], model, ours, images)}
-    return from_pytorch(arrays, ours, may_differ=head(model, images), **layout(model))
+    return from_pytorch(arrays, ours, may_differ=head(model, images), may_lack=AUXILIARY, **layout(model))
+
+
+def _whose(arrays: Mapping[str, Any], model: nn.Module) -> str:
+    """A sentence on the network that the arrays are of, if it is known."""
+    images = jax.ShapeDtypeStruct((1, SIDE, SIDE, 3), jnp.float32)
+
+    def variables_of(name: str) -> dict[str, Any]:
+        network = models.create(name)
+        return jax.eval_shape(partial(network.init, train=False), jax.random.key(0), images)
+
+    name = recognition.ours(arrays, variables_of)
+    if name is None:
+        return recognition.whose(arrays) or ""
+    if isinstance(model, type(models.create(name))) and models.describe(model)[0] == name:
+        return f"They are of {name}, but with other layers, such as another stem."
+    return f"These are the weights of {name}: model {name}."
 
 
 def _saved_stem(folder: Path) -> str | None:
@@ -94,12 +162,11 @@ def _saved_stem(folder: Path) -> str | None:
     return stem if stem in models.STEMS else None
 
 
-def _fits(arrays: dict[str, np.ndarray], config: Config, stem: str, dataset: Dataset) -> bool:
-    model = model_of(dataclasses.replace(config, stem=stem), num_classes=len(dataset.classes))
-    images = jax.ShapeDtypeStruct((1, *dataset.train.images.shape[1:]), jnp.float32)
-    shapes = jax.eval_shape(partial(model.init, train=False), jax.random.key(0), images)
+def _fits(held: Contents, model: nn.Module, image: tuple[int, int, int]) -> bool:
+    images = jax.ShapeDtypeStruct((1, *image), jnp.float32)
+    shapes = _shapes(model, images)
     try:
-        _loaded(arrays, model, shapes, images)
+        _loaded(held, _located(held, model, shapes), model, shapes, images)
     except UserError:
         return False
     return True

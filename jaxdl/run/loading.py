@@ -93,5 +93,6 @@ def load_for(
     if config.pretrained:
         from jaxdl.run.initial_weights import fitted_to_weights  # with all that reads files of weights
 
-        config = fitted_to_weights(config, dataset, given)
+        image = dataset.train.images.shape[1:]
+        config = fitted_to_weights(config, num_classes=len(dataset.classes), image=image)
     return config, dataset

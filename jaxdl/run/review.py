@@ -85,10 +85,10 @@ def write(
     split: what was evaluated, in a word. images: uint8[N, H, W, C], row by row those of ``predictions``, or what may
     stand for such an array; files: their names. about: what else there is to say of what was evaluated.
     """
-    records = run_folder.records(run.config.out)
+    records = run_folder.records(run.config.out) if run.config.out else []
     evaluation = evaluation_of(predictions)
     report = RunReport(
-        title=Path(run.config.out).name,
+        title=Path(run.config.out or run.config.model).name,
         notice=run.record["notice"],
         facts=facts(run) | {name: str(value) for name, value in about.items()},
         records=records,
@@ -112,13 +112,17 @@ def write(
 
 def facts(run: FinishedRun) -> dict[str, str]:
     """Facts about a run, as text for a page; for a run that has not ended yet, those that are known."""
-    record, config, summary = run.record, run.config, run_folder.summary(run.config.out)
+    record, config = run.record, run.config
     parameters = parameter_count(run.variables["params"])
+    network = f"{name_of(run.model, config)}, {parameters:,} parameters, {config.precision}"
+    if config.out is None:
+        return {"command": record["command"], "weights": config.pretrained or "", "network": network}
+    summary = run_folder.summary(config.out)
     known = {
         "command": record["command"],
         "data": record["dataset"],
         "pixels": record["dataset_source"],
-        "network": f"{name_of(run.model, config)}, {parameters:,} parameters, {config.precision}",
+        "network": network,
         "recipe": f"{config.recipe}: {config.optimizer}, learning rate {config.lr:g} ({config.schedule}), "
         f"batch {config.batch_size}, seed {config.seed}{loss_words(config)}",
         "updates": f"{run.step:,}",

@@ -38,8 +38,9 @@ def read(data: memoryview) -> tuple[Any, Storages]:
     order = bytes(archive.content(f"{top}byteorder")[:9]) if f"{top}byteorder" in names else b"little"
     if order not in (b"little", b"big"):
         raise FileError(f"has the byte order {shown(order)}, neither little nor big")
-    if names[pickles[0]].size > opcodes.MOST_BYTES:
-        raise FileError(f"its pickle has more than {opcodes.MOST_BYTES:,} bytes")
+    most = opcodes.MOST_STORED if names[pickles[0]].method == STORED else opcodes.MOST_BYTES
+    if names[pickles[0]].size > most:
+        raise FileError(f"its pickle has more than {most:,} bytes")
     root = opcodes.run(Machine(bytes(archive.content(pickles[0])), _persistent))
     return root, Storages(lambda key: archive.content(f"{top}data/{key}"), big_endian=order == b"big")
 

@@ -4,7 +4,6 @@ A variable's path joined by dots, its last part translated, is PyTorch's name: `
 ``layer1.0.conv1.weight``.
 """
 
-import re
 from collections.abc import Collection, Mapping, Sequence
 from types import MappingProxyType
 from typing import Any
@@ -13,13 +12,13 @@ import flax.linen as nn
 import numpy as np
 
 from jaxdl.errors import UserError
+from jaxdl.transfer.choice import Choice, Dicts, absent_layers, choose
 from jaxdl.variables import flat, layer_of, select, unflat
 from jaxdl.wording import shown
 
 LEAVES = {"kernel": "weight", "scale": "weight", "embedding": "weight", "slope": "weight", "mean": "running_mean",
           "var": "running_var"}  # fmt: skip
-COUNTER = "num_batches_tracked"  # PyTorch's batch norm keeps one, and needs it only for a cumulative average
-OLDER_NAME = re.compile(r"(\.denselayer\d+\.(?:norm|conv))\.([12]\.)")  # torchvision's DenseNet files still have it
+AUXILIARY = ("aux1", "aux2", "AuxLogits")  # classifiers that only training has, and files often lack
 SHOWN = 5
 
 Flattened = Mapping[str, tuple[int, int, int]]
@@ -32,6 +31,7 @@ def from_pytorch(
     flattened: Flattened = MappingProxyType({}),
     names: Mapping[str, str] = MappingProxyType({}),
     may_differ: Collection[str] = (),
+    may_lack: Collection[str] = (),
     only: Sequence[str] | None = None,
 ) -> dict[str, Any]:
     """Converts the ``arrays`` of a ``state_dict`` to the tree, layouts and dtypes of ``variables``.
@@ -42,17 +42,22 @@ def from_pytorch(
     names: PyTorch's names of layers, by our names, where they differ.
     may_differ: our names of layers that keep their values in ``variables`` if the file has other shapes, such as a
     classifier for other classes.
+    may_lack: our names of layers that keep their values if the file has none of them, ``AUXILIARY`` say.
     only: patterns of the variables to fill, see ``jaxdl.variables``; the others are returned as they are, and arrays
     in the file for them, or for nothing in the model, are ignored. None for all.
-    Every array must be used and every variable filled, except batch norm's counters; a prefix common to all names is
-    removed if they fit without it. Otherwise raises UserError, naming what is left on either side, or the shapes.
+    The arrays may lie under any prefix, and in wrappers such as DataParallel's: every variable must be filled and every
+    array under the prefix used, except batch norm's counters. What lies beside it, a loss's weights say, is left out;
+    ``located`` names it. Otherwise raises UserError, naming what is left on either side, or the shapes; and where the
+    network is there more than once.
     """
     leaves = flat(variables)
     picked = set(leaves) if only is None else select(variables, only)
     named = {_name(path, names): path for path in leaves}
-    given = _without_prefix({name: array for name, array in arrays.items() if not name.endswith(COUNTER)}, set(named))
-    given = {_newer(name, named): array for name, array in given.items()}
+    placement = located({"": arrays}, variables, names=names, may_lack=may_lack, only=only).placement
+    given = {ours: arrays[theirs] for ours, theirs in {**placement.unused, **placement.names}.items()}
     wanted = {name: (path, leaves[path]) for name, path in named.items() if path in picked}
+    absent = absent_layers(given, may_lack)
+    wanted = {name: leaf for name, leaf in wanted.items() if not name.startswith(absent)}
     if only is not None:
         given = {name: array for name, array in given.items() if name in wanted}
     missing, unused = [name for name in wanted if name not in given], [name for name in given if name not in wanted]
@@ -77,6 +82,30 @@ def from_pytorch(
     if differing:
         raise UserError(f"the weights have other shapes than the network, channels last: {_some(differing)}.")
     return unflat(filled)
+
+
+def located(
+    dicts: Dicts,
+    variables: Mapping[str, Any],
+    *,
+    names: Mapping[str, str] = MappingProxyType({}),
+    may_lack: Collection[str] = (),
+    only: Sequence[str] | None = None,
+) -> Choice:
+    """Where in a file's state dicts the arrays of ``variables`` lie, and what lies beside them.
+
+    dicts: arrays, or what else has a shape, by PyTorch's names, by the keys of a state dict; see ``weights.Contents``.
+    The others are as in ``from_pytorch``. Raises UserError where the network is there more than once.
+    """
+    leaves = flat(variables)
+    named = {_name(path, names): path for path in leaves}
+    picked = set(leaves) if only is None else select(variables, only)
+    return choose(
+        dicts,
+        {name: _their_shape(leaves[path].shape, path[-1]) for name, path in named.items()},
+        needed=None if only is None else [name for name, path in named.items() if path in picked],
+        optional=may_lack,
+    )
 
 
 def to_pytorch(
@@ -106,17 +135,10 @@ def _name(path: tuple[str, ...], names: Mapping[str, str]) -> str:
     return f"{layer}.{leaf}" if layer else leaf
 
 
-def _without_prefix(given: dict[str, np.ndarray], wanted: set[str]) -> dict[str, np.ndarray]:
-    first = {name.partition(".")[0] for name in given}
-    if len(first) != 1:
-        return given
-    shorter = {name.partition(".")[2]: array for name, array in given.items()}
-    return shorter if wanted == set(shorter) else given
-
-
-def _newer(name: str, wanted: Collection[str]) -> str:
-    newer = OLDER_NAME.sub(r"\1\2", name)
-    return newer if newer in wanted else name
+def _their_shape(ours: tuple[int, ...], leaf: str) -> tuple[int, ...]:
+    if leaf != "kernel":
+        return ours
+    return (ours[-1], ours[-2], *ours[:-2]) if len(ours) > 2 else ours[::-1]
 
 
 def _to_ours(array: np.ndarray, leaf: str, image: tuple[int, int, int] | None) -> np.ndarray:

@@ -1,6 +1,7 @@
 """The thousand classes of ImageNet's challenge, in the order of every published classifier's logits."""
 
 import functools
+from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -18,3 +19,13 @@ class ImageNetClass(NamedTuple):
 def classes() -> tuple[ImageNetClass, ...]:
     """All, by the index of their logit."""
     return tuple(ImageNetClass(*line.split("\t")) for line in FILE.read_text(encoding="utf-8").splitlines())
+
+
+def other_names(names: Sequence[str]) -> dict[str, str]:
+    """Of ImageNet's classes, each by its synset, its index, and its name with ``_`` for spaces; of others nothing."""
+    known = classes()
+    if list(names) != [each.name for each in known]:
+        return {}
+    spelled = {each.name.replace(" ", "_"): each.name for each in known}
+    numbered = {str(index): each.name for index, each in enumerate(known)}
+    return spelled | numbered | {each.synset: each.name for each in known}

@@ -20,9 +20,11 @@ VERSION = 1001
 def read(data: memoryview) -> tuple[Any, Storages]:
     """The pickled object, its tensors still descriptions, and the storages they are views of.
 
+    data: all of a memory-mapped file.
+
     This format has no checksum, so that changed values are not detected.
     """
-    machine = Machine(bytes(data[: opcodes.MOST_BYTES]))
+    machine = Machine(data.obj)  # as bytes without a copy of them; memoryviews cannot be searched
     widths: dict[str, int] = {}
 
     def persistent(name: Any) -> Storage | Global:

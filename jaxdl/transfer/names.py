@@ -1,15 +1,28 @@
 """Every function and class that a weight file may call, by its name in the file."""
 
+import re
 from collections.abc import Callable
 from typing import Any
 
 from jaxdl.transfer.faults import FileError
+from jaxdl.transfer.numpy_arrays import Array, Dtype, from_buffer
 from jaxdl.transfer.records import Global, Record
 from jaxdl.transfer.tensor import DTYPES, Tensor, tensor
 from jaxdl.wording import shown
 
 _PYTHON_2 = {"__builtin__": "builtins", "copy_reg": "copyreg"}
-_NO_MODULES = {"builtins", "importlib", "nt", "os", "posix", "pty", "runpy", "shutil", "socket", "subprocess", "sys"}
+# Harmless here, where nothing is run, but no file of weights has a use for what is in these.
+_NO_MODULES = re.compile(
+    "asyncio|bdb|builtins|code|codeop|commands|ctypes|dill|ftplib|http|importlib|io|marshal|multiprocessing|nt|os|pdb|"
+    "pickle|pip|posix|profile|pty|requests|runpy|shutil|signal|smtplib|socket|subprocess|sys|tempfile|threading|timeit|"
+    "trace|urllib|webbrowser|xmlrpc|zipimport"
+)
+# Modules of values alone, whose functions and classes in small letters are as opaque as any class.
+_VALUES = re.compile(
+    "array|collections|datetime|decimal|enum|fractions|functools|ipaddress|itertools|numpy|pandas|pathlib|random|re|"
+    "types|typing|uuid|zoneinfo"
+)
+MOST_LETTERS = 200  # of a name inside a class, which a file can make of others
 
 
 def find(module: str, name: str) -> Global:
@@ -28,14 +41,20 @@ def key(value: Any) -> Any:
 
 
 def call(function: Any, arguments: tuple) -> Any:
-    """Result of ``function`` if it is a known one; raises FileError with its name if not."""
+    """Result of ``function`` if it is a known one, an opaque record of what only makes a value; nothing is run.
+
+    A name is of such where it is a class's, which begins with a capital, or lies in a module of values. Raises
+    FileError with the name of any other.
+    """
+    if isinstance(function, Record):
+        return Record(function.kind)
     name = function.name if isinstance(function, Global) else f"a {type(function).__name__}"
     if name in _REFUSED:
         raise FileError(f"it has {_REFUSED[name]} ({name}), which is not read; {_ADVICE}")
-    if name in _OPAQUE:
+    if name not in _CALLS and isinstance(function, Global) and _is_value(name):
         return Record(name)
     if name not in _CALLS or len(arguments) > 10:
-        raise FileError(f"refuses to call {shown(name)}, which the file asks for; {_ADVICE}")
+        raise _refused(name)
     try:
         return _CALLS[name](*arguments)
     except TypeError:
@@ -44,11 +63,28 @@ def call(function: Any, arguments: tuple) -> Any:
 
 def instance(kind: Any, *unused: Any) -> Record:
     """An opaque record of the class; nothing is imported and no constructor runs."""
+    if isinstance(kind, Record):  # a class that was made by a call
+        return Record(kind.kind)
     if not isinstance(kind, Global):
         raise FileError(f"it makes an object of a {type(kind).__name__}, which is no class")
-    if kind.name.split(".")[0] in _NO_MODULES:  # harmless here, but no file of weights has a use for it
-        raise FileError(f"refuses to call {shown(kind.name)}, which the file asks for; {_ADVICE}")
+    if _has_no_use(kind.name):
+        raise _refused(kind.name)
     return Record(kind.name)
+
+
+def _is_value(name: str) -> bool:
+    if name in _OPAQUE:
+        return True
+    last = name.rpartition(".")[2].lstrip("_")
+    return not _has_no_use(name) and (last[:1].isupper() or _VALUES.fullmatch(name.partition(".")[0]) is not None)
+
+
+def _has_no_use(name: str) -> bool:
+    return _NO_MODULES.fullmatch(name.partition(".")[0]) is not None
+
+
+def _refused(name: str) -> FileError:
+    return FileError(f"refuses to call {shown(name)}, which the file asks for; {_ADVICE}")
 
 
 _ADVICE = "save model.state_dict() from PyTorch and load that file instead"
@@ -112,15 +148,39 @@ def _parameter(data: Any, *rest: Any) -> Any:
 def _from_type(function: Any, kind: Any, arguments: Any, state: Any) -> Any:
     """A tensor with attributes, or of a subclass: the plain tensor."""
     if function not in (find("torch._utils", name) for name in _PLAIN_TENSORS) or not isinstance(arguments, tuple):
-        name = function.name if isinstance(function, Global) else f"a {type(function).__name__}"
-        raise FileError(f"refuses to call {shown(name)}, which the file asks for; {_ADVICE}")
+        raise _refused(function.name if isinstance(function, Global) else f"a {type(function).__name__}")
     return call(function, arguments)
+
+
+def _attribute(owner: Any, name: Any) -> Global | Record:
+    """A name in a class, or a method: a class inside another, and a member of an enumeration, are pickled so."""
+    known = owner.name if isinstance(owner, Global) else owner.kind if isinstance(owner, Record) else "builtins"
+    if _has_no_use(known) or not isinstance(name, str) or len(known) + len(name) > MOST_LETTERS:
+        raise _refused("builtins.getattr")
+    return Global(f"{known}.{name}") if isinstance(owner, Global) else Record(f"{known}.{name}")
+
+
+def _encoded(text: Any, encoding: Any = "utf-8") -> bytes | Record:
+    """Bytes, which Python 3 writes so for protocols that have none."""
+    if not isinstance(text, str) or encoding not in ("latin1", "latin-1"):
+        return Record("_codecs.encode")
+    try:
+        return text.encode("latin-1")
+    except UnicodeEncodeError:
+        raise FileError("it has bytes beyond 255") from None
+
+
+def _bytes(*arguments: Any) -> bytes | Record:
+    return Record("builtins.bytes") if arguments else b""
 
 
 _PLAIN_TENSORS = ("_rebuild_tensor", "_rebuild_tensor_v2", "_rebuild_tensor_v3")
 _CALLS: dict[str, Callable[..., Any]] = {
+    "_codecs.encode": _encoded,
+    "builtins.bytes": _bytes,
     "builtins.dict": _mapping,
     "builtins.frozenset": _set,
+    "builtins.getattr": _attribute,
     "builtins.list": _same,
     "builtins.set": _set,
     "builtins.tuple": _same,
@@ -128,10 +188,14 @@ _CALLS: dict[str, Callable[..., Any]] = {
     "collections.defaultdict": lambda factory=None: {},
     "copyreg.__newobj__": instance,
     "copyreg._reconstructor": lambda kind, base, state: instance(kind),
+    **{f"numpy.{core}.multiarray._reconstruct": lambda *unused: Array() for core in ("core", "_core")},
+    **{f"numpy.{core}.numeric._frombuffer": from_buffer for core in ("core", "_core")},
+    "numpy.dtype": lambda code, *unused: Dtype(code),
     "torch.Size": _size,
     "torch._tensor._rebuild_from_type": _from_type,
     "torch._tensor._rebuild_from_type_v2": _from_type,
     "torch._utils._rebuild_device_tensor_from_cpu_tensor": _parameter,
+    "torch._utils._rebuild_device_tensor_from_numpy": _parameter,
     "torch._utils._rebuild_parameter": _parameter,
     "torch._utils._rebuild_parameter_with_state": _parameter,
     "torch._utils._rebuild_tensor": _tensor,
@@ -141,34 +205,15 @@ _CALLS: dict[str, Callable[..., Any]] = {
 # No tensor hangs on these, so they stay what the file calls them. To make them could cost what the file pleases:
 # bytearray(10**12).
 _OPAQUE = {
-    "_codecs.encode",
-    "argparse.Namespace",
     "builtins.bytearray",
-    "builtins.bytes",
     "builtins.complex",
     "builtins.float",
     "builtins.int",
     "builtins.object",
     "builtins.range",
     "builtins.slice",
+    "builtins.str",
     "builtins.xrange",
-    "collections.Counter",
-    "collections.deque",
-    "datetime.date",
-    "datetime.datetime",
-    "datetime.timedelta",
-    "functools.partial",
-    "numpy._core.multiarray._reconstruct",
-    "numpy._core.multiarray.scalar",
-    "numpy._core.numeric._frombuffer",
-    "numpy.core.multiarray._reconstruct",
-    "numpy.core.multiarray.scalar",
-    "numpy.core.numeric._frombuffer",
-    "numpy.dtype",
-    "pathlib.PosixPath",
-    "pathlib.PurePosixPath",
-    "pathlib.PureWindowsPath",
-    "pathlib.WindowsPath",
     "torch.device",
     "torch.nn.backends.thnn._get_thnn_function_backend",
     "torch.serialization._get_layout",

@@ -8,7 +8,8 @@ from jaxdl.transfer import names
 from jaxdl.transfer.faults import FileError
 from jaxdl.transfer.pickle_machine import Machine
 
-MOST_BYTES = 16 * 2**20  # of a file's pickles: large checkpoints have 1 MB
+MOST_BYTES = 16 * 2**20  # of a file's pickles that are packed: large checkpoints have 1 MB
+MOST_STORED = 2**30  # of one that is in the file as it is: NumPy's arrays lie in it
 
 
 def run(machine: Machine) -> Any:

@@ -1,11 +1,13 @@
 """A machine for pickles that imports nothing and calls nothing but what ``jaxdl.transfer.names`` lists."""
 
+import mmap
 from collections.abc import Callable, Iterable
 from contextlib import suppress
 from typing import Any
 
 from jaxdl.transfer import names
 from jaxdl.transfer.faults import FileError
+from jaxdl.transfer.numpy_arrays import Array, Dtype
 from jaxdl.transfer.records import Record
 from jaxdl.transfer.tensor import Tensor
 from jaxdl.wording import shown
@@ -27,9 +29,10 @@ class Machine:
     persistent: returns the object of a persistent id, by which PyTorch names a storage.
     """
 
-    def __init__(self, data: bytes, persistent: Callable[[Any], Any] | None = None):
+    def __init__(self, data: bytes | mmap.mmap, persistent: Callable[[Any], Any] | None = None):
         self.data, self.position, self.persistent = data, 0, persistent
         self.left = MOST_STEPS
+        self.encoded = 0  # bytes made of texts
         self.clear()
 
     def clear(self) -> None:
@@ -130,10 +133,19 @@ class Machine:
     def instance(self, kind: Any, arguments: Iterable[Any]) -> None:
         made = names.call(kind, tuple(arguments))
         self.spend(CALL + len(made.shape) if isinstance(made, Tensor) else CALL)
+        if isinstance(made, bytes):
+            self.encoded += len(made)
+            if self.encoded > len(self.data):  # else one text could be turned into bytes a hundred thousand times
+                raise FileError("its pickle makes more bytes of texts than it has")
+        if isinstance(made, Array) and made.tensor is not None:
+            self.spend(len(made.tensor.shape))
         self.push(made)
 
     def build(self) -> None:
         state, target = self.pop(), self.top(object)
+        if isinstance(target, Array | Dtype):
+            target.set(state)
+            self.spend(len(target.tensor.shape) if isinstance(target, Array) and target.tensor else 0)
         if not isinstance(target, Record):
             return  # attributes of an OrderedDict or a tensor: _metadata, hooks
         for part in state[:2] if isinstance(state, tuple) else (state,):  # the second of a pair: __slots__
@@ -157,7 +169,9 @@ class Machine:
         self.push(set(map(names.key, values)))
 
     def add(self, values: list[Any]) -> None:
-        self.top(set).update(map(names.key, values))
+        target = self.top(set, Record)
+        if isinstance(target, set):
+            target.update(map(names.key, values))
 
 
 def _of(kind: type | tuple[type, ...], value: Any) -> Any:

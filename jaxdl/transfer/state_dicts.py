@@ -1,15 +1,22 @@
 """The state dicts inside an unpickled object: found, named by their keys, and one of them chosen."""
 
+import itertools
+import math
 import re
 from collections import deque
 from collections.abc import Iterator
+from contextlib import suppress
 from typing import Any
 
+from jaxdl.transfer.choice import identity, narrowed
 from jaxdl.transfer.faults import FileError
+from jaxdl.transfer.numpy_arrays import Array
 from jaxdl.transfer.records import Record
+from jaxdl.transfer.roles import is_average, is_main, is_optimizers
 from jaxdl.transfer.tensor import Tensor
 from jaxdl.wording import shown
 
+SHOWN = 5  # keys
 MOST_KEYS = 8  # from the file's top level to a state dict
 MOST_DEPTH = 100  # of modules in modules
 MOST_NAMES = 100_000  # modules, their members, tensors and containers together
@@ -20,8 +27,9 @@ _WRAPPER = re.compile(r"module\.|_orig_mod\.")  # DataParallel, torch.compile
 def find(root: Any) -> dict[str, dict[str, Tensor]]:
     """Every state dict by the keys that lead to it, joined by dots; ``""`` is the object itself.
 
-    A state dict is a mapping that holds tensors under text, or a module: its parameters, its persistent buffers, then
-    its children's, as ``Module.state_dict`` has them. What else a mapping holds (numbers, extra state) is left out.
+    A state dict is a mapping that holds tensors under text, or an object with such attributes, or a module: its
+    parameters, its persistent buffers, then its children's, as ``Module.state_dict`` has them. NumPy's arrays are
+    tensors. What else a mapping holds (numbers, extra state) is left out.
     """
     found: dict[str, dict[str, Tensor]] = {}
     seen: set[int] = set()
@@ -51,22 +59,42 @@ def find(root: Any) -> dict[str, dict[str, Tensor]]:
 def select(found: dict[str, dict[str, Tensor]], key: str | None) -> dict[str, Tensor]:
     """The state dict under ``key``, or without one the largest, the first of equals: not one of an optimizer's.
 
-    The prefixes that DataParallel and torch.compile put before every name, ``module.`` and ``_orig_mod.``, are taken
-    off. Raises FileError, with the keys there are, where nothing is found.
+    Of several of one network it is the trained weights', not their average. The prefixes that DataParallel and
+    torch.compile put before every name, ``module.`` and ``_orig_mod.``, are taken off. Raises FileError, with the keys
+    there are, where nothing is found, and where one network's are under two keys of equal rank.
+    """
+    dicts = relevant(found, key)
+    largest = max(dicts, key=lambda keys: _elements(dicts[keys]))
+    alike = [keys for keys in dicts if _described(dicts[keys]) == _described(dicts[largest])]
+    raw = [keys for keys in alike if not is_average(keys)] or alike
+    main = [keys for keys in raw if is_main(keys)] or raw
+    different = {tuple(map(identity, dicts[keys].values())) for keys in main if not keys.isdecimal()}
+    if len(different) > 1 and key is None:
+        ways = " or ".join(repr(shown(keys)) for keys in main[:SHOWN])
+        raise FileError(f"holds {len(main)} state dicts of one network. Name one as key: {ways}")
+    return unwrapped(dicts[main[0]])
+
+
+def relevant(found: dict[str, dict[str, Tensor]], key: str | None) -> dict[str, dict[str, Tensor]]:
+    """Those of the state dicts that ``key`` means, see ``choice.narrowed``; without one all but optimizers'.
+
+    Raises FileError, with the keys there are, where that leaves none.
     """
     if not found:
         raise FileError(
             "holds no state dict: no mapping from names to tensors, and no module with parameters. In PyTorch, "
             "torch.save(model.state_dict(), path) writes one"
         )
-    if key is None:
-        weights = {keys: tensors for keys, tensors in found.items() if not _of_optimizer(keys)}
-        key = max(weights, key=lambda keys: _elements(weights[keys]), default=None)
-    if key not in found:
-        known = ", ".join(repr(shown(keys)) for keys in list(found)[:20])
+    if key is not None:
+        dicts = narrowed(found, key)
+    else:
+        dicts = {keys: tensors for keys, tensors in found.items() if not is_optimizers(keys)}
+    if not dicts:
+        keys = dict.fromkeys(name.partition(".")[0] for name in found[""]) if list(found) == [""] else found
+        known = ", ".join(repr(shown(key)) for key in list(keys)[:20])
         asked = "only an optimizer's state" if key is None else f"no state dict under the key {key!r}"
         raise FileError(f"holds {asked}. Keys: {known}")
-    return unwrapped(found[key])
+    return dicts
 
 
 def unwrapped(tensors: dict[str, Any]) -> dict[str, Any]:
@@ -108,6 +136,7 @@ class _Names:
             for name, held in self._named(module, group):
                 if held is None or (group == "_buffers" and isinstance(passing, set) and name in passing):
                     continue
+                held = _tensor(held)
                 if not isinstance(held, Tensor):
                     kind = held.kind if isinstance(held, Record) else type(held).__name__
                     raise FileError(f"its {shown(prefix + name)} is no tensor but of the class {shown(kind)}")
@@ -129,12 +158,23 @@ def _is_module(value: Any) -> bool:
 
 
 def _children(value: Any) -> Iterator[tuple[str, Any]]:
-    """Children of a mapping under string keys, and of a list; not under numbers, where optimizers keep their state."""
+    """Children of a mapping or an object under text, and of a list; not under numbers, as optimizers keep state."""
     if isinstance(value, list | tuple):
         return ((str(index), child) for index, child in enumerate(value) if _may_hold(child))
-    items = value.items if isinstance(value, Record) else value
-    named = items.items() if isinstance(items, dict) else ()
-    return ((name, child) for name, child in named if type(name) is str)
+    groups = (value.items, value.state) if isinstance(value, Record) else (value,)
+    named = itertools.chain(*(group.items() for group in groups if isinstance(group, dict)))
+    return ((name, _tensor(child)) for key, child in named if (name := _text(key)) is not None)
+
+
+def _text(key: Any) -> str | None:
+    if type(key) is bytes:
+        with suppress(ValueError):
+            return key.decode()
+    return key if type(key) is str else None
+
+
+def _tensor(held: Any) -> Any:
+    return held.tensor if isinstance(held, Array) else held
 
 
 def _may_hold(child: Any) -> bool:
@@ -142,8 +182,10 @@ def _may_hold(child: Any) -> bool:
 
 
 def _elements(tensors: dict[str, Tensor]) -> int:
-    return sum(tensor.elements for tensor in tensors.values())
+    return sum(math.prod(tensor.shape) for tensor in tensors.values())
 
 
-def _of_optimizer(keys: str) -> bool:
-    return keys.startswith("opt") or ".opt" in keys
+def _described(tensors: dict[str, Tensor]) -> set[tuple[str, tuple[int, ...]]]:
+    """Names and shapes without wrappers; what is a single number is no network's, but counts averages say."""
+    several = {name: tensor for name, tensor in tensors.items() if tensor.shape}
+    return {(name, tuple(tensor.shape)) for name, tensor in unwrapped(several).items()}

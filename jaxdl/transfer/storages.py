@@ -29,7 +29,7 @@ class Storages:
         """
         size = tensor.dtype.itemsize
         if not tensor.elements:
-            array = np.empty(tensor.shape, tensor.dtype)
+            array = np.empty(tensor.shape, tensor.dtype.newbyteorder("="))
             array.flags.writeable = False
             return array
         if tensor.elements * size > tensor.storage.size:
@@ -49,10 +49,18 @@ class Storages:
             array = np.conjugate(array) if tensor.conjugate else array
             array = np.asarray(np.negative(array) if tensor.negative else array)
             array.flags.writeable = False
+        elif not tensor.dtype.isnative:
+            self.computed += tensor.elements * size
+            if self.computed > MOST_COMPUTED:
+                raise FileError(f"its arrays of another byte order have more than {MOST_COMPUTED:,} bytes")
+            array = array.astype(tensor.dtype.newbyteorder("="))
+            array.flags.writeable = False
         return array
 
     def _stored(self, storage: Storage, dtype: np.dtype) -> np.ndarray:
         """All that the file has under the storage's key, as bytes: uint8[N]. They hold elements of ``dtype``."""
+        if storage.content is not None:
+            return np.frombuffer(storage.content, np.uint8)  # of a bytes object, which begins at a multiple of 16
         if storage.key not in self.bytes:
             stored = aligned(self.load(storage.key))
             self.bytes[storage.key] = _swapped(stored, dtype) if self.big_endian else stored

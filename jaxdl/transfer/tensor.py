@@ -52,12 +52,16 @@ STORAGES = {
 
 @dataclass(frozen=True, eq=False, slots=True)
 class Storage:
-    """``size`` bytes from ``begin`` on of what the file stores under ``key``, as elements of ``dtype``."""
+    """``size`` bytes from ``begin`` on of what the file stores under ``key``, as elements of ``dtype``.
+
+    content: those bytes where the pickle itself holds them, as it does of NumPy's arrays.
+    """
 
     key: str
     dtype: np.dtype
     begin: int
     size: int
+    content: bytes | None = None
 
 
 @dataclass(frozen=True, eq=False, slots=True)
@@ -91,9 +95,9 @@ def storage(kind: str, key: Any, elements: Any, view: Any = None) -> Storage:
         if not isinstance(view, tuple) or len(view) != 3:
             raise FileError("it describes a part of a storage by something else than three values")
         whole, (_, first, elements) = elements, view
-        if not _counts(whole, first, elements) or first + elements > whole:
+        if not counts(whole, first, elements) or first + elements > whole:
             raise FileError("it has a storage that reaches out of the one it is part of")
-    if not isinstance(key, str) or not _counts(elements):
+    if not isinstance(key, str) or not counts(elements):
         raise FileError("it names a storage by something else than a key and a size")
     return Storage(key, dtype, first * dtype.itemsize, elements * dtype.itemsize)
 
@@ -102,7 +106,7 @@ def tensor(of: Any, offset: Any, shape: Any, strides: Any, dtype: np.dtype | Non
     """A tensor, whose every element lies inside its storage. ``bits`` may set ``conj`` and ``neg``."""
     if not isinstance(of, Storage) or not isinstance(shape, tuple) or not isinstance(strides, tuple):
         raise FileError("it describes a tensor by something else than a storage, an offset, a shape and strides")
-    if len(shape) != len(strides) or len(shape) > MOST_DIMENSIONS or not _counts(offset, *shape, *strides):
+    if len(shape) != len(strides) or len(shape) > MOST_DIMENSIONS or not counts(offset, *shape, *strides):
         raise FileError("it has a tensor with a negative, fractional or missing size")
     dtype = of.dtype if dtype is None else dtype
     bits = bits if isinstance(bits, dict) else {}
@@ -118,5 +122,6 @@ def tensor(of: Any, offset: Any, shape: Any, strides: Any, dtype: np.dtype | Non
     return Tensor(of, dtype, offset, shape, strides, conjugate, negative)
 
 
-def _counts(*values: Any) -> bool:
+def counts(*values: Any) -> bool:
+    """Whether all are whole numbers that a file's sizes can be."""
     return all(type(value) is int and 0 <= value < 2**62 for value in values)

@@ -1,38 +1,77 @@
 """Loads weights from a file of any known format."""
 
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from jaxdl import disk
-from jaxdl.errors import UserError
-from jaxdl.transfer import pickle_reader, safetensors
+from jaxdl.transfer import pickle_reader, safetensors, sharded, state_dicts
+from jaxdl.transfer.choice import Choice
 from jaxdl.transfer.faults import FileError, faults_of
-from jaxdl.transfer.state_dicts import unwrapped
+
+
+@dataclass(frozen=True)
+class Contents:
+    """A file's state dicts by the keys that lead to them, ``""`` for the file itself; tensors may be descriptions.
+
+    key: what was asked for, see ``contents``.
+    """
+
+    path: Path
+    key: str | None
+    dicts: Mapping[str, Mapping[str, Any]]
+    array: Callable[[Any], np.ndarray]
+
+    def arrays(self, choice: Choice) -> dict[str, np.ndarray]:
+        """The arrays of the choice by the network's names, and those under its prefix that the network lacks."""
+        given = self.dicts[choice.keys]
+        names = {**choice.placement.unused, **choice.placement.names}
+        with faults_of(self.path):
+            return {ours: self.array(given[theirs]) for ours, theirs in names.items()}
 
 
 def load_weights(path: str | Path, key: str | None = None) -> dict[str, np.ndarray]:
     """The arrays of a ``.pth``, ``.pt`` or ``.safetensors`` file by PyTorch's dotted names, in the file's order.
 
-    The format is detected by the file's first bytes, not its suffix. Arrays are in PyTorch's layout, read-only and
-    memory-mapped: the file must not change while they are used.
-    key: as in ``pickle_reader.read``; a safetensors file has none.
+    The format is detected by the file's first bytes, not its suffix; ``*.index.json`` beside its shards is read too.
+    Arrays are in PyTorch's layout, read-only and memory-mapped: the file must not change while they are used.
+    key: as in ``pickle_reader.read``.
 
     Raises UserError as the two readers do, and for a file of neither format.
     """
     path = Path(path)
     with faults_of(path):
-        with disk.opened(path) as file:
-            head = file.read(safetensors.HEAD)
-        if safetensors.begins(head):  # before the others: a header's length may begin with any bytes, theirs too
-            if key is not None:
-                raise UserError(f"{path} is a safetensors file: it has no key {key!r}. Leave the key out.")
-            return unwrapped(safetensors.read(path))
-        if head[:4] == b"PK\x03\x04" or head[:1] == b"\x80":
-            return pickle_reader.read(path, key)
-        if not head:
-            raise FileError("is empty. It was not written to its end, or not fetched")
-        raise FileError(
-            f"is neither of torch.save nor a safetensors file: it begins with {head!r}. "
-            "Git LFS leaves a few lines of text where it did not fetch a file"
-        )
+        dicts, array = _opened(path)
+        return {name: array(held) for name, held in state_dicts.select(dicts, key).items()}
+
+
+def contents(path: str | Path, key: str | None = None) -> Contents:
+    """All state dicts of the file but optimizers', or those that ``key`` means, for ``conversion.located``.
+
+    Raises UserError as ``load_weights`` does, but where there are several.
+    """
+    path = Path(path)
+    with faults_of(path):
+        dicts, array = _opened(path)
+        return Contents(path, key, state_dicts.relevant(dicts, key), array)
+
+
+def _opened(path: Path) -> tuple[dict[str, dict[str, Any]], Callable[[Any], np.ndarray]]:
+    with disk.opened(path) as file:
+        head = file.read(safetensors.HEAD)
+    if safetensors.begins(head):  # before the others: a header's length may begin with any bytes, theirs too
+        return {"": safetensors.read(path)}, np.asarray
+    if head[:4] == b"PK\x03\x04" or head[:1] == b"\x80":
+        found, storages = pickle_reader.opened(path)
+        return found, storages.array
+    if head[:1].strip() in (b"{", b"") and path.name.endswith(sharded.SUFFIX):
+        return {"": sharded.read(path, lambda shard: load_weights(shard))}, np.asarray
+    if not head:
+        raise FileError("is empty. It was not written to its end, or not fetched")
+    raise FileError(
+        f"is neither of torch.save nor a safetensors file: it begins with {head!r}. "
+        "Git LFS leaves a few lines of text where it did not fetch a file"
+    )

@@ -126,7 +126,8 @@ def test_torchvisions_weights_get_the_network_they_are_for(name, symmetric):
 def fitted(path, model, *given, **settings):
     config = dataclasses.replace(RECIPES["quick"], model=model, pretrained=str(path), **settings)
     dataset = sources.load("digits")
-    return fitted_to_weights(adapt(config, dataset, frozenset(given)), dataset, frozenset(given))
+    config = adapt(config, dataset, frozenset(given))
+    return fitted_to_weights(config, num_classes=len(dataset.classes), image=(32, 32, 3))
 
 
 def zeros_of(model):

@@ -148,7 +148,7 @@ def _page(run: FinishedRun) -> tuple[str, str]:
     }
     text = page.render(
         model=run.config.model,
-        step=run.step,
+        updates=run.told_updates,
         source=run.record["dataset_source"],
         notice=run.record["notice"],
         classes=run.classes,

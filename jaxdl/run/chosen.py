@@ -1,0 +1,108 @@
+"""The network that a command is about: a run's, at one of its checkpoints, or pretrained weights without any run."""
+
+import dataclasses
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from jaxdl import models
+from jaxdl.data.framing import INTERPOLATIONS
+from jaxdl.errors import UserError
+from jaxdl.run import run_folder
+from jaxdl.run.channels import channels_of
+from jaxdl.run.config import TORCHVISION
+from jaxdl.run.flags import check, flag
+from jaxdl.wording import printable
+
+if TYPE_CHECKING:
+    from jaxdl.run.finished_run import FinishedRun
+
+LAST, BEST = "last", "best"
+
+
+@dataclass(frozen=True, kw_only=True)
+class NetworkOptions:
+    """Flags that name the network; those of a command about one begin with them."""
+
+    run: str = flag("", "folder of the run; not with --model", positional=True, optional=True, path=True)
+    checkpoint: str = flag(
+        LAST, "checkpoint of the run: last, best (by validation accuracy), or the number of its updates", value="WHICH"
+    )
+    model: str | None = flag(
+        None, "network to use without a run, with --pretrained", choices=tuple(models.names()), unset="the run's"
+    )
+    pretrained: str | None = flag(
+        None, "weights of --model: a .pth, .pt or .safetensors file, an exported folder, or torchvision", path=True
+    )
+    weights_key: str | None = flag(
+        None,
+        "which of several state dicts in the file of --pretrained: its key, raw, or ema (an average of the weights)",
+        unset="the trained weights",
+        value="KEY",
+    )
+    classes: str | None = flag(
+        None,
+        "with --model: text file with the name of a class a line",
+        unset="those of the weights",
+        path=True,
+    )
+    stem: str | None = flag(
+        None, "with --model: first layers, if it has a choice", choices=models.STEMS, unset="as the weights fit"
+    )
+    image_size: int | None = flag(None, "with --model: height and width of its images", min=1, unset="the weights'")
+    resize: int | None = flag(
+        None,
+        "with --model: shorter side before the centre is cut out; 0: stretch",
+        min=0,
+        unset="the weights'",
+    )
+    interpolation: str | None = flag(
+        None, "with --model: by which pictures are resized", choices=INTERPOLATIONS, unset="the weights'"
+    )
+    normalize: str | None = flag(
+        None, "with --model: weights, imagenet, none, or MEAN/STD", unset="the weights'", value="HOW"
+    )
+
+    def __post_init__(self) -> None:
+        check(self)
+        if self.normalize is not None:
+            channels_of(self.normalize)
+        if self.checkpoint not in (LAST, BEST) and not (self.checkpoint.isascii() and self.checkpoint.isdigit()):
+            raise UserError(
+                f"--checkpoint must be {LAST}, {BEST} or a number of updates, got {printable(self.checkpoint)!r:.40}."
+            )
+
+    def check_there(self, given: frozenset[str]) -> None:
+        """Raises UserError where no network is named, or two, or what is named is not there; imports no JAX."""
+        if self.model is None:
+            alone = sorted(given & set(WITHOUT_RUN))
+            if alone:
+                flags = ", ".join("--" + name.replace("_", "-") for name in alone)
+                raise UserError(f"{flags} is for a network without a run: name it with --model, or leave the flag out.")
+            if "run" not in given:
+                raise UserError("name the folder of a run, or a network with --model and --pretrained.")
+            run_folder.read_finished(self.run)
+            return
+        if self.run:
+            raise UserError(f"the run {printable(self.run)} and --model are two networks; give one.")
+        if "checkpoint" in given:
+            raise UserError("--checkpoint is for a run's network, and --model for one without a run; give one.")
+        if self.pretrained is None:
+            raise UserError(f"--model {self.model} needs its weights: --pretrained FILE, or {TORCHVISION}.")
+        for name in ("pretrained", "classes"):
+            path = getattr(self, name)
+            if path not in (None, TORCHVISION) and not Path(path).exists():
+                raise UserError(f"cannot read {printable(path)} (No such file or directory).")
+
+    def load(self, *, offline: bool = False) -> "FinishedRun":
+        """The network; raises UserError for what cannot be read."""
+        from jaxdl.run import finished_run, without_run  # with which comes JAX
+
+        if self.model is None:
+            return finished_run.load(self.run, checkpoint=self.checkpoint)
+        return without_run.load(self, offline=offline)
+
+
+WITHOUT_RUN = tuple(
+    field.name for field in dataclasses.fields(NetworkOptions) if field.name not in ("run", "checkpoint", "model")
+)

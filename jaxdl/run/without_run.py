@@ -1,0 +1,107 @@
+"""Pretrained weights used as they are: their network, as if it came from a run."""
+
+import dataclasses
+import shlex
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import flax.linen as nn
+import jax
+import jax.numpy as jnp
+import optax
+
+from jaxdl import models
+from jaxdl.errors import UserError
+from jaxdl.run import compilation_cache, preprocessing
+from jaxdl.run.build import loaded
+from jaxdl.run.channels import channels_of
+from jaxdl.run.config import TORCHVISION, Config
+from jaxdl.run.finished_run import FinishedRun
+from jaxdl.run.initial_weights import classes_in, fitted_to_weights, weights_file
+from jaxdl.run.network import model_of
+from jaxdl.train.state import create_state
+from jaxdl.transfer import imagenet
+from jaxdl.transfer.weights import contents
+from jaxdl.wording import counted, printable
+
+if TYPE_CHECKING:
+    from jaxdl.run.chosen import NetworkOptions
+
+OPTIONS = ("model", "pretrained", "weights_key", "stem", "image_size", "resize", "interpolation", "normalize")
+MOST_LETTERS = 10_000_000  # of a file with names of classes
+MADE_FOR_CIFAR = ("cifar_cnn", "quick_cnn", "speed_cnn", "speed_cnn_muon")
+
+
+def load(options: "NetworkOptions", *, offline: bool = False) -> FinishedRun:
+    """The network of ``--model`` with the weights of ``--pretrained``; prints what pictures it takes.
+
+    Its number of classes is the file's. Raises UserError for weights that do not fit, and where nobody knows how pixels
+    are to be normalised.
+    """
+    compilation_cache.use()
+    given = {name: value for name in OPTIONS if (value := getattr(options, name)) is not None}
+    config = preprocessing.settled(Config(dataset="folder", offline=offline, **given), frozenset(given))
+    channels = channels_of(config.normalize)
+    if channels is None:
+        raise UserError("nothing tells how the weights saw their pixels: give --normalize imagenet, none or MEAN/STD.")
+    image = (config.image_size, config.image_size, 3)
+    images = jnp.zeros((1, *image))
+    file = weights_file(config.pretrained, config.model, offline=offline)
+    if config.stem is None and config.pretrained == TORCHVISION and models.has_stem(config.model):
+        config = dataclasses.replace(config, stem="imagenet")
+    count = classes_in(contents(file, config.weights_key), _any_stem(config), images)
+    config = fitted_to_weights(config, num_classes=count, image=image)
+    model = model_of(config, num_classes=count)
+    variables = loaded(config, model, None, images)
+    state = create_state(model, optax.identity(), jax.random.key(0), images, variables=variables)
+    mean, std = channels
+    record = {
+        "command": shlex.join(["python", "-m", *sys.orig_argv[2:]]),
+        "dataset": "none",
+        "dataset_source": f"no data: weights in {printable(str(file))}",
+        "dataset_fingerprint": "",
+        "notice": None,
+        "classes": list(_classes(options, config, count)),
+        "image": list(image),
+        "mean": list(mean),
+        "std": list(std),
+        "config": {},
+    }
+    return FinishedRun(model=model, state=state.replace(opt_state=()), config=config, record=record)
+
+
+def _any_stem(config: Config) -> nn.Module:
+    """The network with either stem: the classifier is the same."""
+    stem = config.stem or "imagenet" if models.has_stem(config.model) else None
+    return models.create(config.model, num_classes=1000, stem=stem)
+
+
+def _classes(options: "NetworkOptions", config: Config, count: int) -> tuple[str, ...]:
+    """Names of the logits; of weights that nobody knows, numbers."""
+    if options.classes is not None:
+        return _listed(Path(options.classes), count)
+    known = preprocessing.of_weights(config.pretrained, config.model)
+    if known is not None and known.classes is not None and len(known.classes) == count:
+        return known.classes
+    usual = {10: preprocessing.CIFAR10} if config.model in MADE_FOR_CIFAR else {}
+    usual[1000] = tuple(each.name for each in imagenet.classes())
+    if count in usual:
+        whose = "CIFAR-10's" if count == 10 else "ImageNet's"
+        print(f"note     {count:,} classes: taken for {whose}; --classes FILE names others", flush=True)
+        return usual[count]
+    print(f"note     {count:,} classes without names; --classes FILE names them", flush=True)
+    return tuple(f"class {index}" for index in range(count))
+
+
+def _listed(path: Path, count: int) -> tuple[str, ...]:
+    try:
+        with path.open(encoding="utf-8-sig") as file:
+            names = tuple(line.strip() for line in file.read(MOST_LETTERS).splitlines() if line.strip())
+    except (OSError, UnicodeDecodeError) as error:
+        raise UserError(f"cannot read {printable(str(path))} ({error}).") from error
+    if len(names) != count:
+        raise UserError(
+            f"{printable(str(path))} names {counted(len(names), 'class', 'classes')}; the weights have {count:,}."
+        )
+    return names
