@@ -47,7 +47,7 @@ class Options(NetworkOptions):
     split: str = flag("test", "split of the run's data", choices=SPLITS)
     pictures: str | None = flag(
         None,
-        "evaluate on the pictures in this folder's <class>/ folders instead; of ImageNet's classes synset or index do too",
+        "evaluate on the pictures in this folder's <class>/ folders instead; ImageNet's may bear synset or index",
         unset="the split",
         path=True,
     )

@@ -129,8 +129,8 @@ def labelled(
 ) -> tuple[np.ndarray, np.ndarray, list[str]]:
     """The pictures in ``root/<class>/`` as ``listing`` gives those of a split, and its remarks; opens none.
 
-    also: classes by other names that their folders may have. At least one of the folders must exist. Raises UserError for a folder that is none of ``classes`` and for an empty
-    one.
+    also: classes by other names that their folders may have. At least one of the folders must exist. Raises UserError
+    for a folder that is none of ``classes`` and for an empty one.
     """
     if not root.is_dir():
         raise UserError(f"{printable(str(root))} is not a folder. Name one that holds pictures in <class>/.")

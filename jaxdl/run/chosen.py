@@ -1,6 +1,8 @@
 """The network that a command is about: a run's, at one of its checkpoints, or pretrained weights without any run."""
 
+import contextlib
 import dataclasses
+import sys
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -100,7 +102,8 @@ class NetworkOptions:
 
         if self.model is None:
             return finished_run.load(self.run, checkpoint=self.checkpoint)
-        return without_run.load(self, offline=offline)
+        with contextlib.redirect_stdout(sys.stderr):  # what it says of the weights is no answer of the command
+            return without_run.load(self, offline=offline)
 
 
 WITHOUT_RUN = tuple(

@@ -1,0 +1,175 @@
+"""Pretrained weights used without a run: predicted, evaluated, exported, shown."""
+
+import json
+import shutil
+
+import jax
+import numpy as np
+import pytest
+from scipy.special import softmax
+
+from jaxdl import models, saved_model
+from jaxdl.commands import demo, evaluate, export, predict
+from jaxdl.data.pictures import open_picture, png
+from jaxdl.run.chosen import NetworkOptions
+from jaxdl.run.classifier import Classifier
+from jaxdl.transfer import imagenet, safetensors
+from jaxdl.transfer.conversion import layout, to_pytorch
+from tests import pytorch, real_weights
+
+CLASSES = ("ant", "bee", "cat")
+
+
+@pytest.fixture(scope="module")
+def weights(tmp_path_factory):
+    """A file of the course's network for three classes, and the network."""
+    model = models.create("cifar_cnn", num_classes=3)
+    variables = jax.jit(lambda: model.init(jax.random.key(1), np.zeros((1, 32, 32, 3), np.float32), train=False))()
+    path = tmp_path_factory.mktemp("weights") / "course.safetensors"
+    safetensors.write(path, to_pytorch(variables, **layout(model)))
+    return path, model, variables
+
+
+@pytest.fixture(scope="module")
+def pictures(tmp_path_factory):
+    """A folder with two pictures a class, of odd sizes."""
+    root, generator = tmp_path_factory.mktemp("pictures"), np.random.default_rng(0)
+    for name in CLASSES:
+        (root / name).mkdir()
+        for number in range(2):
+            pixels = generator.integers(0, 256, (40 + 7 * number, 33, 3), np.uint8)
+            (root / name / f"{number}.png").write_bytes(png(pixels))
+    return root
+
+
+@pytest.fixture
+def names(tmp_path):
+    (tmp_path / "names.txt").write_text("\n".join(CLASSES) + "\n")
+    return str(tmp_path / "names.txt")
+
+
+def network(weights, *more):
+    return ["--model", "cifar_cnn", "--pretrained", str(weights[0]), *more]
+
+
+def test_predictions_are_the_networks_on_pixels_in_0_to_1(weights, pictures, names, capsys):
+    path, model, variables = weights
+    assert predict.main([*network(weights, "--classes", names), str(pictures / "cat" / "0.png"), "--json"]) == 0
+    said = capsys.readouterr()
+    [answer] = json.loads(said.out)
+    assert "pixels in [0, 1], as the course has them (assumed" in said.err
+    pixels = open_picture(pictures / "cat" / "0.png", 32)[None] / np.float32(255)
+    expected = softmax(np.asarray(model.apply(variables, pixels, train=False))[0])
+    found = {each["class"]: each["probability"] for each in answer["predictions"]}
+    np.testing.assert_allclose([found[name] for name in CLASSES], expected, rtol=1e-4)
+    assert path.exists()
+
+
+@pytest.mark.parametrize(
+    ("argv", "says"),
+    [
+        ([], "name one picture or more"),
+        (["--model", "cifar_cnn", "a.png"], "needs its weights: --pretrained FILE, or torchvision"),
+        (["--model", "cifar_cnn", "--pretrained", "nowhere.pth", "a.png"], "cannot read nowhere.pth"),
+        (
+            ["--model", "cifar_cnn", "--pretrained", "torchvision", "--checkpoint", "best", "a.png"],
+            "--checkpoint is for",
+        ),
+        (["--stem", "cifar", "runs/a", "a.png"], "--stem is for a network without a run"),
+        (["--checkpoint", "newest", "runs/a", "a.png"], "--checkpoint must be last, best or a number"),
+        (["--normalize", "5", "--model", "vgg11", "a.png"], "--normalize must be one of"),
+    ],
+)
+def test_what_names_no_network_is_told_in_a_line(argv, says, capsys):
+    assert predict.main(argv) == 2
+    assert says in capsys.readouterr().err
+
+
+def test_a_run_and_a_model_are_two_networks(weights, capsys):
+    for command in (export, demo):
+        assert command.main(["runs/a", *network(weights)]) == 2
+        assert "the run runs/a and --model are two networks; give one" in capsys.readouterr().err
+        assert command.main([]) == 2
+        assert "name the folder of a run, or a network with --model" in capsys.readouterr().err
+
+
+def test_classes_that_are_not_as_many_are_refused(weights, pictures, tmp_path, capsys):
+    (tmp_path / "two.txt").write_text("a\nb\n")
+    assert predict.main([*network(weights, "--classes", str(tmp_path / "two.txt")), str(pictures)]) == 2
+    assert "names 2 classes; the weights have 3" in capsys.readouterr().err
+
+
+def test_data_there_is_none_to_normalise_by(weights, pictures, capsys):
+    assert predict.main([*network(weights, "--normalize", "data"), str(pictures)]) == 2
+    assert "nothing tells how the weights saw their pixels" in capsys.readouterr().err
+
+
+@pytest.mark.long
+def test_evaluation_counts_every_picture_and_writes_a_page(weights, pictures, names, tmp_path, capsys):
+    out = tmp_path / "out"
+    flags = network(weights, "--classes", names, "--pictures", str(pictures), "--out", str(out))
+    assert evaluate.main(flags) == 0
+    assert "cifar_cnn on 6 images of" in capsys.readouterr().out
+    found = json.loads((out / "evaluation.json").read_text())
+    assert (found["examples"], found["step"]) == (6, 0)
+    assert "<title>" in (out / "report.html").read_text()
+    lines = (out / "predictions.csv").read_text().splitlines()
+    assert len(lines) == 7
+    assert evaluate.main(network(weights)) == 2
+    assert "has no data of its own: name a folder with --pictures" in capsys.readouterr().err
+
+
+@pytest.mark.long
+def test_an_export_is_the_network_with_its_pictures(weights, names, tmp_path, capsys):
+    out = tmp_path / "export"
+    flags = network(weights, "--classes", names, "--resize", "36", "--platforms", "cpu", "--out", str(out))
+    assert export.main(flags) == 0
+    assert capsys.readouterr().out.startswith("cifar_cnn, 3 classes\n")
+    saved = saved_model.load_model(out)
+    jax.tree.map(np.testing.assert_array_equal, saved.variables, weights[2])
+    assert (saved.about["classes"], saved.about["resize"], saved.about["std"]) == (list(CLASSES), 36, [1.0])
+    again = NetworkOptions(model="cifar_cnn", pretrained=str(out)).load()
+    assert again.classes == CLASSES
+    assert tuple(again.framing) == (32, 36, "bilinear")
+
+
+def test_folders_of_imagenet_may_bear_synset_index_or_name(tmp_path):
+    from jaxdl.data.folder import labelled
+
+    classes = tuple(each.name for each in imagenet.classes())
+    for name in ("n02123045", "282", "Persian_cat", "Siamese cat", "tabby"):
+        (tmp_path / name).mkdir()
+        shutil.copyfile(_picture(tmp_path.parent), tmp_path / name / "a.png")
+    _, labels, _ = labelled(tmp_path, classes, also=imagenet.other_names(classes))
+    assert labels.tolist() == [281, 281, 282, 283, 284]
+    assert imagenet.other_names(classes[:10]) == {}
+
+
+def _picture(folder):
+    path = folder / "picture.png"
+    path.write_bytes(png(np.zeros((8, 8, 3), np.uint8)))
+    return path
+
+
+@pytest.mark.long
+def test_real_weights_see_what_torchvision_sees_in_real_photographs(tmp_path, capsys):
+    file = real_weights.mobilenet_v2()
+    torch, torchvision = pytorch.torch(), pytorch.torchvision()
+    from PIL import Image
+
+    paths = real_weights.photographs(tmp_path, 24)
+    published = torchvision.models.MobileNet_V2_Weights.IMAGENET1K_V1
+    module = torchvision.models.mobilenet_v2()
+    module.load_state_dict(torch.load(file, weights_only=True))
+    batch = torch.stack([published.transforms()(Image.open(path).convert("RGB")) for path in paths])
+    with torch.no_grad():
+        theirs = module.eval()(batch).numpy()
+    run = NetworkOptions(model="mobilenet_v2", pretrained=str(file)).load()
+    ours = Classifier(run).logits(np.stack([open_picture(path, run.framing) for path in paths]))
+    assert abs(ours - theirs).max() < 1e-3
+    flags = ["--model", "mobilenet_v2", "--pretrained", str(file), "--json", "--top", "5"]
+    capsys.readouterr()
+    assert predict.main([*flags, *map(str, paths)]) == 0
+    for answer, row in zip(json.loads(capsys.readouterr().out), theirs, strict=True):
+        expected = [published.meta["categories"][index] for index in np.argsort(-row)[:5]]
+        assert [each["class"] for each in answer["predictions"]] == expected
