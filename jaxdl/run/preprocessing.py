@@ -45,7 +45,7 @@ class Preprocessing(NamedTuple):
 
 
 def of_weights(pretrained: str, model: str) -> Preprocessing | None:
-    """What the weights in ``--pretrained`` expect; None where nobody knows."""
+    """Pictures that the weights in ``--pretrained`` expect; None where nobody knows."""
     if pretrained == TORCHVISION:
         return _published(PUBLISHED[model][0]) if model in PUBLISHED else None
     path = Path(pretrained)
@@ -125,7 +125,7 @@ def _published(published: Published) -> Preprocessing:
 
 
 def _saved(folder: Path) -> Preprocessing | None:
-    """What ``save_model`` was told of the pictures, where it was."""
+    """Pictures that ``save_model`` was told of, where it was."""
     from jaxdl import saved_model
 
     if not (folder / saved_model.DESCRIPTION).is_file():

@@ -1,4 +1,4 @@
-"""What lies beside a file of weights and says which pictures they are for: timm's and Hugging Face's JSON files.
+"""Files beside weights that say which pictures they are for: timm's and Hugging Face's JSON.
 
 timm's ``config.json`` holds a ``pretrained_cfg``, transformers' ``preprocessor_config.json`` an image processor and its
 ``config.json`` the classes, ``id2label``.
@@ -33,7 +33,7 @@ class Accompanying(NamedTuple):
 
 
 def accompanying(folder: Path) -> Accompanying | None:
-    """What the files in ``folder`` say; None where there are none of them.
+    """The pictures and classes that the files in ``folder`` say; None where there are none of them.
 
     Raises UserError for one that is damaged, or asks for what cannot be done here.
     """
