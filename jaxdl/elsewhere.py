@@ -18,7 +18,8 @@ NETWORKS = (
     ("a quantized network", r"quantiz"),
 )
 OTHER_NETWORKS = (
-    r"(tf)?efficientnetv2|convnext|swin|regnet|mnasnet|maxvit|vitl32|vith|vit(tiny|small|huge|giant|t|s|g)\d*|deit|beit|"
+    r"(tf)?efficientnetv2(b\d|rw|xl)|convnext(v2|xxlarge|xlarge|nano|pico|femto|atto|zepto)|regnet([vwz]|[xy]\d{3,4}$)|"
+    r"mnasnet(a1|\d{3}$)|swin|maxvit|vith(?!14)|vit(tiny|small|huge|giant|t|s|g)\d*|deit|beit|"
     r"resnest|(se|sk|eca|res2|gluon)resne|seres|res2net|resnet(v2|rs|aa|blur)|resnet\d+([a-z]{1,2}$|v2)|"
     r"xception|inceptionv4|inceptionresnet|p?nasnet|mobilenetv[14]|mobilevit|mobileone|ghostnet|coatnet|efficientvit|"
     r"efficientformer|mlpmixer|mixer|cait|levit|dpn|senet|clip|dinov|repvgg|rexnet|hrnet|darknet|lenet|edgenext|eva\d"
@@ -62,7 +63,13 @@ SAME = {  # under other names, by kind
     },
 }
 # timm's and Hugging Face's vision transformers, of any image size: ours take any.
-TRANSFORMERS = re.compile(r"vit(base|large)patch(16|32)(224|384)?(in21k|in1k)?")
+TRANSFORMERS = re.compile(r"vit(base|large|huge)patch(14|16|32)(224|384)?(in21k|in1k)?")
+NUMBERS = {  # in timm, in place of sizes
+    "mnasnet": {"050": "0_5", "075": "0_75", "100": "1_0"},
+    "regnet": {"004": "400mf", "008": "800mf", "016": "1_6gf", "032": "3_2gf", "080": "8gf", "160": "16gf",
+               "320": "32gf", "1280": "128gf"},
+}  # fmt: skip
+NUMBERED = re.compile(r"(mnasnet|regnet)([xy]?)(\d{3,4})")
 
 PLACES = re.compile(r"^((torchvision|models|detection|segmentation|video|optical_flow|timm)\.)+", re.IGNORECASE)
 
@@ -85,8 +92,13 @@ def ours(kind: str, name: str) -> str | None:
     """Our name for ``name`` of another library, where the two are spelled differently; None if unknown."""
     if kind in SAME:
         return SAME[kind].get(flat(name))
-    found = TRANSFORMERS.fullmatch(flat(base(name))) if kind.endswith("model") else None
-    return found and f"vit_{found[1][0]}_{found[2]}"
+    if not kind.endswith("model"):
+        return None
+    plain = flat(base(name))
+    if found := TRANSFORMERS.fullmatch(plain):
+        return f"vit_{found[1][0]}_{found[2]}"
+    found = NUMBERED.fullmatch(plain)
+    return found and f"{found[1]}{found[2] and f'_{found[2]}_'}{NUMBERS[found[1]].get(found[3])}"
 
 
 def base(name: str) -> str:

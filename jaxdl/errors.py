@@ -40,7 +40,9 @@ def unknown(kind: str, name: str, known: Iterable[str], *, listed: bool = True) 
 
 
 def _hint(kind: str, name: str, known: list[str], *, numbers: bool) -> str:
+    written = re.sub(r"[\W_]", "_", name.lower())
     plain = {flat(each): each for each in known}
+    plain |= {flat(each): each for each in known if each in written}  # 1_6gf is not 16gf
     same = plain.get(flat(name)) or elsewhere.ours(kind, name)
     if same is None or same not in known:
         if said := elsewhere.meaning(kind, name):

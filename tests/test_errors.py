@@ -36,6 +36,14 @@ def hint(kind, name, known, **options):
         ("EfficientNetB0", "efficientnet_b0"),
         ("vit_base_patch16_224", "vit_b_16"),
         ("vit_large_patch16_384", "vit_l_16"),
+        ("vit_huge_patch14_224", "vit_h_14"),
+        ("timm/regnety_016.tv2_in1k", "regnet_y_1_6gf"),
+        ("regnet-y-1.6gf", "regnet_y_1_6gf"),
+        ("RegNet_Y_16GF", "regnet_y_16gf"),
+        ("mnasnet_100", "mnasnet1_0"),
+        ("tf_efficientnetv2_s", "efficientnet_v2_s"),
+        ("convnext_tiny.fb_in22k", "convnext_tiny"),
+        ("convnext", "one of convnext_base, convnext_large, convnext_small, convnext_tiny"),
         ("google/vit-base-patch16-224-in21k", "vit_b_16"),
         ("squeezenet1.1", "squeezenet1_1"),
         ("densnet121", "densenet121"),
@@ -72,7 +80,19 @@ def test_a_model_of_another_task_is_called_that(kind, name, what):
     assert hint(kind, name, models.names()) == f"It is {what}, and the networks here are classifiers"
 
 
-@pytest.mark.parametrize("name", ["convnext_tiny", "swin_t", "efficientnet_v2_s", "vit_l_32", "lenet", "resnet50d"])
+@pytest.mark.parametrize(
+    "name",
+    [
+        "swin_t",
+        "convnextv2_tiny",
+        "efficientnetv2_rw_s",
+        "regnetz_040",
+        "regnetx_1280",
+        "vit_h_16",
+        "lenet",
+        "resnet50d",
+    ],
+)
 def test_a_classifier_that_is_not_here_is_called_that(name):
     assert hint("model", name, models.names()) == "It is another network, which is not here"
 

@@ -1,20 +1,24 @@
-"""The inverted residual with squeeze-excitation that MobileNet v3 and EfficientNet are made of.
+"""Inverted residuals that MobileNet v3 and EfficientNet are made of, and the squeeze-excitation in them.
 
 Parameters are named as in torchvision: a path joined by dots is the name there.
 """
 
 from collections.abc import Callable
+from functools import partial
 
 import flax.linen as nn
 import jax
 
+from jaxdl.nn import StochasticDepth
+
 Activation = Callable[[jax.Array], jax.Array]
 
 
-def round_channels(channels: float) -> int:
-    """The multiple of 8 nearest to ``channels``, at least 8 and never less than nine tenths (Sandler et al. 2018)."""
-    nearest = max(8, int(channels + 4) // 8 * 8)
-    return nearest + 8 if nearest < 0.9 * channels else nearest
+def round_channels(channels: float, multiple: int = 8) -> int:
+    """The multiple of 8, or of ``multiple``, nearest to ``channels``: at least one time it, and never less than nine
+    tenths of ``channels`` (Sandler et al. 2018)."""
+    nearest = max(multiple, int(channels + multiple / 2) // multiple * multiple)
+    return nearest + multiple if nearest < 0.9 * channels else nearest
 
 
 class SqueezeExcitation(nn.Module):
@@ -82,4 +86,37 @@ class InvertedResidual(nn.Module):
         y = self.norm(name=f"block.{index}.1")(self.conv(self.features, (1, 1), name=f"block.{index}.0")(y))
         if self.stride != 1 or channels != self.features:
             return y
-        return x + nn.Dropout(self.drop_rate, broadcast_dims=(1, 2, 3), deterministic=not train)(y)
+        # a layer's name is part of its key: this one keeps the draws of the networks that had linen's layer here
+        return x + StochasticDepth(self.drop_rate, name="Dropout_0")(y, train=train)
+
+
+class FusedInvertedResidual(nn.Module):
+    """One full convolution to ``expanded`` features in place of the 1x1 and the depthwise one, 1x1 without activation;
+    a shortcut where the shape stays (Tan and Le 2021).
+
+    expanded: if equal to the number of input channels, the full convolution is the only one.
+    drop_rate: stochastic depth: the fraction of examples that in training keep only the shortcut (Huang et al. 2016).
+    conv, norm: partial layer classes, with the arguments common to all layers fixed.
+    """
+
+    features: int
+    kernel_size: int
+    stride: int
+    expanded: int
+    activation: Activation
+    conv: Callable[..., nn.Module]
+    norm: Callable[..., nn.Module]
+    drop_rate: float = 0.0
+
+    @nn.compact
+    def __call__(self, x: jax.Array, *, train: bool) -> jax.Array:
+        channels, window = x.shape[-1], (self.kernel_size, self.kernel_size)
+        fused = partial(self.conv, kernel_size=window, stride=self.stride, padding=self.kernel_size // 2)
+        widens = self.expanded != channels
+        y = fused(self.expanded if widens else self.features, name="block.0.0")(x)
+        y = self.activation(self.norm(name="block.0.1")(y))
+        if widens:
+            y = self.norm(name="block.1.1")(self.conv(self.features, (1, 1), name="block.1.0")(y))
+        if self.stride != 1 or channels != self.features:
+            return y
+        return x + StochasticDepth(self.drop_rate, name="stochastic_depth")(y, train=train)

@@ -97,7 +97,8 @@ class VisionTransformer(nn.Module):
     patch: the side of a patch in pixels; depth, heads, width: the encoder's layers, and the heads and features of each.
     dropout: the fraction dropped of the embedded tokens, after attention and after each linear layer of the encoder, in
     training; takes the key "dropout".
-    stem: "imagenet"; or "cifar", for images of 32 pixels, where patches are a quarter as wide and high.
+    stem: "imagenet"; or "cifar", for images of 32 pixels, where patches are a quarter as wide and high; of those of 14
+    pixels, 4.
     The position embedding is as long as the images given to ``init`` have patches.
     """
 
@@ -118,7 +119,7 @@ class VisionTransformer(nn.Module):
         float[B, 1 + patches, width]. Raises UserError for an unknown stem, for sides that the patch does not divide,
         and for another number of patches than ``init`` saw."""
         zeros = nn.initializers.zeros
-        side = self.patch // 4 if is_cifar(self.stem) else self.patch
+        side = (self.patch + 2) // 4 if is_cifar(self.stem) else self.patch
         # torchvision cuts this normal at +-2, which is more than ten deviations
         normal = initializers.kernel("he_normal", gain=1.0)
         conv = Conv(
@@ -178,3 +179,5 @@ def _bicubic(size: int, new_size: int) -> np.ndarray:
 vit_b_16 = partial(VisionTransformer, 16, 12, 12, 768)
 vit_b_32 = partial(VisionTransformer, 32, 12, 12, 768)
 vit_l_16 = partial(VisionTransformer, 16, 24, 16, 1024)
+vit_l_32 = partial(VisionTransformer, 32, 24, 16, 1024)
+vit_h_14 = partial(VisionTransformer, 14, 32, 16, 1280)

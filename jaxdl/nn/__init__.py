@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from jaxdl.nn.norm import batch_norm
     from jaxdl.nn.recurrent import GRU, LSTM, RNN
     from jaxdl.nn.reshape import channel_shuffle, flatten
+    from jaxdl.nn.stochastic_depth import StochasticDepth
     from jaxdl.nn.whitening import Whiten
     from jaxdl.nn.windows import output_size
 
@@ -33,6 +34,7 @@ __getattr__, __dir__ = exports(
         "norm": "batch_norm",
         "recurrent": "GRU LSTM RNN",
         "reshape": "channel_shuffle flatten",
+        "stochastic_depth": "StochasticDepth",
         "whitening": "Whiten",
         "windows": "output_size",
     },
@@ -46,6 +48,7 @@ __all__ = [
     "Dense",
     "DepthwiseSeparableConv",
     "PReLU",
+    "StochasticDepth",
     "Whiten",
     "activation",
     "adaptive_average_pool",

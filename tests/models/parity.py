@@ -1,12 +1,15 @@
 """A model of ours beside torchvision's, with the same random parameters and statistics."""
 
+import flax.linen as nn
 import jax
 import jax.numpy as jnp
 import numpy as np
+import pytest
 
 from jaxdl import losses
+from jaxdl.nn import StochasticDepth
 from jaxdl.train.state import parameter_count
-from jaxdl.transfer.conversion import from_pytorch, to_pytorch
+from jaxdl.transfer.conversion import COUNTER, from_pytorch, to_pytorch
 from tests import pytorch
 
 
@@ -73,6 +76,74 @@ def assert_parity(name, build, *, size, gradient=False, rtol=1e-4, **options):
         pytorch.assert_close(ours, theirs, rtol / 100)
     if gradient:
         _assert_same_gradients(module, build(num_classes=1000, dtype=jnp.float64), variables, images, flattened)
+
+
+def assert_built_alike(name, build, *, size=224):
+    """``build(num_classes=1000)`` has the arrays of torchvision's ``name`` by name and shape, its published number of
+    parameters, the constants of its norms by name, and its fractions of dropout and stochastic depth in order.
+
+    Nothing is computed, however large the network is.
+    """
+    torch, models = pytorch.torch(), pytorch.torchvision().models
+    with torch.device("meta"):
+        module = getattr(models, name)()
+    theirs = {key: tuple(array.shape) for key, array in module.state_dict().items() if not key.endswith(COUNTER)}
+    model, norms, rates = build(num_classes=1000), {}, []
+
+    def note(call, args, kwargs, context):
+        layer, found = context.module, ".".join(context.module.path)
+        if isinstance(layer, nn.BatchNorm):
+            norms[found] = layer.epsilon, 1 - layer.momentum
+        elif isinstance(layer, nn.LayerNorm):
+            norms[found] = (layer.epsilon,)
+        elif isinstance(layer, StochasticDepth) or (isinstance(layer, nn.Dropout) and not layer.broadcast_dims):
+            rates.append(layer.rate)
+        return call(*args, **kwargs)
+
+    with nn.intercept_methods(note):
+        shapes = jax.eval_shape(lambda: model.init(jax.random.key(0), jnp.zeros((1, size, size, 3)), train=False))
+    zeros = jax.tree.map(lambda leaf: np.broadcast_to(np.int8(0), leaf.shape), shapes)
+    assert {key: array.shape for key, array in to_pytorch(zeros).items()} == theirs
+    published = {weights.meta["num_params"] for weights in models.get_model_weights(name)}
+    assert parameter_count(shapes["params"]) in published
+    expected, dropped = _constants(module)
+    assert set(norms) == set(expected)
+    for key, constants in expected.items():
+        assert norms[key] == pytest.approx(constants), key
+    assert [rate for rate in rates if rate] == pytest.approx([rate for rate in dropped if rate])
+
+
+def _constants(module):
+    """Of a module of torchvision's: the constants of its norms by name; and the fractions that its layers drop."""
+    torch = pytorch.torch()
+    from torchvision.ops import StochasticDepth as Depth
+
+    norms, rates = {}, []
+    for key, layer in module.named_modules():
+        if isinstance(layer, torch.nn.BatchNorm2d):
+            norms[key] = layer.eps, layer.momentum
+        elif isinstance(layer, torch.nn.LayerNorm):
+            norms[key] = (layer.eps,)
+        elif isinstance(layer, torch.nn.Dropout | Depth):
+            block = module.get_submodule(key.rpartition(".")[0])
+            rates.append(layer.p if getattr(block, "use_res_connect", True) else 0.0)
+    return norms, rates
+
+
+def assert_drawn_alike(ours, theirs):
+    """Arrays by PyTorch's names: what is constant is the same; what is drawn has the same spread and the same extent,
+    which tells a uniform distribution from a normal one, where it is large enough to tell."""
+    assert set(ours) == {key for key in theirs if not key.endswith(COUNTER)}
+    for name, array in ours.items():
+        expected = theirs[name].numpy()
+        assert array.shape == expected.shape, name
+        if expected.std() == 0:
+            np.testing.assert_array_equal(array, expected, err_msg=name)
+        elif array.size < 1000:
+            assert abs(array).max() == pytest.approx(abs(expected).max(), rel=0.8), name
+        else:
+            assert array.std() == pytest.approx(expected.std(), rel=0.15), name
+            assert abs(array).max() == pytest.approx(abs(expected).max(), rel=0.35), name
 
 
 def _assert_same_gradients(module, model, variables, images, flattened):

@@ -157,7 +157,9 @@ def course_params(reference):
     }
 
 
-@pytest.mark.parametrize("name", ["alexnet", "mobilenet_v2", "mobilenet_v3_small", "squeezenet1_0", "vgg11"])
+@pytest.mark.parametrize(
+    "name", ["alexnet", "mnasnet0_5", "mobilenet_v2", "mobilenet_v3_small", "squeezenet1_0", "vgg11"]
+)
 def test_a_network_with_dropout_lets_one_choose_its_share(name):
     images = jax.ShapeDtypeStruct((2, 64, 64, 3), jnp.float32)
 

@@ -21,11 +21,14 @@ IMAGES = np.random.default_rng(0).normal(size=(2, 64, 64, 3)).astype(np.float32)
 NEW = {"key": jax.random.key(1), "images": IMAGES}
 HEADS = {
     "alexnet": ["classifier.6"],
+    "convnext_tiny": ["classifier.2"],
     "densenet121": ["classifier"],
     "efficientnet_b0": ["classifier.1"],
+    "mnasnet0_5": ["classifier.1"],
     "mobilenet_v2": ["classifier.1"],
     "mobilenet_v3_small": ["classifier.3"],
     "quick_cnn": ["Dense_0"],
+    "regnet_y_400mf": ["fc"],
     "resnet18": ["fc"],
     "shufflenet_v2_x0_5": ["fc"],
     "squeezenet1_0": ["classifier.1"],
