@@ -18,7 +18,8 @@ NETWORKS = (
     ("a quantized network", r"quantiz"),
 )
 OTHER_NETWORKS = (
-    r"(tf)?efficientnetv2|convnext|swin|regnet|mnasnet|maxvit|vitl32|vith|vit(tiny|small|huge|giant|t|s|g)\d*|deit|beit|"
+    r"(tf)?efficientnetv2|convnext|regnet|mnasnet|vitl32|vith|vit(tiny|small|huge|giant|t|s|g)\d*|deit|beit|"
+    r"swin(v2)?(large|s3|cr)|maxvit(nano|pico|rmlp|small|base|large|xlarge)|maxxvit|"
     r"resnest|(se|sk|eca|res2|gluon)resne|seres|res2net|resnet(v2|rs|aa|blur)|resnet\d+([a-z]{1,2}$|v2)|"
     r"xception|inceptionv4|inceptionresnet|p?nasnet|mobilenetv[14]|mobilevit|mobileone|ghostnet|coatnet|efficientvit|"
     r"efficientformer|mlpmixer|mixer|cait|levit|dpn|senet|clip|dinov|repvgg|rexnet|hrnet|darknet|lenet|edgenext|eva\d"
@@ -63,6 +64,7 @@ SAME = {  # under other names, by kind
 }
 # timm's and Hugging Face's vision transformers, of any image size: ours take any.
 TRANSFORMERS = re.compile(r"vit(base|large)patch(16|32)(224|384)?(in21k|in1k)?")
+WINDOWED = re.compile(r"(swin|swinv2|maxvit)(tiny|small|base)(patch4|tf)?(window\d+|\d+)?")
 
 PLACES = re.compile(r"^((torchvision|models|detection|segmentation|video|optical_flow|timm)\.)+", re.IGNORECASE)
 
@@ -85,8 +87,14 @@ def ours(kind: str, name: str) -> str | None:
     """Our name for ``name`` of another library, where the two are spelled differently; None if unknown."""
     if kind in SAME:
         return SAME[kind].get(flat(name))
-    found = TRANSFORMERS.fullmatch(flat(base(name))) if kind.endswith("model") else None
-    return found and f"vit_{found[1][0]}_{found[2]}"
+    if not kind.endswith("model"):
+        return None
+    plain = flat(base(name))
+    if found := TRANSFORMERS.fullmatch(plain):
+        return f"vit_{found[1][0]}_{found[2]}"
+    if found := WINDOWED.fullmatch(plain):
+        return f"{found[1].replace('v2', '_v2')}_{found[2][0]}"
+    return None
 
 
 def base(name: str) -> str:

@@ -37,6 +37,11 @@ def hint(kind, name, known, **options):
         ("vit_base_patch16_224", "vit_b_16"),
         ("vit_large_patch16_384", "vit_l_16"),
         ("google/vit-base-patch16-224-in21k", "vit_b_16"),
+        ("microsoft/swin-tiny-patch4-window7-224", "swin_t"),
+        ("swinv2_base_window8_256.ms_in1k", "swin_v2_b"),
+        ("Swin_V2_S", "swin_v2_s"),
+        ("swin", "one of swin_b, swin_s, swin_t, swin_v2_b, swin_v2_s, swin_v2_t"),
+        ("maxvit_tiny_tf_224.in1k", "maxvit_t"),
         ("squeezenet1.1", "squeezenet1_1"),
         ("densnet121", "densenet121"),
         ("wide_resnet50", "wide_resnet50_2"),
@@ -72,7 +77,9 @@ def test_a_model_of_another_task_is_called_that(kind, name, what):
     assert hint(kind, name, models.names()) == f"It is {what}, and the networks here are classifiers"
 
 
-@pytest.mark.parametrize("name", ["convnext_tiny", "swin_t", "efficientnet_v2_s", "vit_l_32", "lenet", "resnet50d"])
+@pytest.mark.parametrize(
+    "name", ["convnext_tiny", "swin_large_patch4_window7_224", "efficientnet_v2_s", "vit_l_32", "lenet", "resnet50d"]
+)
 def test_a_classifier_that_is_not_here_is_called_that(name):
     assert hint("model", name, models.names()) == "It is another network, which is not here"
 

@@ -74,7 +74,7 @@ def _check_kind(field: str, value: Any, usual: Any) -> None:
     a_number = not isinstance(usual, Real) or isinstance(value, Real)
     if not a_number or isinstance(value, bool) != isinstance(usual, bool):
         raise UserError(f"{field} must be of the kind of its default, {usual!r}; got {value!r}.")
-    if "dropout" in field and not 0 <= value <= 1:
+    if ("dropout" in field or field == "stochastic_depth") and not 0 <= value <= 1:
         raise UserError(f"{field} must be from 0 to 1, got {value!r}.")
 
 

@@ -21,8 +21,10 @@ LEAVES = {"kernel": "weight", "scale": "weight", "embedding": "weight", "slope":
 COUNTER = "num_batches_tracked"  # PyTorch's batch norm keeps one, and needs it only for a cumulative average
 OLDER_NAME = re.compile(r"(\.denselayer\d+\.(?:norm|conv))\.([12]\.)")  # torchvision's DenseNet files still have it
 SHOWN = 5
+COMPUTED_ALIKE = 1e-2  # numbers of a buffer and those computed: a file may hold them in bfloat16
 
 Flattened = Mapping[str, tuple[int, int, int]]
+NO_BUFFERS: Mapping[str, np.ndarray] = MappingProxyType({})
 
 
 def from_pytorch(
@@ -31,6 +33,7 @@ def from_pytorch(
     *,
     flattened: Flattened = MappingProxyType({}),
     names: Mapping[str, str] = MappingProxyType({}),
+    buffers: Mapping[str, np.ndarray] = NO_BUFFERS,
     may_differ: Collection[str] = (),
     only: Sequence[str] | None = None,
 ) -> dict[str, Any]:
@@ -40,6 +43,8 @@ def from_pytorch(
     flattened: for a linear layer behind a flattened image, by our name, that image's (H, W, C): its rows are reordered
     from PyTorch's [C, H, W].
     names: PyTorch's names of layers, by our names, where they differ.
+    buffers: arrays that PyTorch keeps beside a layer's parameters and the model computes, by their names; a file may
+    lack them, and must not have others.
     may_differ: our names of layers that keep their values in ``variables`` if the file has other shapes, such as a
     classifier for other classes.
     only: patterns of the variables to fill, see ``jaxdl.variables``; the others are returned as they are, and arrays
@@ -50,9 +55,12 @@ def from_pytorch(
     leaves = flat(variables)
     picked = set(leaves) if only is None else select(variables, only)
     named = {_name(path, names): path for path in leaves}
-    given = _without_prefix({name: array for name, array in arrays.items() if not name.endswith(COUNTER)}, set(named))
+    given = {name: array for name, array in arrays.items() if not name.endswith(COUNTER)}
+    given = _without_prefix(given, set(named), set(buffers))
     given = {_newer(name, named): array for name, array in given.items()}
     wanted = {name: (path, leaves[path]) for name, path in named.items() if path in picked}
+    layers = {name.rpartition(".")[0] for name in wanted}
+    computed = {name: given.pop(name) for name in buffers if name in given}
     if only is not None:
         given = {name: array for name, array in given.items() if name in wanted}
     missing, unused = [name for name in wanted if name not in given], [name for name in given if name not in wanted]
@@ -76,6 +84,9 @@ def from_pytorch(
     filled = {path: filled.get(path, leaf) for path, leaf in leaves.items()}
     if differing:
         raise UserError(f"the weights have other shapes than the network, channels last: {_some(differing)}.")
+    for name, array in computed.items():
+        if name.rpartition(".")[0] in layers:
+            _check_computed(name, np.asarray(array), buffers[name])
     return unflat(filled)
 
 
@@ -84,20 +95,28 @@ def to_pytorch(
     *,
     flattened: Flattened = MappingProxyType({}),
     names: Mapping[str, str] = MappingProxyType({}),
+    buffers: Mapping[str, np.ndarray] = NO_BUFFERS,
 ) -> dict[str, np.ndarray]:
-    """The inverse of ``from_pytorch``: a ``state_dict`` of arrays, without batch norm's counters."""
-    return {
+    """The inverse of ``from_pytorch``: a ``state_dict`` of arrays, with the ``buffers`` of layers that have variables,
+    without batch norm's counters."""
+    arrays = {
         _name(path, names): _to_theirs(np.asarray(leaf), path[-1], flattened.get(layer_of(path)))
         for path, leaf in flat(variables).items()
     }
+    layers = {name.rpartition(".")[0] for name in arrays}
+    return arrays | {name: array for name, array in buffers.items() if name.rpartition(".")[0] in layers}
 
 
 def layout(model: nn.Module) -> dict[str, Mapping]:
-    """Arguments ``flattened`` and ``names`` of the two functions above for this model.
+    """Arguments ``flattened``, ``names`` and ``buffers`` of the two functions above for this model.
 
-    Taken from its attributes ``flattened`` and ``pytorch_names``; most models have neither.
+    Taken from its attributes ``flattened``, ``pytorch_names`` and ``pytorch_buffers``; most models have none.
     """
-    return {"flattened": getattr(model, "flattened", {}), "names": getattr(model, "pytorch_names", {})}
+    return {
+        "flattened": getattr(model, "flattened", {}),
+        "names": getattr(model, "pytorch_names", {}),
+        "buffers": getattr(model, "pytorch_buffers", {}),
+    }
 
 
 def _name(path: tuple[str, ...], names: Mapping[str, str]) -> str:
@@ -106,17 +125,25 @@ def _name(path: tuple[str, ...], names: Mapping[str, str]) -> str:
     return f"{layer}.{leaf}" if layer else leaf
 
 
-def _without_prefix(given: dict[str, np.ndarray], wanted: set[str]) -> dict[str, np.ndarray]:
+def _without_prefix(given: dict[str, np.ndarray], wanted: set[str], buffers: set[str]) -> dict[str, np.ndarray]:
     first = {name.partition(".")[0] for name in given}
     if len(first) != 1:
         return given
     shorter = {name.partition(".")[2]: array for name, array in given.items()}
-    return shorter if wanted == set(shorter) else given
+    return shorter if wanted == set(shorter) - buffers else given
 
 
 def _newer(name: str, wanted: Collection[str]) -> str:
     newer = OLDER_NAME.sub(r"\1\2", name)
     return newer if newer in wanted else name
+
+
+def _check_computed(name: str, array: np.ndarray, expected: np.ndarray) -> None:
+    said = f"the weights are for other windows or positions than the network: {name}, which it computes,"
+    if array.shape != expected.shape:
+        raise UserError(f"{said} is {array.shape} and should be {expected.shape}.")
+    if not np.allclose(array.astype(np.float64), expected, rtol=COMPUTED_ALIKE, atol=COMPUTED_ALIKE):
+        raise UserError(f"{said} has other values.")
 
 
 def _to_ours(array: np.ndarray, leaf: str, image: tuple[int, int, int] | None) -> np.ndarray:

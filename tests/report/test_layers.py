@@ -12,9 +12,9 @@ from tests import pytorch
 
 OURS = ("cifar_cnn", "quick_cnn")
 ONE_OF_EACH = {
-    "alexnet", "densenet121", "efficientnet_b0", "googlenet", "inception_v3", "mobilenet_v2", "mobilenet_v3_small",
-    "resnet18", "resnet50", "resnext50_32x4d", "shufflenet_v2_x1_0", "squeezenet1_1", "vgg11_bn", "vit_b_16",
-    "wide_resnet50_2",
+    "alexnet", "densenet121", "efficientnet_b0", "googlenet", "inception_v3", "maxvit_t", "mobilenet_v2",
+    "mobilenet_v3_small", "resnet18", "resnet50", "resnext50_32x4d", "shufflenet_v2_x1_0", "squeezenet1_1", "swin_t",
+    "swin_v2_t", "vgg11_bn", "vit_b_16", "wide_resnet50_2",
 }  # fmt: skip
 PUBLISHED = [
     name if name in ONE_OF_EACH else pytest.param(name, marks=pytest.mark.slow)
