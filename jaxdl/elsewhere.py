@@ -19,7 +19,8 @@ NETWORKS = (
 )
 OTHER_NETWORKS = (
     r"(tf)?efficientnetv2(b\d|rw|xl)|convnext(v2|xxlarge|xlarge|nano|pico|femto|atto|zepto)|regnet([vwz]|[xy]\d{3,4}$)|"
-    r"mnasnet(a1|\d{3}$)|swin|maxvit|vith(?!14)|vit(tiny|small|huge|giant|t|s|g)\d*|deit|beit|"
+    r"mnasnet(a1|\d{3}$)|vith(?!14)|vit(tiny|small|huge|giant|t|s|g)\d*|deit|beit|"
+    r"swin(v2)?(large|s3|cr)|maxvit(nano|pico|rmlp|small|base|large|xlarge)|maxxvit|"
     r"resnest|(se|sk|eca|res2|gluon)resne|seres|res2net|resnet(v2|rs|aa|blur)|resnet\d+([a-z]{1,2}$|v2)|"
     r"xception|inceptionv4|inceptionresnet|p?nasnet|mobilenetv[14]|mobilevit|mobileone|ghostnet|coatnet|efficientvit|"
     r"efficientformer|mlpmixer|mixer|cait|levit|dpn|senet|clip|dinov|repvgg|rexnet|hrnet|darknet|lenet|edgenext|eva\d"
@@ -70,6 +71,7 @@ NUMBERS = {  # in timm, in place of sizes
                "320": "32gf", "1280": "128gf"},
 }  # fmt: skip
 NUMBERED = re.compile(r"(mnasnet|regnet)([xy]?)(\d{3,4})")
+WINDOWED = re.compile(r"(swin|swinv2|maxvit)(tiny|small|base)(patch4|tf)?(window\d+|\d+)?")
 
 PLACES = re.compile(r"^((torchvision|models|detection|segmentation|video|optical_flow|timm)\.)+", re.IGNORECASE)
 
@@ -97,6 +99,8 @@ def ours(kind: str, name: str) -> str | None:
     plain = flat(base(name))
     if found := TRANSFORMERS.fullmatch(plain):
         return f"vit_{found[1][0]}_{found[2]}"
+    if found := WINDOWED.fullmatch(plain):
+        return f"{found[1].replace('v2', '_v2')}_{found[2][0]}"
     found = NUMBERED.fullmatch(plain)
     return found and f"{found[1]}{found[2] and f'_{found[2]}_'}{NUMBERS[found[1]].get(found[3])}"
 

@@ -45,6 +45,11 @@ def hint(kind, name, known, **options):
         ("convnext_tiny.fb_in22k", "convnext_tiny"),
         ("convnext", "one of convnext_base, convnext_large, convnext_small, convnext_tiny"),
         ("google/vit-base-patch16-224-in21k", "vit_b_16"),
+        ("microsoft/swin-tiny-patch4-window7-224", "swin_t"),
+        ("swinv2_base_window8_256.ms_in1k", "swin_v2_b"),
+        ("Swin_V2_S", "swin_v2_s"),
+        ("swin", "one of swin_b, swin_s, swin_t, swin_v2_b, swin_v2_s, swin_v2_t"),
+        ("maxvit_tiny_tf_224.in1k", "maxvit_t"),
         ("squeezenet1.1", "squeezenet1_1"),
         ("densnet121", "densenet121"),
         ("wide_resnet50", "wide_resnet50_2"),
@@ -83,7 +88,7 @@ def test_a_model_of_another_task_is_called_that(kind, name, what):
 @pytest.mark.parametrize(
     "name",
     [
-        "swin_t",
+        "swin_large_patch4_window7_224",
         "convnextv2_tiny",
         "efficientnetv2_rw_s",
         "regnetz_040",

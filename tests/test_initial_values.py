@@ -68,7 +68,7 @@ def test_initial_variables_of_another_generator(implementation):
     "name", [pytest.param(name, marks=pytest.mark.long) if LARGER.match(name) else name for name in models.names()]
 )
 def test_no_network_leaves_a_draw_to_a_program_of_its_own(name):
-    size = 299 if "inception" in name else 224 if name.startswith("vit") else 32 if "cnn" in name else 64
+    size = 299 if "inception" in name else 224 if name.startswith(("maxvit", "vit")) else 32 if "cnn" in name else 64
     plan = initial_values._plan(models.create(name), (2, size, size, 3), np.dtype("float32"))
     leaves = range(plan.tree.num_leaves)
     at_hand = {*plan.drawn, *initial_values.traced.constants(plan.jaxpr)}

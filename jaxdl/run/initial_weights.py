@@ -125,7 +125,8 @@ def _shapes(model: nn.Module, images: Any) -> dict[str, Any]:
 
 
 def _located(held: Contents, model: nn.Module, variables: dict[str, Any]) -> Choice:
-    return located(held.dicts, variables, may_lack=AUXILIARY, names=layout(model)["names"])
+    how = layout(model)
+    return located(held.dicts, variables, may_lack=AUXILIARY, names=how["names"], buffers=how["buffers"])
 
 
 def _loaded(

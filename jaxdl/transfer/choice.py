@@ -52,21 +52,22 @@ def choose(
     shapes: Mapping[str, tuple[int, ...]],
     *,
     needed: Collection[str] | None = None,
+    spare: Collection[str] = (),
     optional: Collection[str] = (),
 ) -> Choice:
     """The place that has every array of the network and nothing else, or else the one that has most.
 
     shapes: the network's, by PyTorch's names. needed: those names that must be there, and then others need not be used;
-    None for all. optional: layers that may be absent with all that is in them. Of several places those with the fewest
-    other shapes; then the trained weights rather than their average, where both are state dicts of their own. Raises
-    UserError, naming them, where that leaves more than one.
+    None for all. spare: names that may be absent; optional: layers that may be absent with all that is in them. Of
+    several places those with the fewest other shapes; then the trained weights rather than their average, where both
+    are state dicts of their own. Raises UserError, naming them, where that leaves more than one.
     """
     found = []
     for keys, given in dicts.items():
         for placement in placements(given, shapes):
             absent = absent_layers(placement.names, optional)
             missing = any(
-                name not in placement.names and not name.startswith(absent)
+                name not in placement.names and name not in spare and not name.startswith(absent)
                 for name in (shapes if needed is None else needed)
             )
             differing = sum(tuple(given[theirs].shape) != shapes[name] for name, theirs in placement.names.items())

@@ -20,8 +20,10 @@ LEAVES = {"kernel": "weight", "scale": "weight", "embedding": "weight", "slope":
           "var": "running_var"}  # fmt: skip
 AUXILIARY = ("aux1", "aux2", "AuxLogits")  # classifiers that only training has, and files often lack
 SHOWN = 5
+COMPUTED_ALIKE = 1e-2  # numbers of a buffer and those computed: a file may hold them in bfloat16
 
 Flattened = Mapping[str, tuple[int, int, int]]
+NO_BUFFERS: Mapping[str, np.ndarray] = MappingProxyType({})
 
 
 def from_pytorch(
@@ -30,6 +32,7 @@ def from_pytorch(
     *,
     flattened: Flattened = MappingProxyType({}),
     names: Mapping[str, str] = MappingProxyType({}),
+    buffers: Mapping[str, np.ndarray] = NO_BUFFERS,
     may_differ: Collection[str] = (),
     may_lack: Collection[str] = (),
     only: Sequence[str] | None = None,
@@ -40,6 +43,8 @@ def from_pytorch(
     flattened: for a linear layer behind a flattened image, by our name, that image's (H, W, C): its rows are reordered
     from PyTorch's [C, H, W].
     names: PyTorch's names of layers, by our names, where they differ.
+    buffers: arrays that PyTorch keeps beside a layer's parameters and the model computes, by their names; a file may
+    lack them, and must not have others.
     may_differ: our names of layers that keep their values in ``variables`` if the file has other shapes, such as a
     classifier for other classes.
     may_lack: our names of layers that keep their values if the file has none of them, ``AUXILIARY`` say.
@@ -53,11 +58,13 @@ def from_pytorch(
     leaves = flat(variables)
     picked = set(leaves) if only is None else select(variables, only)
     named = {_name(path, names): path for path in leaves}
-    placement = located({"": arrays}, variables, names=names, may_lack=may_lack, only=only).placement
+    placement = located({"": arrays}, variables, names=names, buffers=buffers, may_lack=may_lack, only=only).placement
     given = {ours: arrays[theirs] for ours, theirs in {**placement.unused, **placement.names}.items()}
+    computed = {name: given.pop(name) for name in buffers if name in given}
     wanted = {name: (path, leaves[path]) for name, path in named.items() if path in picked}
     absent = absent_layers(given, may_lack)
     wanted = {name: leaf for name, leaf in wanted.items() if not name.startswith(absent)}
+    layers = {name.rpartition(".")[0] for name in wanted}
     if only is not None:
         given = {name: array for name, array in given.items() if name in wanted}
     missing, unused = [name for name in wanted if name not in given], [name for name in given if name not in wanted]
@@ -81,6 +88,9 @@ def from_pytorch(
     filled = {path: filled.get(path, leaf) for path, leaf in leaves.items()}
     if differing:
         raise UserError(f"the weights have other shapes than the network, channels last: {_some(differing)}.")
+    for name, array in computed.items():
+        if name.rpartition(".")[0] in layers:
+            _check_computed(name, np.asarray(array), buffers[name])
     return unflat(filled)
 
 
@@ -89,6 +99,7 @@ def located(
     variables: Mapping[str, Any],
     *,
     names: Mapping[str, str] = MappingProxyType({}),
+    buffers: Mapping[str, np.ndarray] = NO_BUFFERS,
     may_lack: Collection[str] = (),
     only: Sequence[str] | None = None,
 ) -> Choice:
@@ -100,9 +111,11 @@ def located(
     leaves = flat(variables)
     named = {_name(path, names): path for path in leaves}
     picked = set(leaves) if only is None else select(variables, only)
+    shapes = {name: _their_shape(leaves[path].shape, path[-1]) for name, path in named.items()}
     return choose(
         dicts,
-        {name: _their_shape(leaves[path].shape, path[-1]) for name, path in named.items()},
+        shapes | {name: array.shape for name, array in buffers.items()},
+        spare=buffers,
         needed=None if only is None else [name for name, path in named.items() if path in picked],
         optional=may_lack,
     )
@@ -113,20 +126,28 @@ def to_pytorch(
     *,
     flattened: Flattened = MappingProxyType({}),
     names: Mapping[str, str] = MappingProxyType({}),
+    buffers: Mapping[str, np.ndarray] = NO_BUFFERS,
 ) -> dict[str, np.ndarray]:
-    """The inverse of ``from_pytorch``: a ``state_dict`` of arrays, without batch norm's counters."""
-    return {
+    """The inverse of ``from_pytorch``: a ``state_dict`` of arrays, with the ``buffers`` of layers that have variables,
+    without batch norm's counters."""
+    arrays = {
         _name(path, names): _to_theirs(np.asarray(leaf), path[-1], flattened.get(layer_of(path)))
         for path, leaf in flat(variables).items()
     }
+    layers = {name.rpartition(".")[0] for name in arrays}
+    return arrays | {name: array for name, array in buffers.items() if name.rpartition(".")[0] in layers}
 
 
 def layout(model: nn.Module) -> dict[str, Mapping]:
-    """Arguments ``flattened`` and ``names`` of the two functions above for this model.
+    """Arguments ``flattened``, ``names`` and ``buffers`` of the two functions above for this model.
 
-    Taken from its attributes ``flattened`` and ``pytorch_names``; most models have neither.
+    Taken from its attributes ``flattened``, ``pytorch_names`` and ``pytorch_buffers``; most models have none.
     """
-    return {"flattened": getattr(model, "flattened", {}), "names": getattr(model, "pytorch_names", {})}
+    return {
+        "flattened": getattr(model, "flattened", {}),
+        "names": getattr(model, "pytorch_names", {}),
+        "buffers": getattr(model, "pytorch_buffers", {}),
+    }
 
 
 def _name(path: tuple[str, ...], names: Mapping[str, str]) -> str:
@@ -139,6 +160,14 @@ def _their_shape(ours: tuple[int, ...], leaf: str) -> tuple[int, ...]:
     if leaf != "kernel":
         return ours
     return (ours[-1], ours[-2], *ours[:-2]) if len(ours) > 2 else ours[::-1]
+
+
+def _check_computed(name: str, array: np.ndarray, expected: np.ndarray) -> None:
+    said = f"the weights are for other windows or positions than the network: {name}, which it computes,"
+    if array.shape != expected.shape:
+        raise UserError(f"{said} is {array.shape} and should be {expected.shape}.")
+    if not np.allclose(array.astype(np.float64), expected, rtol=COMPUTED_ALIKE, atol=COMPUTED_ALIKE):
+        raise UserError(f"{said} has other values.")
 
 
 def _to_ours(array: np.ndarray, leaf: str, image: tuple[int, int, int] | None) -> np.ndarray:

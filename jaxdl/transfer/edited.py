@@ -6,6 +6,7 @@ from typing import Any
 
 import flax.linen as nn
 import jax
+import numpy as np
 
 PLACES = ("before", "after", "in place of")
 Layer = nn.Module | Callable[[jax.Array], jax.Array]
@@ -51,6 +52,11 @@ class Edited(nn.Module):
     def pytorch_names(self) -> Mapping[str, str]:
         """The model's, for ``transfer.conversion``."""
         return getattr(self.model, "pytorch_names", {})
+
+    @property
+    def pytorch_buffers(self) -> Mapping[str, np.ndarray]:
+        """The model's, for ``transfer.conversion``."""
+        return getattr(self.model, "pytorch_buffers", {})
 
     def setup(self) -> None:
         nn.share_scope(self, self.model)

@@ -23,7 +23,7 @@ class Dtype:
     order: str = "="
 
     def set(self, state: Any) -> None:
-        """What NumPy's ``__setstate__`` would take: (version, byte order, ...)."""
+        """Takes what NumPy's ``__setstate__`` does: (version, byte order, ...)."""
         if isinstance(state, tuple) and len(state) > 1 and isinstance(state[1], str) and state[1] in ("<", ">", "="):
             self.order = state[1]
 

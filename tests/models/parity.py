@@ -9,13 +9,39 @@ import pytest
 from jaxdl import losses
 from jaxdl.nn import StochasticDepth
 from jaxdl.train.state import parameter_count
-from jaxdl.transfer.conversion import COUNTER, from_pytorch, to_pytorch
+from jaxdl.transfer.conversion import from_pytorch, layout, to_pytorch
+from jaxdl.transfer.prefixes import COUNTER
 from tests import pytorch
 
 
 def images_of(count, size):
     """float32[count, size, size, 3]; of more images, the first are the same."""
     return np.random.default_rng(0).normal(size=(count, size, size, 3)).astype(np.float32)
+
+
+def drawn(build):
+    """torchvision's ``build`` with linear layers that keep the size of their inputs, and other parameters away from
+    where they begin: of zeros, ones and deviations of 0.02 the logits would not tell whether they are used.
+    """
+
+    def built(weights=None, **options):
+        torch = pytorch.torch()
+        module = build(**options)
+        with torch.no_grad():
+            for name, parameter in module.named_parameters():
+                if name.endswith("relative_position_bias_table"):
+                    parameter.normal_(0.0, 1.0)
+                elif name.endswith("logit_scale"):  # some beyond the largest that is used, log(100)
+                    parameter.uniform_(1.0, 5.0)
+                elif parameter.ndim == 2:
+                    parameter.normal_(0.0, parameter.shape[1] ** -0.5)
+                elif name.endswith("weight") and parameter.ndim == 1:
+                    parameter.normal_(1.0, 0.2)
+                elif name.endswith("bias"):
+                    parameter.normal_(0.0, 0.2)
+        return module
+
+    return built
 
 
 def reference(name, *, size=64, **options):
@@ -54,12 +80,12 @@ def assert_parity(name, build, *, size, gradient=False, rtol=1e-4, **options):
     torch = pytorch.torch()
     module, arrays = reference(name, size=size, **options)
     model = build(num_classes=1000)
-    flattened = getattr(model, "flattened", {})
+    how = layout(model)
     images = images_of(2, size)
     shapes = jax.eval_shape(lambda: model.init(jax.random.key(0), images, train=False))
-    variables = from_pytorch(arrays, shapes, flattened=flattened)
+    variables = from_pytorch(arrays, shapes, **how)
     assert parameter_count(shapes["params"]) == sum(p.numel() for p in module.parameters())
-    for key, array in to_pytorch(variables, flattened=flattened).items():
+    for key, array in to_pytorch(variables, **how).items():
         np.testing.assert_array_equal(array, arrays[key])
     tensor = torch.tensor(images).movedim(-1, 1)
     with torch.no_grad():
@@ -75,7 +101,7 @@ def assert_parity(name, build, *, size, gradient=False, rtol=1e-4, **options):
             ours = jax.jit(lambda exact: double.apply(exact, jnp.asarray(images, jnp.float64), train=False))(exact)
         pytorch.assert_close(ours, theirs, rtol / 100)
     if gradient:
-        _assert_same_gradients(module, build(num_classes=1000, dtype=jnp.float64), variables, images, flattened)
+        _assert_same_gradients(module, build(num_classes=1000, dtype=jnp.float64), variables, images, how["flattened"])
 
 
 def assert_built_alike(name, build, *, size=224):

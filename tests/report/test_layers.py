@@ -13,9 +13,9 @@ from tests import pytorch
 OURS = ("cifar_cnn", "quick_cnn")
 ONE_OF_EACH = {
     "alexnet", "convnext_tiny", "densenet121", "efficientnet_b0", "efficientnet_v2_s", "googlenet", "inception_v3",
-    "mnasnet0_5", "mobilenet_v2", "mobilenet_v3_small", "regnet_x_400mf", "regnet_y_400mf", "resnet18",
-    "resnet50", "resnext50_32x4d", "shufflenet_v2_x1_0", "squeezenet1_1", "vgg11_bn", "vit_b_16",
-    "wide_resnet50_2",
+    "maxvit_t", "mnasnet0_5", "mobilenet_v2", "mobilenet_v3_small", "regnet_x_400mf", "regnet_y_400mf", "resnet18",
+    "resnet50", "resnext50_32x4d", "shufflenet_v2_x1_0", "squeezenet1_1", "swin_t", "swin_v2_t", "vgg11_bn",
+    "vit_b_16", "wide_resnet50_2",
 }  # fmt: skip
 PUBLISHED = [
     name if name in ONE_OF_EACH else pytest.param(name, marks=pytest.mark.slow)

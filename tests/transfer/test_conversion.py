@@ -1,12 +1,14 @@
 import re
 
+import flax.linen as nn
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from jaxdl import models
+from jaxdl import models, transfer
 from jaxdl.errors import UserError
+from jaxdl.nn import Dense
 from jaxdl.transfer import load_weights, safetensors
 from jaxdl.transfer.conversion import from_pytorch, layout, to_pytorch
 from jaxdl.variables import flat
@@ -124,3 +126,61 @@ def test_names_out_of_a_file_are_made_fit_for_one_line():
         from_pytorch({"fc.bias\n\x1b[2J" + "x" * 1000: np.zeros(5)}, variables)
     assert str(raised.value).isprintable()
     assert len(str(raised.value)) < 500
+
+
+def small_swin(**fields):
+    return models.create("swin_v2_t", stem="cifar", width=8, depths=(1, 1), heads=(2, 2), **fields)
+
+
+@pytest.fixture(scope="module")
+def exported_swin():
+    """A small network's arrays, which hold two that are computed for each attention."""
+    model = small_swin()
+    variables = jax.jit(lambda: model.init(jax.random.key(0), jnp.zeros((1, 8, 8, 3)), train=False))()
+    return variables, to_pytorch(variables, **layout(model))
+
+
+def test_computed_arrays_are_written_and_are_not_missed(exported_swin):
+    variables, arrays = exported_swin
+    how, shapes = layout(small_swin()), shapes_of(small_swin(), 8)
+    assert how["buffers"].keys() <= arrays.keys()
+    assert len(how["buffers"]) == 4
+    without = {name: array for name, array in arrays.items() if name not in how["buffers"]}
+    prefixed = {f"module.{name}": array for name, array in arrays.items()}
+    halved = {name: array.astype(np.float16) if array.dtype == np.float32 else array for name, array in arrays.items()}
+    for given in (arrays, without, prefixed):
+        jax.tree.map(np.testing.assert_array_equal, from_pytorch(given, shapes, **how), variables)
+    from_pytorch(halved, shapes, **how)
+    with pytest.raises(UserError, match=r"they have features\.1\.0\.attn\.relative_position_index"):
+        from_pytorch(arrays, shapes)
+
+
+def test_computed_arrays_of_other_windows_are_refused(exported_swin):
+    _, arrays = exported_swin
+    wider = small_swin(window=6)  # no parameter of version 2 depends on it
+    with pytest.raises(UserError, match=r"relative_position_index, .* is \(256,\) and should be \(81,\)"):
+        from_pytorch(arrays, shapes_of(wider, 8), **layout(wider))
+    with pytest.raises(UserError, match="for other windows"):
+        from_pytorch(arrays, shapes_of(wider, 8), only=["features.3"], **layout(wider))
+    from_pytorch(arrays, shapes_of(wider, 8), only=["features.0", "features.2"], **layout(wider))
+    name = "features.3.0.attn.relative_coords_table"
+    with pytest.raises(UserError, match=f"{re.escape(name)}, which it computes, has other values"):
+        from_pytorch({**arrays, name: arrays[name] / 2}, shapes_of(small_swin(), 8), **layout(small_swin()))
+
+
+def test_computed_arrays_go_with_a_network_that_was_changed(exported_swin):
+    variables, arrays = exported_swin
+    images = jnp.zeros((1, 8, 8, 3))
+    model, changed = transfer.replace_head(small_swin(), variables, num_classes=3, key=jax.random.key(0), images=images)
+    model, changed = transfer.insert(
+        model, changed, [nn.Dropout(0.5)], before="head", name="dropout", key=jax.random.key(0), images=images
+    )
+    assert to_pytorch(changed, **layout(model)).keys() == arrays.keys()
+    model, changed = transfer.replace(
+        model, changed, "features.1.0", [Dense(8), nn.relu], key=jax.random.key(0), images=images
+    )
+    left = to_pytorch(changed, **layout(model))
+    assert [name for name in left if "relative_" in name] == [
+        "features.3.0.attn.relative_position_index",
+        "features.3.0.attn.relative_coords_table",
+    ]
