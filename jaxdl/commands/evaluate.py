@@ -150,7 +150,8 @@ def _print(run: "FinishedRun", name: str, evaluation: Evaluation, out: Path) -> 
         f"accuracy {evaluation.top1:.2%}{top5}, loss {evaluation.loss:.4f}, "
         f"calibration error {evaluation.calibration_error:.2%}"
     )
-    worst = sorted(evaluation.classes, key=lambda each: evaluation.per_class[each]["f1"])
+    there = [each for each in evaluation.classes if evaluation.per_class[each]["support"]]
+    worst = sorted(there, key=lambda each: evaluation.per_class[each]["f1"])
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
     table.add_column("class, the worst first", overflow="fold")
     for title in ("precision", "recall", "f1", "images"):

@@ -9,9 +9,12 @@ from rich.console import Console
 from rich.table import Table
 
 from jaxdl import models
+from jaxdl.errors import UserError
 from jaxdl.run import flags, terminal
+from jaxdl.run.chosen import NetworkOptions
 from jaxdl.run.flags import check, flag
 from jaxdl.run.status import exit_status
+from jaxdl.transfer.published import PUBLISHED
 from jaxdl.wording import counted
 
 if TYPE_CHECKING:
@@ -35,7 +38,12 @@ class Options:
         None,
         "height and width of the image in pixels",
         min=1,
-        unset="224, or 32 for the stem cifar and the networks made for CIFAR-10; 299 for inception_v3",
+        unset="that of torchvision's weights; 32 for the stem cifar and the networks made for CIFAR-10",
+    )
+    pretrained: str | None = flag(
+        None,
+        "weights that the network is to fit: a .pth, .pt or .safetensors file, an exported folder, or torchvision",
+        path=True,
     )
     stem: str | None = flag(
         None, "first layers, if the network has a choice", choices=models.STEMS, unset="the network's"
@@ -55,15 +63,26 @@ def main(argv: list[str] | None = None) -> int:
 
 
 def _print(argv: list[str]) -> None:
-    options, _ = flags.parse(argv, Options(model=models.names()[0]), COMMAND, ABOUT)
+    options, given = flags.parse(argv, Options(model=models.names()[0]), COMMAND, ABOUT)
+    if {"pretrained", "num_classes"} <= given:
+        raise UserError("--num-classes and --pretrained both say how many classes there are; give one.")
+    if options.pretrained is not None:
+        NetworkOptions(model=options.model, pretrained=options.pretrained).check_there(given)
     terminal.say_loading()
     from jaxdl.report.layers import grouped, layers, total  # with which comes JAX
 
-    num_classes = options.num_classes or (10 if _for_cifar(options) else 1000)
-    model = models.create(
-        options.model, num_classes=num_classes, stem=options.stem, dtype=PRECISIONS[options.precision]
-    )
-    size = options.image_size or _usual_size(options)
+    if options.pretrained is not None:
+        run = NetworkOptions(
+            model=options.model, pretrained=options.pretrained, stem=options.stem, image_size=options.image_size
+        ).load()
+        num_classes, size = len(run.classes), run.image[0]
+        model = run.model.clone(dtype=PRECISIONS[options.precision]) if "precision" in given else run.model
+    else:
+        num_classes = options.num_classes or (10 if _for_cifar(options) else 1000)
+        model = models.create(
+            options.model, num_classes=num_classes, stem=options.stem, dtype=PRECISIONS[options.precision]
+        )
+        size = options.image_size or _usual_size(options)
     found = layers(model, (size, size, 3))
     whole = total(found)
     shown = found if options.depth is None else grouped(found, options.depth)
@@ -94,7 +113,7 @@ def _usual_size(options: Options) -> int:
     """The pixels that the network is meant for."""
     if _for_cifar(options):
         return 32
-    return 299 if options.model == "inception_v3" else 224
+    return PUBLISHED[options.model][0].size if options.model in PUBLISHED else 224
 
 
 def _for_cifar(options: Options) -> bool:

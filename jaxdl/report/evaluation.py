@@ -104,8 +104,8 @@ class Evaluation:
     """Figures of one split, plain JSON.
 
     loss: mean cross entropy in nats. top1, top5: shares in [0, 1]; top5 is None where there are five classes or fewer.
-    per_class: by name, with macro and weighted averages beside it: precision, recall, f1 and support; 0 where a figure
-    is not defined, as precision is of a class never predicted.
+    per_class: by name, with macro and weighted averages beside it, over the classes that examples are of: precision,
+    recall, f1 and support; 0 where a figure is not defined, as precision is of a class never predicted.
     calibration_error: expected, over ``bins`` of equal width (Guo et al. 2017): how far confidence is from accuracy.
     confusion: rows are true classes, columns predicted ones.
     """
@@ -150,10 +150,10 @@ def evaluation_of(predictions: Predictions) -> Evaluation:
     from sklearn.metrics import confusion_matrix, precision_recall_fscore_support, top_k_accuracy_score
 
     labels, predicted, classes = predictions.labels, predictions.predicted, predictions.classes
-    every = range(len(classes))
+    every, there = range(len(classes)), np.unique(labels)
     four = np.stack(precision_recall_fscore_support(labels, predicted, labels=every, zero_division=0), axis=1)
     averages = {
-        average: precision_recall_fscore_support(labels, predicted, labels=every, average=average, zero_division=0)[:3]
+        average: precision_recall_fscore_support(labels, predicted, labels=there, average=average, zero_division=0)[:3]
         for average in ("macro", "weighted")
     }
     calibration_error, bins = _calibration(predictions.confidence, predictions.correct)

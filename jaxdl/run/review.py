@@ -102,9 +102,11 @@ def write(
         seen_names=seen.names if seen else (),
         filters=first_filters(run),
     )
-    content = {"split": split, **about, **_origin(run), **evaluation.to_json()}
+    figures = evaluation.to_json()
+    rows = ",\n".join(f"    {json.dumps(row)}" for row in figures.pop("confusion"))  # a line each: classes can be many
+    content = json.dumps({"split": split, **about, **_origin(run), **figures}, indent=2).removesuffix("\n}")
     with run_folder.writing(out):
-        disk.write(out / "evaluation.json", json.dumps(content, indent=2) + "\n")
+        disk.write(out / "evaluation.json", f'{content},\n  "confusion": [\n{rows}\n  ]\n}}\n')
         predictions.write(out / "predictions.csv", files)
         disk.write(out / "report.html", render(report))
     return evaluation

@@ -89,7 +89,7 @@ def test_five_classes_have_no_top_5_and_an_absent_class_counts_nothing():
     found = evaluation_of(Predictions(np.eye(4)[[0, 1, 1, 0]], np.array([0, 1, 0, 0]), "abcd"))
     assert found.top5 is None
     assert found.per_class["c"] == {"precision": 0.0, "recall": 0.0, "f1": 0.0, "support": 0}
-    assert found.macro["recall"] == pytest.approx((2 / 3 + 1) / 4)
+    assert found.macro["recall"] == pytest.approx((2 / 3 + 1) / 2)
 
 
 def test_the_figures_survive_json(evaluation):
