@@ -163,6 +163,8 @@ def test_a_description_that_was_changed_is_answered_in_a_line(change, says, tmp_
         ("vit_b_16", {"arguments": {"depth": 10**9}}, "more than 204 layers"),
         ("quick_cnn", {"arguments": {"depths": [1, 10**9, 1]}}, "more than 204 layers"),
         ("efficientnet_b0", {"arguments": {"depth": 1e9}}, "more than 204 layers"),
+        ("regnet_x_400mf", {"arguments": {"depth": 10**9}}, "more than 204 layers"),
+        ("convnext_tiny", {"arguments": {"sizes": [3, 3, 10**9, 3]}}, "more than 204 layers"),
         ("speed_cnn", {"arguments": {"widths": [8] * 10**6}}, "more than 5,000 values"),
         ("cifar_cnn", {"edits": [{"place": "after", "at": "", "name": "x", "layers": [{}] * 10**5}]}, "5,000 values"),
         ("a" * 10**6, {}, "unknown model 'a{100}'"),
@@ -190,7 +192,7 @@ def test_a_folder_that_could_not_be_read_again_is_not_written(tmp_path):
 
 
 @pytest.mark.long
-@pytest.mark.parametrize("name", ["densenet201", "efficientnet_b7"])
+@pytest.mark.parametrize("name", ["densenet201", "efficientnet_v2_l"])
 def test_the_deepest_networks_are_within_half_of_the_bounds(name, monkeypatch, tmp_path):
     monkeypatch.setattr(saved_model, "MOST_CALLS", saved_model.MOST_CALLS // 2)
     model = models.create(name, num_classes=2)

@@ -198,7 +198,7 @@ def test_big_endian_storage_is_turned_round_once(tmp_path):
         pickle_reader.read(path)
 
 
-@pytest.mark.parametrize("name", ["densenet201", "efficientnet_b7", "vit_l_16"])
+@pytest.mark.parametrize("name", ["densenet201", "efficientnet_v2_l", "vit_h_14"])
 def test_largest_checkpoints_take_less_than_half_of_every_bound(name, tmp_path, monkeypatch):
     """The module, two state dicts, and Adam with its state, twice; each tensor is one number, expanded."""
     with torch().device("meta"):
