@@ -31,8 +31,8 @@ def drawn(build):
             for name, parameter in module.named_parameters():
                 if name.endswith("relative_position_bias_table"):
                     parameter.normal_(0.0, 1.0)
-                elif name.endswith("logit_scale"):  # some beyond the largest that is used, log(100)
-                    parameter.uniform_(1.0, 5.0)
+                elif name.endswith("logit_scale"):  # the last beyond the largest that is used, log(100)
+                    parameter.copy_(torch.linspace(1.0, 5.0, len(parameter)).reshape(-1, 1, 1))
                 elif parameter.ndim == 2:
                     parameter.normal_(0.0, parameter.shape[1] ** -0.5)
                 elif name.endswith("weight") and parameter.ndim == 1:
