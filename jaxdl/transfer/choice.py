@@ -10,7 +10,7 @@ from jaxdl.transfer.roles import is_average, is_main
 from jaxdl.transfer.tensor import Tensor
 from jaxdl.wording import shown
 
-MOST_SHOWN = 5  # of what was left out
+MOST_SHOWN = 5  # of what was left out, and of other places
 RAW, AVERAGE = "raw", "ema"  # keys for what is the trained network's own, and for an average of it
 
 Dicts = Mapping[str, Mapping[str, Any]]  # of what has a shape, by its name; by the keys that lead there
@@ -78,7 +78,7 @@ def choose(
     least = min(each.differing for each in fitting)
     fitting = _distinct([each for each in fitting if each.differing == least], dicts)
     taken = _main(fitting)
-    others = [_asked_by(each, fitting) for each in fitting if each is not taken]
+    others = [_asked_by(each, fitting) for each in fitting if each is not taken][:MOST_SHOWN]
     return Choice(taken.keys, taken.placement, True, least, others)
 
 

@@ -102,7 +102,7 @@ def located(
     picked = set(leaves) if only is None else select(variables, only)
     return choose(
         dicts,
-        {name: _their_shape(leaves[path].shape, path[-1]) for name, path in named.items()},
+        shapes(variables, names=names),
         needed=None if only is None else [name for name, path in named.items() if path in picked],
         optional=may_lack,
     )
@@ -119,6 +119,13 @@ def to_pytorch(
         _name(path, names): _to_theirs(np.asarray(leaf), path[-1], flattened.get(layer_of(path)))
         for path, leaf in flat(variables).items()
     }
+
+
+def shapes(
+    variables: Mapping[str, Any], *, names: Mapping[str, str] = MappingProxyType({})
+) -> dict[str, tuple[int, ...]]:
+    """The shapes of ``to_pytorch``'s arrays by their names; the variables' shapes are enough."""
+    return {_name(path, names): _their_shape(leaf.shape, path[-1]) for path, leaf in flat(variables).items()}
 
 
 def layout(model: nn.Module) -> dict[str, Mapping]:
