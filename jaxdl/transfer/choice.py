@@ -4,6 +4,8 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+import numpy as np
+
 from jaxdl.errors import UserError
 from jaxdl.transfer.prefixes import Placement, placements
 from jaxdl.transfer.roles import is_average, is_main
@@ -148,7 +150,9 @@ def identity(held: Any) -> tuple:
     if isinstance(held, Tensor):
         stored = held.storage
         return stored.key, stored.begin, id(stored.content), held.offset, held.shape, held.strides
-    return held.__array_interface__["data"][0], held.shape, held.strides
+    if isinstance(held, np.ndarray):
+        return held.ctypes.data, held.shape, held.strides
+    return (id(held),)
 
 
 def _grouped(names: list[str]) -> str:
