@@ -49,7 +49,10 @@ SMALL: Mapping[str, Network] = {  # by depthwise separable convolutions; the lar
 LARGER = 1.5  # times the parameters at least, for a network to be called larger
 SMALLER = 0.6  # of them at most, for one to be called smaller
 # Families that have what NORMALIZED promises, or as much of another kind: norms, and ways around the layers.
-RESIDUAL = ("densenet", "efficientnet", "mobilenet", "resnet", "resnext", "shufflenet", "vit", "wide_resnet")
+RESIDUAL = (
+    *("convnext", "densenet", "efficientnet", "maxvit", "mnasnet", "mobilenet", "regnet", "resnet", "resnext"),
+    *("shufflenet", "swin", "vit", "wide_resnet"),
+)
 ADAPTIVE = ("adagrad", "adam", "adamw", "adadelta", "nadam", "rmsprop", "lbfgs", "muon")  # size updates by themselves
 ADAM_RATE = 0.001  # Adam's usual learning rate: sgd's would blow it up
 REMEMBERED = 10  # an average of parameters is to remember at most one in so many of all updates

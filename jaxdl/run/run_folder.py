@@ -142,6 +142,8 @@ def check_files(config: Config) -> None:
         return
     if config.dataset == "folder" and config.data_dir is None:
         raise UserError("--dataset folder needs --data-dir: a folder with train/<class>/*.jpg and test/<class>/*.jpg.")
+    if config.weights_key is not None and config.pretrained is None:
+        raise UserError("--weights-key is for the file in --pretrained, which is not given.")
     if config.pretrained not in (None, TORCHVISION) and not os.path.exists(config.pretrained):
         raise UserError(f"cannot read {printable(config.pretrained)} (No such file or directory).")
 

@@ -4,13 +4,15 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+import numpy as np
+
 from jaxdl.errors import UserError
 from jaxdl.transfer.prefixes import Placement, placements
 from jaxdl.transfer.roles import is_average, is_main
 from jaxdl.transfer.tensor import Tensor
 from jaxdl.wording import shown
 
-MOST_SHOWN = 5  # of what was left out
+MOST_SHOWN = 5  # of what was left out, and of other places
 RAW, AVERAGE = "raw", "ema"  # keys for what is the trained network's own, and for an average of it
 
 Dicts = Mapping[str, Mapping[str, Any]]  # of what has a shape, by its name; by the keys that lead there
@@ -79,7 +81,7 @@ def choose(
     least = min(each.differing for each in fitting)
     fitting = _distinct([each for each in fitting if each.differing == least], dicts)
     taken = _main(fitting)
-    others = [_asked_by(each, fitting) for each in fitting if each is not taken]
+    others = [_asked_by(each, fitting) for each in fitting if each is not taken][:MOST_SHOWN]
     return Choice(taken.keys, taken.placement, True, least, others)
 
 
@@ -149,7 +151,9 @@ def identity(held: Any) -> tuple:
     if isinstance(held, Tensor):
         stored = held.storage
         return stored.key, stored.begin, id(stored.content), held.offset, held.shape, held.strides
-    return held.__array_interface__["data"][0], held.shape, held.strides
+    if isinstance(held, np.ndarray):
+        return held.ctypes.data, held.shape, held.strides
+    return (id(held),)
 
 
 def _grouped(names: list[str]) -> str:

@@ -111,10 +111,9 @@ def located(
     leaves = flat(variables)
     named = {_name(path, names): path for path in leaves}
     picked = set(leaves) if only is None else select(variables, only)
-    shapes = {name: _their_shape(leaves[path].shape, path[-1]) for name, path in named.items()}
     return choose(
         dicts,
-        shapes | {name: array.shape for name, array in buffers.items()},
+        shapes(variables, names=names) | {name: array.shape for name, array in buffers.items()},
         spare=buffers,
         needed=None if only is None else [name for name, path in named.items() if path in picked],
         optional=may_lack,
@@ -136,6 +135,13 @@ def to_pytorch(
     }
     layers = {name.rpartition(".")[0] for name in arrays}
     return arrays | {name: array for name, array in buffers.items() if name.rpartition(".")[0] in layers}
+
+
+def shapes(
+    variables: Mapping[str, Any], *, names: Mapping[str, str] = MappingProxyType({})
+) -> dict[str, tuple[int, ...]]:
+    """The shapes of ``to_pytorch``'s arrays by their names; the variables' shapes are enough."""
+    return {_name(path, names): _their_shape(leaf.shape, path[-1]) for path, leaf in flat(variables).items()}
 
 
 def layout(model: nn.Module) -> dict[str, Mapping]:

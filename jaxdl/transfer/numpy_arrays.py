@@ -1,6 +1,7 @@
 """NumPy's arrays and dtypes as a pickle has them: the bytes that it holds, checked against the shape."""
 
 import math
+import re
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,7 +12,7 @@ from jaxdl.transfer.faults import FileError
 from jaxdl.transfer.records import Global
 from jaxdl.transfer.tensor import MOST_DIMENSIONS, Storage, Tensor, counts, tensor
 
-PLAIN = {"b1", "i1", "i2", "i4", "i8", "u1", "u2", "u4", "u8", "f2", "f4", "f8", "c8", "c16"}
+PLAIN = re.compile(r"[<>=|]?(b1|[iu][1248]|f[248]|c8|c16)")
 OTHERS = ("bfloat16", "float8_e4m3fn", "float8_e4m3fnuz", "float8_e5m2", "float8_e5m2fnuz", "float8_e8m0fnu")
 
 
@@ -29,7 +30,7 @@ class Dtype:
 
     def plain(self) -> np.dtype | None:
         """The dtype if it is one of numbers; None of objects, text, times and records, which no array is made of."""
-        if isinstance(self.code, str) and self.code[-3:].lstrip("<>=|") in PLAIN and len(self.code) < 5:
+        if isinstance(self.code, str) and PLAIN.fullmatch(self.code):
             dtype = np.dtype(self.code)
             return dtype if self.order == "=" else dtype.newbyteorder(self.order)
         name = self.code.name.removeprefix("ml_dtypes.") if isinstance(self.code, Global) else None
@@ -44,17 +45,20 @@ class Array:
 
     def set(self, state: Any) -> None:
         """What NumPy's ``__setstate__`` would take: (version, shape, dtype, by columns, bytes), or all but it."""
-        if not isinstance(state, tuple) or len(state) not in (4, 5):
-            raise FileError("it sets an array to something else than a shape, a dtype and bytes")
-        shape, dtype, by_columns, content = state[-4:]
-        self.tensor = _view(content, dtype, shape, by_columns=by_columns is True)
+        if isinstance(state, tuple) and len(state) in (4, 5):  # a subclass may have others
+            shape, dtype, by_columns, content = state[-4:]
+            self.tensor = _view(content, dtype, shape, by_columns=by_columns is True)
 
 
-def from_buffer(content: Any, dtype: Any, shape: Any, order: Any = "C", *axes: Any) -> Array:
-    """``numpy._core.numeric._frombuffer``. Raises FileError for axes in an order of their own."""
-    if any(each is not None for each in axes):
-        raise FileError("it has an array with its axes in an order of their own")
-    return Array(_view(content, dtype, shape, by_columns=order == "F"))
+def from_buffer(content: Any, dtype: Any, shape: Any, order: Any = "C", axes: Any = None) -> Array:
+    """``numpy._core.numeric._frombuffer``; axes: the order in which the axes of ``shape`` become the array's."""
+    found = _view(content, dtype, shape, by_columns=order == "F")
+    if found is None or axes is None:
+        return Array(found)
+    if not isinstance(axes, tuple) or not counts(*axes) or sorted(axes) != list(range(len(found.shape))):
+        raise FileError("it has an array with an order of axes that is none")
+    shape, strides = (tuple(each[axis] for axis in axes) for each in (found.shape, found.strides))
+    return Array(tensor(found.storage, 0, shape, strides))
 
 
 def _view(content: Any, dtype: Any, shape: Any, *, by_columns: bool) -> Tensor | None:

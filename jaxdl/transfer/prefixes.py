@@ -18,6 +18,7 @@ TRAINING = re.compile(
 )
 COUNTED = ("total_ops", "total_params")  # of every layer, by thop
 HALF = 0.5  # of a network's names that a place must have to be one
+MOST_PLACES = 20  # that are looked into, those with most
 
 
 @dataclass(frozen=True)
@@ -46,6 +47,7 @@ def placements(given: Mapping[str, Any], wanted: Collection[str]) -> list[Placem
     most = max(map(len, hits.values()), default=0)
     main = [prefix for prefix, found in hits.items() if len(found) >= max(HALF * len(wanted), 1)]
     main = main or [prefix for prefix, found in hits.items() if len(found) == most][:1] or [""]
+    main = sorted(main, key=lambda prefix: -len(hits.get(prefix, {})))[:MOST_PLACES]
     return [_placement(prefix, main, hits, plain, given, wanted) for prefix in sorted(main, key=len)]
 
 

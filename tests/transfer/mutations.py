@@ -7,6 +7,8 @@ import pickletools
 import struct
 import zipfile
 
+import numpy as np
+
 from jaxdl.transfer import archive, opcodes
 from jaxdl.transfer.pickle_machine import Machine
 from tests.pytorch import torch
@@ -55,6 +57,9 @@ OPCODES = [
     *(named("torch._utils", "_rebuild_parameter"), named("torch", "HalfStorage"), named("builtins", "set")),
     *(named("torch._tensor", "_rebuild_from_type_v2"), named("argparse", "Namespace"), named("os", "system")),
     *(named("torch._utils", "_rebuild_tensor_v3"), named("torch", "bfloat16"), text("_parameters"), text("_modules")),
+    *(named("numpy._core.multiarray", "_reconstruct"), named("numpy", "dtype"), text("f4"), text(">"), b"C\4abcd"),
+    *(named("numpy._core.numeric", "_frombuffer"), named("_codecs", "encode"), text("latin1"), b"Rb", b"\x85Rb"),
+    *(named("builtins", "getattr"), named("some", "Class")),
     *(text("storage"), text("0"), text("conj"), numbers(2, 3), numbers(*[1] * 64), tensor((2, 3), (3, 1))),
 ]
 
@@ -71,7 +76,10 @@ def honest():
     views = {"turned": whole.view(4, 6).T, "inner": whole[3:7], "wide": whole[:1].expand(50), "none": whole[:0]}
     views |= {"conjugate": torch().ones(3, dtype=torch().complex64).conj(), "half": torch().ones(2).half()}
     weights = module.state_dict()
-    return [weights, {"model": weights, "optimizer": optimizer.state_dict(), "args": {"lr": 0.1}}, module, views]
+    arrays = {name: held.numpy() for name, held in weights.items()}
+    arrays |= {"swapped": np.arange(3, dtype=">f8"), "columns": np.ones((2, 3), order="F"), "text": np.array(["a"])}
+    checkpoint = {"model": weights, "optimizer": optimizer.state_dict(), "args": {"lr": 0.1}}
+    return [weights, checkpoint, module, views, arrays]
 
 
 def archive_of(content, protocol):
@@ -138,7 +146,7 @@ class Mutator:
     def stream(self):
         """Eight bytes at a time, in half of the files only from the storages' keys on."""
         content = self.random.choice(self.streams)
-        tail = content.find(b"\x80\x02](") if self.random.random() < 0.5 else 0
+        tail = min(content.find(b"\x80\x02]("), len(content) - 9) if self.random.random() < 0.5 else 0
         changed = bytearray(content)
         for _ in range(self.random.randint(1, 4)):
             at = self.random.randrange(tail, len(content) - 8)

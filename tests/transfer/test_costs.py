@@ -21,6 +21,11 @@ STORAGE = b"(" + text("storage") + named("torch", "FloatStorage") + text("0") + 
 TENSOR = named("torch._utils", "_rebuild_tensor_v2") + b"(" + STORAGE + b"QK\0))\x89N}tR"
 CALL = named("torch._utils", "_rebuild_tensor_v2") + b"q\0" + b"(" + STORAGE + b"QK\0" + numbers(*(1,) * 64) * 2
 CALL += b"\x89N}tq\1"
+DTYPE = named("numpy", "dtype") + text("f4") + b"\x85R"
+ARRAY = named("numpy._core.numeric", "_frombuffer") + b"q\0" + b"(C\4abcd" + DTYPE + numbers(*(1,) * 64) + b"tq\1"
+SET = (
+    named("numpy._core.multiarray", "_reconstruct") + b")Rq\0" + b"(" + numbers(*(1,) * 64) + DTYPE + b"\x89C\4abcdtq\1"
+)
 FROM_TYPE = named("torch._tensor", "_rebuild_from_type_v2") + b"q\2(h\0Nh\1Nt" + b"q\3"
 RECORD = named("some", "Class") + b"q\0" + b"0"
 
@@ -84,6 +89,26 @@ PICKLES = {
     "lines of digits": lambda: (b"I" + b"9" * 3999 + b"\n0") * 2000 + (b"F" + b"9" * 3999 + b"\n0") * 2000 + b"N",
     "a place far away": lambda: b"Np99999999999999\n",
     "the farthest place": lambda: b"Nr" + struct.pack("<I", pickle_machine.MOST_STEPS - 1),
+    "arrays of 64 dimensions": lambda: ARRAY + b"(" + b"h\0h\1R0" * (STEPS // 4) + b"t",
+    "arrays set again and again": lambda: SET + b"h\0h\1b0" * (STEPS // 5) + b"N",
+    "a text made bytes again and again": lambda: (
+        named("_codecs", "encode")
+        + b"q\0"
+        + text("x" * 10**6)
+        + text("latin1")
+        + b"\x86q\1"
+        + b"h\0h\1R0" * 10**5
+        + b"N"
+    ),
+    "a name inside a name": lambda: (
+        named("a" * 150, "B")
+        + b"q\0"
+        + named("builtins", "getattr")
+        + b"q\1"
+        + b"("
+        + (b"h\1(h\0" + text("c" * 40) + b"tR") * (STEPS // 12)
+        + b"l"
+    ),
     "an expanded conjugate": lambda: tensor((2**27,), (0,), 0, 1, "FloatStorage", bits=bits("neg")),
     "the largest negative": lambda: b"}U\1w" + tensor((2**26,), (0,), 0, 1, "FloatStorage", bits=bits("neg")) + b"s",
 }
