@@ -16,7 +16,7 @@ from jaxdl.errors import UserError
 from jaxdl.models.inverted_residual import SqueezeExcitation
 from jaxdl.models.stems import is_cifar
 from jaxdl.models.window_attention import attention, join, position_bias, relative_position_index, split
-from jaxdl.nn import Conv, Dense, average_pool, batch_norm, global_average_pool, initializers
+from jaxdl.nn import Conv, Dense, StochasticDepth, average_pool, batch_norm, global_average_pool, initializers
 
 HEAD = 32  # features
 EXPANSION = 4  # of the inverted residual, and of the linear layers after attention
@@ -60,7 +60,7 @@ class MBConv(nn.Module):
         squeezed, name = self.features // 4, "layers.squeeze_excitation"
         x = SqueezeExcitation(squeezed, nn.silu, nn.sigmoid, self.conv, name=name)(x)
         x = self.conv(self.features, (1, 1), name="layers.conv_c")(x)
-        return shortcut + nn.Dropout(self.drop_rate, broadcast_dims=(1, 2, 3), deterministic=not train)(x)
+        return shortcut + StochasticDepth(self.drop_rate)(x, train=train)
 
 
 class RelativeAttention(nn.Module):
@@ -104,7 +104,7 @@ class PartitionAttention(nn.Module):
         """x: float[B, H, W, C], whose sides ``partition`` divides; returns the same shape."""
         _, height, width, channels = x.shape
         norm = partial(nn.LayerNorm, epsilon=1e-5, dtype=self.dtype)
-        drop_branch = nn.Dropout(self.drop_rate, broadcast_dims=(1, 2, 3), deterministic=not train)
+        drop_branch = partial(StochasticDepth(self.drop_rate), train=train)
         x = _gathered(x, self.partition) if self.grid else x
         x = split(x, self.partition)
         y = RelativeAttention(self.partition, self.dtype, name="attn_layer.1")(norm(name="attn_layer.0")(x))

@@ -14,7 +14,7 @@ from jax.typing import DTypeLike
 
 from jaxdl.models.stems import is_cifar
 from jaxdl.models.window_attention import attention, join, position_bias, relative_position_index, split
-from jaxdl.nn import Conv, Dense, global_average_pool, initializers
+from jaxdl.nn import Conv, Dense, StochasticDepth, global_average_pool, initializers
 
 PATCH = 4  # pixels
 BARRED = -100.0  # added to the score of two places that only the shift brought into one window; torchvision's
@@ -97,7 +97,7 @@ class SwinBlock(nn.Module):
         """x: float[B, H, W, C]; returns float[B, H, W, C]."""
         norm = partial(nn.LayerNorm, epsilon=EPSILON, dtype=self.dtype)
         drop = nn.Dropout(self.dropout, deterministic=not train)
-        drop_branch = nn.Dropout(self.drop_rate, broadcast_dims=(1, 2, 3), deterministic=not train)
+        drop_branch = partial(StochasticDepth(self.drop_rate), train=train)
         rates = self.dropout, self.attention_dropout
         attend = self.attention_kind(self.heads, self.window, self.shift, *rates, self.dtype, name="attn")
 
