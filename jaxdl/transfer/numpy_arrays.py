@@ -24,7 +24,7 @@ class Dtype:
     order: str = "="
 
     def set(self, state: Any) -> None:
-        """Takes what NumPy's ``__setstate__`` does: (version, byte order, ...)."""
+        """Takes the state that NumPy sets: (version, byte order, ...)."""
         if isinstance(state, tuple) and len(state) > 1 and isinstance(state[1], str) and state[1] in ("<", ">", "="):
             self.order = state[1]
 
@@ -44,7 +44,7 @@ class Array:
     tensor: Tensor | None = None
 
     def set(self, state: Any) -> None:
-        """What NumPy's ``__setstate__`` would take: (version, shape, dtype, by columns, bytes), or all but it."""
+        """Takes the state that NumPy sets: (version, shape, dtype, by columns, bytes), or all but it."""
         if isinstance(state, tuple) and len(state) in (4, 5):  # a subclass may have others
             shape, dtype, by_columns, content = state[-4:]
             self.tensor = _view(content, dtype, shape, by_columns=by_columns is True)

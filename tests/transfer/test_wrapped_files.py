@@ -133,6 +133,7 @@ WRAPPED = {
     },
     "reference": lambda: {"model": STATE, "model_ema": averaged(), "args": argparse.Namespace(a=1)},
     "timm": lambda: {"state_dict": STATE, "state_dict_ema": OTHER, "arch": "a", "optimizer": trained()},
+    "an average of a name of its own": lambda: {"online": STATE, "online_ema": OTHER},
     "an average alone": averaged,
     "an average of parameters": lambda: {**under("model."), **parameters(OTHER, "ema.")},
     "an average without dots": lambda: {
