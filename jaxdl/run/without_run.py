@@ -59,7 +59,7 @@ def load(options: "NetworkOptions", *, offline: bool = False) -> FinishedRun:
     record = {
         "command": shlex.join(["python", "-m", *sys.orig_argv[2:]]),
         "dataset": "none",
-        "dataset_source": f"no data: weights in {printable(str(file))}",
+        "dataset_source": f"weights in {printable(str(file))}",
         "dataset_fingerprint": "",
         "notice": None,
         "classes": list(_classes(options, config, count)),
