@@ -14,7 +14,7 @@ from rich.text import Text
 
 from jaxdl import disk
 from jaxdl.errors import UserError
-from jaxdl.run import flags, run_folder, terminal
+from jaxdl.run import flags, recorded, terminal
 from jaxdl.run.flags import check, flag
 from jaxdl.run.status import exit_status
 
@@ -49,7 +49,7 @@ def _compare(argv: list[str]) -> None:
     if out.exists():
         raise UserError(f"{out} exists; nothing is overwritten. Name another file with --out.")
     for folder in options.runs:
-        run_folder.read_single(folder)
+        recorded.read_single(folder)
     terminal.say_loading()
     from jaxdl.report.comparison import render_comparison
     from jaxdl.run.compared import read_run  # with which comes JAX

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from jaxdl.errors import UserError
 from jaxdl.report.diagnosis import as_text
-from jaxdl.run import flags, run_folder, terminal
+from jaxdl.run import flags, recorded, terminal
 from jaxdl.run.flags import check, flag
 from jaxdl.run.status import exit_status
 
@@ -33,12 +33,12 @@ def main(argv: list[str] | None = None) -> int:
 
 def _diagnose(argv: list[str]) -> None:
     options, _ = flags.parse(argv, Options(), COMMAND, ABOUT)
-    record, records = run_folder.read_single(options.run), run_folder.records(options.run)
-    run_folder.config_of(record, options.run)  # checks the settings
+    record, records = recorded.read_single(options.run), recorded.records(options.run)
+    recorded.config_of(record, options.run)  # checks the settings
     terminal.say_loading()
     from jaxdl.run.diagnosed import findings_of, parameters_of  # with which comes JAX
 
-    parameters = parameters_of(record, run_folder.summary(options.run), options.run)
+    parameters = parameters_of(record, recorded.summary(options.run), options.run)
     findings = findings_of(record, records, parameters=parameters)
     if not findings:
         raise UserError(f"no epoch of the run in {options.run} has ended yet; there is nothing to judge it by.")

@@ -19,7 +19,7 @@ from jaxdl.data.streaming import Pictures
 from jaxdl.errors import UserError
 from jaxdl.report.diagnosis import as_text
 from jaxdl.report.evaluation import Evaluation, Predictions
-from jaxdl.run import flags, run_folder, terminal
+from jaxdl.run import flags, recorded, run_folder, terminal
 from jaxdl.run.chosen import NetworkOptions
 from jaxdl.run.flags import flag
 from jaxdl.run.status import exit_status
@@ -121,7 +121,7 @@ def _split(options: Options, run: "FinishedRun") -> tuple[Split, Split, str]:
 
     changes = {"data_dir": options.data_dir} if options.data_dir else {}
     dataset = loading.load(dataclasses.replace(run.config, offline=options.offline or run.config.offline, **changes))
-    run_folder.check_same_data(run.record, dataset)
+    recorded.check_same_data(run.record, dataset)
     train, val = train_val_split(
         dataset.train, val_size=run.config.val_size, seed=run.config.seed, classes=dataset.classes
     )

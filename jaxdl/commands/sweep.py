@@ -3,7 +3,7 @@
 import sys
 from typing import TYPE_CHECKING
 
-from jaxdl.run import run_folder
+from jaxdl.run import recorded
 from jaxdl.run.process import training_process
 from jaxdl.run.recipes import RECIPES
 from jaxdl.run.sweep.asked import Asked, parse
@@ -28,7 +28,7 @@ def main(argv: list[str] | None = None, *, task: "Task | None" = None) -> int:
 
     def read() -> Asked:
         asked = parse(sys.argv[1:] if argv is None else argv, RECIPES, COMMAND)
-        run_folder.check_files(asked.config)
+        recorded.check_files(asked.config)
         return asked
 
     return training_process(read, start)

@@ -3,7 +3,7 @@
 import sys
 from typing import TYPE_CHECKING
 
-from jaxdl.run import run_folder
+from jaxdl.run import recorded
 from jaxdl.run.config import Config, parse
 from jaxdl.run.process import training_process
 from jaxdl.run.recipes import RECIPES
@@ -31,7 +31,7 @@ def main(argv: list[str] | None = None, *, command: str = COMMAND, task: "Task |
 
     def read() -> tuple[Config, frozenset[str]]:
         config, given = parse(sys.argv[1:] if argv is None else argv, RECIPES, command)
-        run_folder.check_files(config)
+        recorded.check_files(config)
         return config, given
 
     return training_process(read, start)

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from jaxdl import models
 from jaxdl.data.framing import INTERPOLATIONS
 from jaxdl.errors import UserError
-from jaxdl.run import run_folder
+from jaxdl.run import recorded
 from jaxdl.run.channels import channels_of
 from jaxdl.run.config import TORCHVISION
 from jaxdl.run.flags import check, flag
@@ -83,7 +83,7 @@ class NetworkOptions:
                 raise UserError(f"{flags} is for a network without a run: name it with --model, or leave the flag out.")
             if "run" not in given:
                 raise UserError("name the folder of a run, or a network with --model and --pretrained.")
-            run_folder.read_finished(self.run)
+            recorded.read_finished(self.run)
             return
         if self.run:
             raise UserError(f"the run {printable(self.run)} and --model are two networks; give one.")

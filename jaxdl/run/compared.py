@@ -7,17 +7,17 @@ from pathlib import Path
 from jaxdl.errors import UserError
 from jaxdl.report.comparison import ComparedRun
 from jaxdl.report.evaluation import Evaluation
-from jaxdl.run import run_folder, stored
+from jaxdl.run import recorded, stored
 from jaxdl.run.config import SETTINGS
 from jaxdl.run.diagnosed import findings_of, parameters_of
 
 
 def read_run(folder: str) -> ComparedRun:
     """Reads a run from the files in its folder; raises UserError if it is not a run or cannot be read."""
-    record = run_folder.read_single(folder)
+    record = recorded.read_single(folder)
     settings = {name: value for name, value in record["config"].items() if name in SETTINGS}
-    config = run_folder.config_of(record, folder)
-    summary, records = run_folder.summary(folder), run_folder.records(folder)
+    config = recorded.config_of(record, folder)
+    summary, records = recorded.summary(folder), recorded.records(folder)
     return ComparedRun(
         title=Path(folder).resolve().name,
         notice=record["notice"],
@@ -25,7 +25,7 @@ def read_run(folder: str) -> ComparedRun:
         settings=settings,
         summary=summary,
         records=records,
-        groups=run_folder.groups(records),
+        groups=recorded.groups(records),
         findings=findings_of(record, records, parameters=parameters_of(record, summary, folder)),
         evaluation=_evaluation(Path(folder, "evaluation.json")),
         data=record["dataset_fingerprint"],

@@ -10,7 +10,7 @@ import jax.numpy as jnp
 from jaxdl import losses
 from jaxdl.errors import UserError
 from jaxdl.report.diagnosis import Finding, diagnose
-from jaxdl.run import run_folder
+from jaxdl.run import recorded
 from jaxdl.run.network import model_of
 from jaxdl.run.remedies import remedies_of
 from jaxdl.train.state import parameter_count
@@ -25,7 +25,7 @@ def findings_of(
     return diagnose(
         records,
         classes=classes,
-        groups=run_folder.groups(records),
+        groups=recorded.groups(records),
         guess=None if loss == "cross_entropy" else losses.of_constant_guess(loss, classes),
         remedies=remedies_of(settings, classes=classes, parameters=parameters),
     )
@@ -37,7 +37,7 @@ def parameters_of(record: Mapping[str, Any], summary: Mapping[str, Any] | None, 
     if summary and "parameters" in summary:
         return summary["parameters"]
     try:
-        model = model_of(run_folder.config_of(dict(record), folder), num_classes=len(record["classes"]))
+        model = model_of(recorded.config_of(dict(record), folder), num_classes=len(record["classes"]))
         images = jnp.zeros((1, *record["image"]))
         return parameter_count(jax.eval_shape(partial(model.init, train=False), jax.random.key(0), images)["params"])
     except (UserError, KeyError):

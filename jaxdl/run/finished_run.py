@@ -15,7 +15,7 @@ from jaxdl import initial_values
 from jaxdl.checkpoint import Checkpoints
 from jaxdl.data.framing import INTERPOLATIONS, STRETCHED, Framing
 from jaxdl.errors import UserError
-from jaxdl.run import compilation_cache, run_folder
+from jaxdl.run import compilation_cache, recorded
 from jaxdl.run.build import for_evaluation, network_and_optimizer, step_functions
 from jaxdl.run.classification import CLASSIFICATION
 from jaxdl.run.config import Config
@@ -98,8 +98,8 @@ def load(folder: str, *, checkpoint: str = LAST) -> FinishedRun:
     its updates. Raises UserError if there is no run, or none that has saved anything yet, or not this checkpoint.
     """
     compilation_cache.use()
-    record, config = run_folder.read_finished(folder)
-    run_folder.check_same_network(record, config.model, folder)
+    record, config = recorded.read_finished(folder)
+    recorded.check_same_network(record, config.model, folder)
     model, _, optimizer = network_and_optimizer(config, num_classes=len(record["classes"]), steps_per_epoch=1)
     images = jnp.zeros((1, *record["image"]))
     freeze = frozen_patterns(config.freeze, model, images)

@@ -15,7 +15,7 @@ from jaxdl.data.dataset import Dataset
 from jaxdl.data.framing import INTERPOLATIONS, STRETCHED
 from jaxdl.data.streaming import Pictures
 from jaxdl.report.heartbeat import Heartbeat
-from jaxdl.run import preprocessing, run_folder
+from jaxdl.run import preprocessing, recorded, run_folder
 from jaxdl.run.config import Config
 from jaxdl.run.flags import flag_name, in_flags
 from jaxdl.run.recipes import adapt
@@ -80,7 +80,7 @@ def load_for(
     with Heartbeat("reading the data"):
         dataset = load(config)
     if record is not None:
-        run_folder.check_same_data(record, dataset)
+        recorded.check_same_data(record, dataset)
         return config, dataset
     unused = [flag_name(name) for name in UNUSED.get(dataset.name, ()) if name in given]
     if unused:

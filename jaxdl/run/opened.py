@@ -20,7 +20,7 @@ from jaxdl.data.dataset import Dataset
 from jaxdl.errors import UserError
 from jaxdl.processes import from_first
 from jaxdl.report.runlog import NoLog, RunLog
-from jaxdl.run import run_folder
+from jaxdl.run import recorded, run_folder
 from jaxdl.run.config import Config
 from jaxdl.train.finite import NotFiniteError
 from jaxdl.train.history import History
@@ -94,7 +94,7 @@ def _has_checkpoint(folder: str) -> bool:
     if Checkpoints(place).steps:
         return True
     try:
-        kinds = Counter(record["kind"] for record in run_folder.records(folder, members=True))
+        kinds = Counter(record["kind"] for record in recorded.records(folder, members=True))
     except UserError:  # of a log that is not there, or damaged, of which the resumed run tells
         return False
     if kinds["test"] or (kinds["epoch"] > 1 and not there):  # else the disk may have been full from the beginning

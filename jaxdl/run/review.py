@@ -24,7 +24,7 @@ from jaxdl.report.heartbeat import Heartbeat
 from jaxdl.report.layers import layers
 from jaxdl.report.page import RunReport, render
 from jaxdl.report.runlog import RunLog
-from jaxdl.run import run_folder
+from jaxdl.run import recorded, run_folder
 from jaxdl.run.announcements import loss_words
 from jaxdl.run.augmentation import alternates
 from jaxdl.run.diagnosed import findings_of
@@ -50,7 +50,7 @@ class Seen(NamedTuple):
 
 def findings_in(run: FinishedRun) -> list[Finding]:
     """The diagnosis of the run from its log."""
-    records, parameters = run_folder.records(run.config.out), parameter_count(run.variables["params"])
+    records, parameters = recorded.records(run.config.out), parameter_count(run.variables["params"])
     return findings_of(run.record, records, parameters=parameters)
 
 
@@ -85,14 +85,14 @@ def write(
     split: what was evaluated, in a word. images: uint8[N, H, W, C], row by row those of ``predictions``, or what may
     stand for such an array; files: their names. about: what else there is to say of what was evaluated.
     """
-    records = run_folder.records(run.config.out) if run.config.out else []
+    records = recorded.records(run.config.out) if run.config.out else []
     evaluation = evaluation_of(predictions)
     report = RunReport(
         title=Path(run.config.out or run.config.model).name,
         notice=run.record["notice"],
         facts=facts(run) | {name: str(value) for name, value in about.items()},
         records=records,
-        groups=run_folder.groups(records),
+        groups=recorded.groups(records),
         findings=findings,
         split=split,
         predictions=predictions,
@@ -119,7 +119,7 @@ def facts(run: FinishedRun) -> dict[str, str]:
     network = f"{name_of(run.model, config)}, {parameters:,} parameters, {config.precision}"
     if config.out is None:
         return {"command": record["command"], "weights": config.pretrained or "", "network": network}
-    summary = run_folder.summary(config.out)
+    summary = recorded.summary(config.out)
     known = {
         "command": record["command"],
         "data": record["dataset"],

@@ -11,7 +11,7 @@ import jax
 from jaxdl import cluster
 from jaxdl.report.console import Console
 from jaxdl.report.heartbeat import Heartbeat
-from jaxdl.run import announcements, run_folder
+from jaxdl.run import announcements, recorded, run_folder
 from jaxdl.run.accelerators import devices_of
 from jaxdl.run.budget import within_budget
 from jaxdl.run.build import build, for_evaluation
@@ -44,9 +44,9 @@ def run(
     """
     # ---- load ------------------------------------------------------------------------------------------------------
     began = time.monotonic()
-    record = run_folder.read_single(config.out) if config.resume else None
+    record = recorded.read_single(config.out) if config.resume else None
     if record is not None:
-        config = run_folder.resumed(record, config, given)
+        config = recorded.resumed(record, config, given)
     devices = devices_of(config)
     if not config.check:
         announcements.print_device(devices)
@@ -63,7 +63,7 @@ def run(
         training = build(config, dataset, devices, task=task, weights=not saved, compile_ahead=not config.check)
     name = name_of(training.model, config)
     if record is not None:
-        run_folder.check_same_network(record, name, config.out)
+        recorded.check_same_network(record, name, config.out)
     if config.check:
         return print_checks(before_training(training, dataset))
 
@@ -119,7 +119,7 @@ def run(
             return 0
         from jaxdl.run import review  # with what draws and renders, which training needs nothing of
 
-        finished = FinishedRun(training.model, kept, opened.config, run_folder.read(out))
+        finished = FinishedRun(training.model, kept, opened.config, recorded.read(out))
         try:
             review.leave(finished, dataset, training.train, predictions, opened.log)
         except Interrupted as interrupted:

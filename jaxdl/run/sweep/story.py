@@ -10,7 +10,7 @@ import numpy as np
 from jaxdl.data.dataset import Dataset
 from jaxdl.errors import UserError
 from jaxdl.report.heartbeat import Heartbeat
-from jaxdl.run import announcements, run_folder, stored
+from jaxdl.run import announcements, recorded, run_folder, stored
 from jaxdl.run.accelerators import described
 from jaxdl.run.classification import CLASSIFICATION
 from jaxdl.run.config import SWEEPABLE, Config
@@ -36,10 +36,10 @@ def run(asked: Asked, interrupt: Interruptible, *, command: str, task: Task = CL
     """One sweep; returns the exit status. Otherwise as ``jaxdl.run.story.run``."""
     # ---- load ------------------------------------------------------------------------------------------------------
     config, grid, ensemble, given = asked
-    record = run_folder.read(config.out) if config.resume else None
+    record = recorded.read(config.out) if config.resume else None
     if record is not None:
         grid, ensemble = _resumed(record, config.out, asked)
-        config = run_folder.resumed(record, config, given)
+        config = recorded.resumed(record, config, given)
     saved = record is not None and has_checkpoint(config.out)
     config, dataset = load_for(config, given, record, load=partial(_whole, task))
 
@@ -94,7 +94,7 @@ def run(asked: Asked, interrupt: Interruptible, *, command: str, task: Task = CL
         rows = result.rows_of(grid, opened.history, tested)
         summary = _summary_of(members, dataset, opened.history, rows, tested, step=step)
         result.write_members(out, grid, opened.history, tested)
-        records = run_folder.records(out, members=True)
+        records = recorded.records(out, members=True)
         drawn = config.report and result.write_curves(out, grid, rows, records, opened.history.diverged)
         run_folder.write_summary(out, summary)
         result.print_table(grid, rows, tested)
