@@ -98,11 +98,11 @@ def settled(config: Config, given: frozenset[str]) -> Config:
     framing = Framing(config.image_size)
     if config.dataset == "folder":
         framing = known.scaled(config.image_size) if "image_size" in given else known.framing
-        if config.resize is not None:
-            framing = framing._replace(resize=config.resize)
-        if config.interpolation is not None:
-            framing = framing._replace(interpolation=config.interpolation)
-        taken.insert(0, f"pictures: {framing}")
+        asked = {"resize": config.resize, "interpolation": config.interpolation}
+        asked = {name: value for name, value in asked.items() if value is not None}
+        framing = framing._replace(**asked)
+        if not asked:
+            taken.insert(0, f"pictures: {framing}")
         changes["image_size"] = framing.size
     changes |= {"resize": framing.resize, "interpolation": framing.interpolation}
     if taken:
@@ -137,7 +137,12 @@ def _saved(folder: Path) -> Preprocessing | None:
     mean, std, classes = about.get("mean"), about.get("std"), about.get("classes")
     if not stored.fits(mean, list[float]) or not stored.fits(std, list[float]) or not mean or not std:
         return None
-    framing = Framing(image[0], about.get("resize", STRETCHED), about.get("interpolation", INTERPOLATIONS[0]))
+    resize, interpolation = about.get("resize"), about.get("interpolation")
+    framing = Framing(
+        image[0],
+        resize if stored.fits(resize, int) else STRETCHED,
+        interpolation if interpolation in INTERPOLATIONS else INTERPOLATIONS[0],
+    )
     return Preprocessing(
         framing.checked(),
         tuple(mean),

@@ -1,5 +1,6 @@
 """The weight files that torchvision publishes for models of ours: found on this machine, or downloaded."""
 
+import functools
 import hashlib
 import os
 from pathlib import Path
@@ -20,8 +21,9 @@ def published_as(path: Path, name: str) -> Published | None:
     """
     if name not in PUBLISHED:
         return None
-    with faults_of(path), path.open("rb") as file:
-        digest = hashlib.file_digest(file, "sha256").hexdigest()
+    with faults_of(path):
+        about = path.stat()
+        digest = _sha256(path.resolve(), about.st_size, about.st_mtime_ns)
     return next((each for each in PUBLISHED[name] if digest.startswith(each.sha256_prefix)), None)
 
 
@@ -60,6 +62,13 @@ def torchvision_weights(
     except DownloadError as problem:
         raise DownloadError(f"{problem}\nOr fetch {url} elsewhere and put it into {path.parent}.") from problem
     return path
+
+
+@functools.cache
+def _sha256(path: Path, size: int, changed: int) -> str:
+    """Of the file as it is while neither its size nor its time of change is another."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def _folder() -> Path:
