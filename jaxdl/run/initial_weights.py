@@ -97,7 +97,8 @@ def start_from(
     try:
         loaded = _loaded(held, choice, model, ours, images)
     except UserError as error:
-        raise UserError(f"{error} {_whose(held.dicts[choice.keys], model)}".rstrip()) from error
+        why = _other_stem(held, model, images) or _whose(held.dicts[choice.keys], model)
+        raise UserError(f"{error} {why}".rstrip()) from error
     for remark in choice.remarks():
         tell(remark)
     before, after = flat(ours), flat(loaded)
@@ -122,6 +123,13 @@ def classes_in(held: Contents, model: nn.Module, images: jax.Array) -> int:
 
 def _shapes(model: nn.Module, images: Any) -> dict[str, Any]:
     return jax.eval_shape(partial(model.init, train=False), jax.random.key(0), images)
+
+
+def _other_stem(held: Contents, model: nn.Module, images: Any) -> str:
+    """A sentence, if the weights are for the network with another of its stems."""
+    others = [stem for stem in models.STEMS if stem != getattr(model, "stem", stem)]
+    fitting = [stem for stem in others if _fits(held, model.clone(stem=stem), images.shape[1:])]
+    return f"They are for its stem {fitting[0]}: --stem {fitting[0]}, or leave the flag out." if fitting else ""
 
 
 def _located(held: Contents, model: nn.Module, variables: dict[str, Any]) -> Choice:

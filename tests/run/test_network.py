@@ -169,6 +169,8 @@ def test_a_file_that_fits_one_stem_decides_it(tmp_path):
     assert fitted(tmp_path / "saved", "resnet18").stem == "cifar"
     (tmp_path / "saved" / "model.json").unlink()
     assert fitted(tmp_path / "saved" / "weights.safetensors", "resnet18").stem == "cifar"
+    with pytest.raises(UserError, match="They are for its stem imagenet: --stem imagenet, or leave the flag out"):
+        start_from(path, small, None, jnp.zeros((1, 32, 32, 3)))
 
 
 @pytest.mark.long

