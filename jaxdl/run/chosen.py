@@ -103,7 +103,9 @@ class NetworkOptions:
         if self.model is None:
             return finished_run.load(self.run, checkpoint=self.checkpoint)
         with contextlib.redirect_stdout(sys.stderr):  # what it says of the weights is no answer of the command
-            return without_run.load(self, offline=offline)
+            given = {name: getattr(self, name) for name in ("model", *WITHOUT_RUN)}
+            given = {name: value for name, value in given.items() if value is not None}
+            return without_run.load(offline=offline, **given)
 
 
 WITHOUT_RUN = tuple(

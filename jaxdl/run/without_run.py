@@ -4,7 +4,7 @@ import dataclasses
 import shlex
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import Any
 
 import flax.linen as nn
 import jax
@@ -25,23 +25,18 @@ from jaxdl.transfer import imagenet
 from jaxdl.transfer.weights import contents
 from jaxdl.wording import counted, printable
 
-if TYPE_CHECKING:
-    from jaxdl.run.chosen import NetworkOptions
-
-OPTIONS = ("model", "pretrained", "weights_key", "stem", "image_size", "resize", "interpolation", "normalize")
 MOST_LETTERS = 10_000_000  # of a file with names of classes
 MADE_FOR_CIFAR = ("cifar_cnn", "quick_cnn", "speed_cnn", "speed_cnn_muon")
 
 
-def load(options: "NetworkOptions", *, offline: bool = False) -> FinishedRun:
+def load(*, classes: str | None = None, offline: bool = False, **settings: Any) -> FinishedRun:
     """The network of ``--model`` with the weights of ``--pretrained``; prints what pictures it takes.
 
-    Its number of classes is the file's. Raises UserError for weights that do not fit, and where nobody knows how pixels
-    are to be normalised.
+    classes: a file with their names. settings: those of ``Config`` that were given. The number of classes is that of the
+    weights. Raises UserError for weights that do not fit, and where nobody knows how pixels are to be normalised.
     """
     compilation_cache.use()
-    given = {name: value for name in OPTIONS if (value := getattr(options, name)) is not None}
-    config = preprocessing.settled(Config(dataset="folder", offline=offline, **given), frozenset(given))
+    config = preprocessing.settled(Config(dataset="folder", offline=offline, **settings), frozenset(settings))
     channels = channels_of(config.normalize)
     if channels is None:
         raise UserError("nothing tells how the weights saw their pixels: give --normalize imagenet, none or MEAN/STD.")
@@ -62,7 +57,7 @@ def load(options: "NetworkOptions", *, offline: bool = False) -> FinishedRun:
         "dataset_source": f"weights in {printable(str(file))}",
         "dataset_fingerprint": "",
         "notice": None,
-        "classes": list(_classes(options, config, count)),
+        "classes": list(_classes(config, count, listed=classes)),
         "image": list(image),
         "mean": list(mean),
         "std": list(std),
@@ -77,10 +72,10 @@ def _any_stem(config: Config) -> nn.Module:
     return models.create(config.model, num_classes=1000, stem=stem)
 
 
-def _classes(options: "NetworkOptions", config: Config, count: int) -> tuple[str, ...]:
+def _classes(config: Config, count: int, *, listed: str | None) -> tuple[str, ...]:
     """Names of the logits; of weights that nobody knows, numbers."""
-    if options.classes is not None:
-        return _listed(Path(options.classes), count)
+    if listed is not None:
+        return _listed(Path(listed), count)
     known = preprocessing.of_weights(config.pretrained, config.model)
     if known is not None and known.classes is not None and len(known.classes) == count:
         return known.classes

@@ -37,7 +37,7 @@ def accompanying(folder: Path) -> Accompanying | None:
 
     Raises UserError for one that is damaged, or asks for what cannot be done here.
     """
-    config, processor = _read(folder / CONFIG), _read(folder / PROCESSOR)
+    config, processor = _read(folder / CONFIG, theirs=False), _read(folder / PROCESSOR)
     classes = _classes(config) if config else None
     if processor:
         return _checked(_of_processor(folder / PROCESSOR, processor), classes)
@@ -140,7 +140,8 @@ class _named:  # noqa: N801
             ) from error
 
 
-def _read(path: Path) -> dict[str, Any] | None:
+def _read(path: Path, *, theirs: bool = True) -> dict[str, Any] | None:
+    """The object in the file, None where there is no file; and where it is none, if it need not be ``theirs``."""
     try:
         if not path.is_file():
             return None
@@ -148,7 +149,9 @@ def _read(path: Path) -> dict[str, Any] | None:
             content = file.read(MOST_BYTES + 1)
         found = json.loads(content) if len(content) <= MOST_BYTES else None
     except (OSError, ValueError, RecursionError) as error:
+        if not theirs:
+            return None
         raise UserError(f"cannot read {path} ({str(error)[:80]}).") from error
-    if not isinstance(found, dict):
+    if not isinstance(found, dict) and theirs:
         raise UserError(f"{path} is larger than any description of weights, or none.")
-    return found
+    return found if isinstance(found, dict) else None

@@ -70,7 +70,8 @@ def test_timms_config_says_what_pictures_are_like(tmp_path):
 
 def test_a_folder_without_them_says_nothing(tmp_path):
     assert accompanying(tmp_path) is None
-    assert accompanying(write(tmp_path, "config.json", {"architectures": ["ResNet"]})) is None
+    for others in ({"architectures": ["ResNet"]}, "[1]", "// a comment", {"pretrained_cfg": "resnet18"}):
+        assert accompanying(write(tmp_path, "config.json", others)) is None
 
 
 @pytest.mark.parametrize(
