@@ -32,8 +32,8 @@ MADE_FOR_CIFAR = ("cifar_cnn", "quick_cnn", "speed_cnn", "speed_cnn_muon")
 def load(*, classes: str | None = None, offline: bool = False, **settings: Any) -> FinishedRun:
     """The network of ``--model`` with the weights of ``--pretrained``; prints what pictures it takes.
 
-    classes: a file with their names. settings: those of ``Config`` that were given. The number of classes is that of the
-    weights. Raises UserError for weights that do not fit, and where nobody knows how pixels are to be normalised.
+    classes: a file with their names, as many as the weights have. settings: those of ``Config`` that were given. Raises
+    UserError for weights that do not fit, and where nobody knows how pixels are to be normalised.
     """
     compilation_cache.use()
     config = preprocessing.settled(Config(dataset="folder", offline=offline, **settings), frozenset(settings))

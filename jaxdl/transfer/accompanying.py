@@ -104,7 +104,8 @@ def _square(sides: dict[str, int], path: Path) -> int:
 
 def _classes(config: dict[str, Any]) -> tuple[str, ...] | None:
     """Names by index, where they are as many as they say."""
-    names = config.get("label_names") or (config.get("pretrained_cfg") or {}).get("label_names")
+    pretrained = config.get("pretrained_cfg")
+    names = config.get("label_names") or (isinstance(pretrained, dict) and pretrained.get("label_names"))
     if not names and isinstance(config.get("id2label"), dict):
         found = config["id2label"]
         names = [found.get(str(index)) for index in range(len(found))]
