@@ -15,7 +15,7 @@ slow = partial(pytest.param, marks=pytest.mark.slow)
 NAMES = [
     "resnet18",
     *map(slow, ("efficientnet_b0", "mnasnet0_5", "mobilenet_v2", "mobilenet_v3_small")),
-    *map(slow, ("regnet_y_400mf", "shufflenet_v2_x0_5", "vgg11_bn")),
+    *map(slow, ("regnet_y_400mf", "shufflenet_v2_x0_5")),
 ]
 
 
