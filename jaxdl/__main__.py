@@ -11,6 +11,7 @@ COMMANDS = {
     "sweep": "train many that differ in a number or a seed, in one program",
     "evaluate": "measure a run's network on a split or a folder of pictures",
     "predict": "classify pictures with a run's network",
+    "probe": "measure how well a network's features tell classes apart",
     "demo": "open a page that classifies pictures with it",
     "compare": "put several runs side by side",
     "diagnose": "say what a run's curves tell, and what to try",

@@ -30,7 +30,8 @@ MOST_DESCRIPTION = 10_000_000  # bytes
 MOST_VALUES = 5000  # numbers, texts and lists of the arguments and edits; a network of rows of numbers has 200
 MOST_CALLS = 5000  # of layers, one in another counted too: 2 ms each. efficientnet_v2_l makes 1,200
 MODULES = {
-    **{kind.__name__: kind for kind in (layers.Conv, layers.Dense, layers.DepthwiseSeparableConv, layers.PReLU)},
+    **{kind.__name__: kind for kind in (layers.BatchNorm, layers.Conv, layers.Dense)},
+    **{kind.__name__: kind for kind in (layers.DepthwiseSeparableConv, layers.PReLU)},
     **{f"nn.{kind.__name__}": kind for kind in (nn.BatchNorm, nn.Dropout, nn.GroupNorm, nn.LayerNorm)},
 }
 FUNCTIONS = {

@@ -119,6 +119,7 @@ MISTAKES = {
     "sweep": (["--lr", "fast"],),
     **dict.fromkeys(("evaluate", "diagnose", "export", "demo"), (["nowhere"],)),
     "predict": (["nowhere", "cat.jpg"],),
+    "probe": (["nowhere"], ["--k", "0", "runs/a"], ["--model", "vgg11", "--pretrained", "README.md"]),
     "compare": (["nowhere", "else"],),
     "summary": (["resnet19"],),
 }

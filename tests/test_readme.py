@@ -12,7 +12,7 @@ import pytest
 from experiments.benchmark import options as benchmark
 from experiments.course import __main__ as course
 from jaxdl import models
-from jaxdl.commands import compare, demo, diagnose, evaluate, export, predict, summary
+from jaxdl.commands import compare, demo, diagnose, evaluate, export, predict, probe, summary
 from jaxdl.commands.train import COMMAND
 from jaxdl.run import flags
 from jaxdl.run.config import Config, parse
@@ -29,7 +29,7 @@ PAGES = {
 }
 OF_A_RUN = {
     "evaluate": evaluate, "predict": predict, "demo": demo, "compare": compare, "diagnose": diagnose, "export": export,
-    "summary": summary,
+    "summary": summary, "probe": probe,
 }  # fmt: skip
 
 

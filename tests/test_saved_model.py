@@ -13,7 +13,7 @@ import pytest
 
 from jaxdl import models, saved_model, transfer
 from jaxdl.errors import UserError
-from jaxdl.nn import Conv, Dense
+from jaxdl.nn import BatchNorm, Conv, Dense
 from jaxdl.saved_model import load_model, save_model
 from jaxdl.transfer import safetensors
 from tests import pytorch
@@ -63,7 +63,7 @@ def test_a_changed_network_comes_back(tmp_path):
     model, variables = network("resnet18", stem="cifar")
     changed = transfer.replace(model, variables, "fc", [Dense(16), nn.relu, nn.Dropout(0.25), Dense(3)], **NEW)
     changed = transfer.insert(
-        *changed, [Conv(128, (3, 3), padding=1, use_bias=False), nn.BatchNorm()], after="layer2.1", name="extra", **NEW
+        *changed, [Conv(128, (3, 3), padding=1, use_bias=False), BatchNorm()], after="layer2.1", name="extra", **NEW
     )
     save_model(tmp_path / "net", *changed, image=(32, 32, 3))
     saved = load_model(tmp_path / "net")
@@ -115,7 +115,7 @@ def test_what_could_not_be_rebuilt_is_refused(tmp_path):
         save_model(tmp_path / "net", Mine(), variables, image=(32, 32, 3))
     model, variables = network("cifar_cnn")
     changed = transfer.append(model, variables, [lambda x: x], name="mine", **NEW)
-    with pytest.raises(UserError, match="the layer <lambda> cannot be saved: only Conv, Dense"):
+    with pytest.raises(UserError, match="the layer <lambda> cannot be saved: only BatchNorm, Conv, Dense"):
         save_model(tmp_path / "net", *changed, image=(32, 32, 3))
     assert list(tmp_path.iterdir()) == []
     save_model(tmp_path / "net", model, variables, image=(32, 32, 3))

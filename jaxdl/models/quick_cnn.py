@@ -7,7 +7,7 @@ import jax
 import jax.numpy as jnp
 from jax.typing import DTypeLike
 
-from jaxdl.nn import Whiten, max_pool
+from jaxdl.nn import BatchNorm, Whiten, max_pool
 from jaxdl.nn.initializers import lecun_normal
 
 
@@ -34,7 +34,7 @@ class QuickCNN(nn.Module):
                 x = nn.Conv(features, (3, 3), padding=1, use_bias=False, dtype=self.dtype, kernel_init=lecun_normal)(x)
                 if layer == 0:
                     x = max_pool(x, 2)
-                x = nn.BatchNorm(use_running_average=not train, momentum=0.9, dtype=self.dtype)(x)
+                x = BatchNorm(use_running_average=not train, momentum=0.9, dtype=self.dtype)(x)
                 x = nn.gelu(x)
         x = nn.Dense(self.num_classes, dtype=self.dtype, kernel_init=lecun_normal)(x.max((1, 2)))
         return x.astype(jnp.float32)

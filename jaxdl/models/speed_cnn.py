@@ -12,7 +12,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax.typing import DTypeLike
 
-from jaxdl.nn import Whiten, activation, max_pool
+from jaxdl.nn import BatchNorm, Whiten, activation, max_pool
 from jaxdl.nn.initializers import pytorch_bias, pytorch_kernel
 
 KEPT = 0.6  # of batch norm's running statistics at each update: short runs need young ones
@@ -50,7 +50,7 @@ class SpeedCNN(nn.Module):
                 )(x)
                 if layer == 0:
                     x = max_pool(x, 2)
-                x = nn.BatchNorm(
+                x = BatchNorm(
                     use_running_average=not train, momentum=KEPT, epsilon=EPSILON, use_scale=False, dtype=self.dtype
                 )(x)
                 x = gelu(x)

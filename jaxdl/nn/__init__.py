@@ -1,6 +1,6 @@
 """Layers that linen lacks, that differ from PyTorch's there, or that need a faster form.
 
-What linen and PyTorch agree on is linen's: ``nn.LayerNorm``, ``nn.Embed``, ``nn.Dropout``, ``nn.BatchNorm`` by itself;
+What linen and PyTorch agree on is linen's: ``nn.LayerNorm``, ``nn.Embed``, ``nn.Dropout``;
 ``docs/pytorch-to-jax.md`` says how each is called.
 """
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from jaxdl.nn.conv import Conv, DepthwiseSeparableConv
     from jaxdl.nn.dense import Dense
     from jaxdl.nn.max_pooling import max_pool, max_pool_with_indices, max_unpool
-    from jaxdl.nn.norm import batch_norm
+    from jaxdl.nn.norm import BatchNorm, batch_norm
     from jaxdl.nn.recurrent import GRU, LSTM, RNN
     from jaxdl.nn.reshape import channel_shuffle, flatten
     from jaxdl.nn.stochastic_depth import StochasticDepth
@@ -31,7 +31,7 @@ __getattr__, __dir__ = exports(
         "conv": "Conv DepthwiseSeparableConv",
         "dense": "Dense",
         "max_pooling": "max_pool max_pool_with_indices max_unpool",
-        "norm": "batch_norm",
+        "norm": "BatchNorm batch_norm",
         "recurrent": "GRU LSTM RNN",
         "reshape": "channel_shuffle flatten",
         "stochastic_depth": "StochasticDepth",
@@ -44,6 +44,7 @@ __all__ = [
     "GRU",
     "LSTM",
     "RNN",
+    "BatchNorm",
     "Conv",
     "Dense",
     "DepthwiseSeparableConv",

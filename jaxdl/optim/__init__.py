@@ -6,6 +6,7 @@ from jaxdl.lazy import Table, exports
 
 if TYPE_CHECKING:
     from jaxdl.optim.ema import ema_params, with_ema
+    from jaxdl.optim.layer_decay import with_layer_decay
     from jaxdl.optim.limited_memory_bfgs import lbfgs
     from jaxdl.optim.lookahead import with_lookahead
     from jaxdl.optim.mask import Mask, decay_mask, lone_biases
@@ -44,6 +45,7 @@ __getattr__, __dir__ = exports(
     __name__,
     {
         "ema": "ema_params with_ema",
+        "layer_decay": "with_layer_decay",
         "limited_memory_bfgs": "lbfgs",
         "lookahead": "with_lookahead",
         "mask": "Mask decay_mask lone_biases",
@@ -68,5 +70,6 @@ __all__ = [
     "muon",
     "schedule",
     "with_ema",
+    "with_layer_decay",
     "with_lookahead",
 ]

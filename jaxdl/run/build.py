@@ -7,9 +7,10 @@ from typing import Any
 
 import flax.linen as nn
 import jax
+import jax.numpy as jnp
 import optax
 
-from jaxdl import initial_values, metrics, optim
+from jaxdl import initial_values, metrics, optim, transfer
 from jaxdl.data import pipeline
 from jaxdl.data.dataset import Dataset, Split, channel_statistics, train_val_split
 from jaxdl.errors import UserError
@@ -60,7 +61,11 @@ def build(
     mean, std = channels_of(config.normalize or DATA) or channel_statistics(train.images, progress=True)
     steps_per_epoch = pipeline.steps_per_epoch(len(train), config.batch_size)
     model, learning_rate, optimizer = network_and_optimizer(
-        config, num_classes=len(dataset.classes), steps_per_epoch=steps_per_epoch, task=task
+        config,
+        num_classes=len(dataset.classes),
+        image=train.images.shape[1:],
+        steps_per_epoch=steps_per_epoch,
+        task=task,
     )
     prepare = partial(task.prepare, mean=mean, std=std)
     key, sample = jax.random.key(config.seed), jax.jit(prepare)(train.images[:SAMPLE])
@@ -126,11 +131,20 @@ def _evaluation(
 
 
 def network_and_optimizer(
-    config: Config, *, num_classes: int, steps_per_epoch: int, task: Task = CLASSIFICATION
+    config: Config,
+    *,
+    num_classes: int,
+    image: tuple[int, int, int],
+    steps_per_epoch: int,
+    task: Task = CLASSIFICATION,
 ) -> tuple[nn.Module, LearningRate, optax.GradientTransformation]:
-    """The network, the learning rate by update and the optimizer, whose state ``create_state`` makes."""
-    learning_rate = schedule_of(config, steps_per_epoch)
-    return task.model(config, num_classes=num_classes), learning_rate, optimizer_of(config, learning_rate)
+    """The network, the learning rate by update and the optimizer, whose state ``create_state`` makes.
+
+    image: (H, W, C) of what the network sees.
+    """
+    model, learning_rate = task.model(config, num_classes=num_classes), schedule_of(config, steps_per_epoch)
+    blocks = [] if config.layer_decay is None else transfer.blocks(model, jnp.zeros((1, *image)))
+    return model, learning_rate, optimizer_of(config, learning_rate, blocks=blocks)
 
 
 def loaded(

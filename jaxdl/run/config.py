@@ -149,6 +149,14 @@ class Config:
     bias_lr_factor: float = flag(
         1.0, "learning-rate multiplier for biases of norm layers, not for their decay", above=0
     )
+    layer_decay: float | None = flag(
+        None,
+        "fine-tuning: learning rate of each block of layers over that of the block behind it, as 0.75",
+        above=0,
+        max=1,
+        unset="the same for all",
+        in_sweep=False,
+    )
     whiten_bias_epochs: float | None = flag(
         None, "epochs after which a whitening layer's bias is frozen", above=0, unset="never"
     )

@@ -100,7 +100,9 @@ def load(folder: str, *, checkpoint: str = LAST) -> FinishedRun:
     compilation_cache.use()
     record, config = recorded.read_finished(folder)
     recorded.check_same_network(record, config.model, folder)
-    model, _, optimizer = network_and_optimizer(config, num_classes=len(record["classes"]), steps_per_epoch=1)
+    model, _, optimizer = network_and_optimizer(
+        config, num_classes=len(record["classes"]), image=tuple(record["image"]), steps_per_epoch=1
+    )
     images = jnp.zeros((1, *record["image"]))
     freeze = frozen_patterns(config.freeze, model, images)
     shapes = initial_values.shapes(model, images)

@@ -1,7 +1,7 @@
 """Optimizer and learning-rate schedule of optax, built from the flags."""
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 
@@ -57,16 +57,22 @@ def schedule_of(config: Config, steps_per_epoch: int) -> LearningRate:
     return LearningRate(rate, steps, steps_per_epoch)
 
 
-def optimizer_of(config: Config, learning_rate: optax.Schedule) -> optax.GradientTransformation:
+def optimizer_of(
+    config: Config, learning_rate: optax.Schedule, *, blocks: Sequence[Sequence[str]] = ()
+) -> optax.GradientTransformation:
     """The optimizer, averaging the parameters too if ``--lookahead`` or ``--ema`` asks for it.
 
-    learning_rate: from ``schedule_of`` where the flags count something else in epochs too. Raises UserError for flags
-    that do not go together.
+    learning_rate: from ``schedule_of`` where the flags count something else in epochs too. blocks: of the network, for
+    ``--layer-decay``. Raises UserError for flags that do not go together.
     """
     if config.optimizer == "muon" or config.bias_lr_factor != 1 or config.whiten_bias_epochs is not None:
         optimizer = _by_groups(config, learning_rate)
     else:
         optimizer = _optimizer(config, config.optimizer, learning_rate)
+    if config.layer_decay is not None:
+        if config.optimizer == "lbfgs":
+            raise UserError("--optimizer lbfgs moves all parameters together: leave out --layer-decay.")
+        optimizer = optim.with_layer_decay(optimizer, config.layer_decay, blocks)
     if config.lookahead is not None:
         optimizer = optim.with_lookahead(optimizer, config.lookahead, steps=learning_rate.steps)
     return optimizer if config.ema is None else optim.with_ema(optimizer, config.ema)

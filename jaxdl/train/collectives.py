@@ -69,6 +69,8 @@ def _batch_norm(layer: nn.BatchNorm, x: jax.Array, mask: jax.Array | None) -> ja
     sums, count = psum((sums, count))
     mean, squares = sums / count
     measured = {"mean": mean, "var": jnp.maximum(0.0, squares - jnp.square(mean))}
+    correction = getattr(layer, "correction", 0)  # of ``jaxdl.nn.BatchNorm``
+    unbiased = measured["var"] * (count / jnp.maximum(count - correction, 1))
 
     before = {name: layer.get_variable("batch_stats", name) for name in measured}
     for name, value in measured.items():
@@ -76,7 +78,7 @@ def _batch_norm(layer: nn.BatchNorm, x: jax.Array, mask: jax.Array | None) -> ja
     evaluating = layer.clone(use_running_average=True, parent=layer, name=None)
     nn.share_scope(layer, evaluating)
     y = evaluating(x)
-    for name, value in measured.items():
+    for name, value in {**measured, "var": unbiased}.items():
         layer.put_variable("batch_stats", name, layer.momentum * before[name] + (1 - layer.momentum) * value)
     return y
 

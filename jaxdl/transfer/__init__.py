@@ -5,6 +5,8 @@ from typing import TYPE_CHECKING
 from jaxdl.lazy import exports
 
 if TYPE_CHECKING:
+    from jaxdl.transfer.computation import blocks
+    from jaxdl.transfer.features import ClassifierInput, classifier_input
     from jaxdl.transfer.heads import head, replace_head
     from jaxdl.transfer.pickle_reader import read_checkpoint
     from jaxdl.transfer.surgery import append, insert, reinitialise, replace
@@ -13,6 +15,8 @@ if TYPE_CHECKING:
 __getattr__, __dir__ = exports(
     __name__,
     {
+        "computation": "blocks",
+        "features": "ClassifierInput classifier_input",
         "heads": "head replace_head",
         "pickle_reader": "read_checkpoint",
         "surgery": "append insert reinitialise replace",
@@ -20,7 +24,10 @@ __getattr__, __dir__ = exports(
     },
 )
 __all__ = [
+    "ClassifierInput",
     "append",
+    "blocks",
+    "classifier_input",
     "head",
     "insert",
     "load_weights",

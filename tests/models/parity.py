@@ -1,14 +1,17 @@
 """A model of ours beside torchvision's, with the same random parameters and statistics."""
 
+import dataclasses
+
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from jaxdl import losses
+from jaxdl import losses, optim
 from jaxdl.nn import StochasticDepth
-from jaxdl.train.state import parameter_count
+from jaxdl.train.state import create_state, parameter_count
+from jaxdl.train.step import make_train_step
 from jaxdl.transfer.conversion import from_pytorch, layout, to_pytorch
 from jaxdl.transfer.prefixes import COUNTER
 from tests import pytorch
@@ -58,6 +61,7 @@ def reference(name, *, size=64, **options):
     torch.manual_seed(0)
     module = getattr(theirs, name)(weights=None, **options).eval()
     norms = [layer for layer in module.modules() if isinstance(layer, torch.nn.modules.batchnorm._BatchNorm)]
+    momenta = [layer.momentum for layer in norms]
     with torch.no_grad():
         for layer in norms:
             layer.weight.uniform_(0.5, 1.5)
@@ -67,6 +71,8 @@ def reference(name, *, size=64, **options):
             layer.train().momentum = 1.0
         if norms:
             module(torch.tensor(images_of(4, size)).movedim(-1, 1))
+    for layer, momentum in zip(norms, momenta, strict=True):
+        layer.momentum = momentum
     module.eval()
     return module, {key: tensor.numpy() for key, tensor in module.state_dict().items()}
 
@@ -102,6 +108,45 @@ def assert_parity(name, build, *, size, gradient=False, rtol=1e-4, **options):
         pytorch.assert_close(ours, theirs, rtol / 100)
     if gradient:
         _assert_same_gradients(module, build(num_classes=1000, dtype=jnp.float64), variables, images, how["flattened"])
+
+
+def assert_same_step(name, build, *, size, **options):
+    """One step of SGD on four images leaves ``build(num_classes=1000)`` with the parameters and running statistics with
+    which it leaves torchvision's ``name``, without dropout and stochastic depth. In float64 as gradients are.
+
+    The losses of auxiliary classifiers are weighted as the model says.
+    """
+    torch, labels = pytorch.torch(), np.arange(4)
+    module, arrays = reference(name, size=size, **options)
+    model = build(num_classes=1000)
+    fields = [field.name for field in dataclasses.fields(model)]
+    model = model.clone(**{each: 0.0 for each in fields if "dropout" in each or each == "stochastic_depth"})
+    how, images = layout(model), images_of(4, size)
+    shapes = jax.eval_shape(lambda: model.init(jax.random.key(0), images, train=False))
+    model, images = model.clone(dtype=jnp.float64), images.astype(np.float64)
+    from torchvision.ops import StochasticDepth as Depth
+
+    settings = {"momentum": 0.9, "nesterov": True}
+    optimizer = optim.create("sgd", learning_rate=0.1, l2=0.01, mask=None, **settings)
+    with jax.enable_x64(True):
+        variables = _in_double(from_pytorch(arrays, shapes, **how))
+        state = create_state(model, optimizer, jax.random.key(0), images, variables=variables)
+        state, _ = make_train_step(model, optimizer, losses.cross_entropy)(state, {"images": images, "labels": labels})
+        ours = to_pytorch(jax.device_get(state.variables), **how)
+
+    for layer in module.double().train().modules():
+        if isinstance(layer, torch.nn.Dropout | Depth):
+            layer.p = 0.0
+    theirs = torch.optim.SGD(module.parameters(), lr=0.1, weight_decay=0.01, **settings)
+    outputs = module(torch.tensor(images).movedim(-1, 1))
+    logits, *auxiliary = [outputs] if isinstance(outputs, torch.Tensor) else outputs
+    each = [torch.nn.functional.cross_entropy(found, torch.tensor(labels)) for found in (logits, *auxiliary)]
+    (each[0] + sum(model.auxiliary_weight * loss for loss in each[1:])).backward()
+    theirs.step()
+    after = {key: tensor.numpy() for key, tensor in module.state_dict().items() if not key.endswith(COUNTER)}
+    assert ours.keys() == after.keys()
+    for key, array in ours.items():
+        pytorch.assert_close(array, after[key], 1e-5)
 
 
 def assert_built_alike(name, build, *, size=224):

@@ -1,10 +1,13 @@
 from functools import partial
 
+import flax.linen as nn
 import jax
 import jax.numpy as jnp
+import numpy as np
 import pytest
 
 from jaxdl.models import densenet
+from jaxdl.nn import Conv, batch_norm
 from tests import pytorch
 from tests.models.parity import assert_parity
 
@@ -38,3 +41,17 @@ def test_features_are_what_each_block_puts_out(stem):
         f"denseblock{number}": (2, side // 2 ** (number - 1), side // 2 ** (number - 1), width)
         for number, width in enumerate((256, 512, 1024, 1024), start=1)
     }
+
+
+def test_dropout_is_of_each_layers_new_features():
+    conv = partial(Conv, use_bias=False)
+    drop = partial(nn.Dropout, 0.5, deterministic=False)
+    layer = densenet.DenseLayer(8, conv, batch_norm(train=False), drop)
+    x = jax.random.normal(jax.random.key(0), (4, 6, 6, 3))
+    variables = layer.init({"params": jax.random.key(1), "dropout": jax.random.key(2)}, x)
+    whole = layer.clone(drop=partial(nn.Dropout, 0.0, deterministic=True)).apply(variables, x)
+    dropped = layer.apply(variables, x, rngs={"dropout": jax.random.key(3)})
+    np.testing.assert_array_equal(dropped[..., :3], x)
+    kept = dropped[..., 3:] != 0
+    assert float(kept.mean()) == pytest.approx(0.5, abs=0.1)
+    np.testing.assert_allclose(dropped[..., 3:], jnp.where(kept, 2 * whole[..., 3:], 0), rtol=1e-6)

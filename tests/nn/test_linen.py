@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from jaxdl.errors import UserError
-from jaxdl.nn import Dense
+from jaxdl.nn import BatchNorm, Dense
 from tests import pytorch
 
 KEY = jax.random.key(0)
@@ -37,8 +37,9 @@ def test_dense_names_the_inputs_its_kernel_is_for():
 
 @pytest.mark.long
 @pytest.mark.parametrize("size", [(), (7,), (4, 5), (2, 3, 4)])
-def test_batch_norm_equals_pytorchs_but_for_the_running_variance(rng, size):
-    """Trained on two batches, then evaluated; flax's momentum is 1 - PyTorch's, its running variance biased."""
+@pytest.mark.parametrize("kind", [BatchNorm, nn.BatchNorm], ids=["ours", "linens"])
+def test_batch_norm_equals_pytorchs(rng, kind, size):
+    """Trained on two batches, then evaluated; momentum is 1 - PyTorch's, linen's running variance biased."""
     torch = pytorch.torch()
     kinds = (torch.nn.BatchNorm1d, torch.nn.BatchNorm1d, torch.nn.BatchNorm2d, torch.nn.BatchNorm3d)
     reference = kinds[len(size)](3, momentum=0.2)
@@ -49,7 +50,7 @@ def test_batch_norm_equals_pytorchs_but_for_the_running_variance(rng, size):
     batches = rng.normal(2.0, 3.0, size=(2, 6, *size, 3)).astype(np.float32)
 
     def layer(use_average):
-        return nn.BatchNorm(use_running_average=use_average, momentum=0.8, epsilon=1e-5)
+        return kind(use_running_average=use_average, momentum=0.8, epsilon=1e-5)
 
     stats = {"mean": jnp.zeros(3), "var": jnp.ones(3)}
     for batch in batches:
@@ -68,14 +69,41 @@ def test_batch_norm_equals_pytorchs_but_for_the_running_variance(rng, size):
         reference(torch.tensor(batch).movedim(-1, 1))
         pytorch.assert_close(stats["mean"], reference.running_mean)
         values = batch.size // 3
-        # ours moves by 0.2 v, theirs by 0.2 v n / (n - 1)
-        moved = (np.asarray(stats["var"]) - 0.8 * before["var"]) * values / (values - 1)
+        # linen's moves by 0.2 v, theirs by 0.2 v n / (n - 1)
+        factor = values / (values - 1) if kind is nn.BatchNorm else 1.0
+        moved = (np.asarray(stats["var"]) - 0.8 * before["var"]) * factor
         pytorch.assert_close(0.8 * running + moved, reference.running_var)
     reference.running_var.copy_(torch.tensor(np.asarray(stats["var"])))
     reference.eval()
     variables = {"params": {"scale": scale, "bias": bias}, "batch_stats": stats}
     expected = reference(torch.tensor(batches[0]).movedim(-1, 1)).detach().movedim(1, -1)
     pytorch.assert_close(layer(True).apply(variables, batches[0]), expected)
+
+
+def test_batch_norm_counts_the_values_it_takes_of_all_devices(rng):
+    """Linen's own ways to share and to mask, beside those of ``jaxdl.train``."""
+    x = rng.normal(size=(6, 4, 3)).astype(np.float32)
+    mask = np.array([True, True, True, False, True, False])
+    layer = BatchNorm(use_running_average=False, momentum=0.0)
+    variables = layer.init(KEY, x)
+
+    def variance(**given):
+        return layer.apply(variables, x, mutable=["batch_stats"], **given)[1]["batch_stats"]["var"]
+
+    pytorch.assert_close(variance(), x.var((0, 1), ddof=1))
+    pytorch.assert_close(variance(mask=mask[:, None, None]), x[mask].var((0, 1), ddof=1))
+    shared = layer.clone(axis_name="batch")
+    halves = jax.vmap(lambda half: shared.apply(variables, half, mutable=["batch_stats"])[1], axis_name="batch")
+    for var in halves(x.reshape(2, 3, 4, 3))["batch_stats"]["var"]:
+        pytorch.assert_close(var, x.var((0, 1), ddof=1))
+
+
+def test_batch_norm_of_a_single_value_stays_finite():
+    layer, x = BatchNorm(use_running_average=False), jnp.full((1, 3), 5.0)
+    variables = layer.init(KEY, x)
+    y, changed = layer.apply(variables, x, mutable=["batch_stats"])
+    np.testing.assert_array_equal(y, 0.0)
+    np.testing.assert_allclose(changed["batch_stats"]["var"], 0.9, rtol=1e-6)
 
 
 @pytest.mark.parametrize("shape", [(5, 7), (2, 3, 7), (2, 4, 5, 7)])

@@ -9,6 +9,8 @@ import pytest
 
 from jaxdl import optim
 from jaxdl.commands.train import main
+from jaxdl.errors import UserError
+from jaxdl.run.build import network_and_optimizer
 from jaxdl.run.config import SCHEDULES
 from jaxdl.run.optimization import optimizer_of, schedule_of
 from jaxdl.run.recipes import QUICK
@@ -67,6 +69,31 @@ def test_momentum_of_zero_needs_no_second_flag():
     config = dataclasses.replace(QUICK, momentum=0.0)
     assert config.nesterov
     optimizer_of(config, schedule_of(config, 100))
+
+
+def test_layer_decay_slows_a_networks_early_blocks():
+    config = dataclasses.replace(QUICK, model="cifar_cnn", stem=None, layer_decay=0.5, bias_lr_factor=1.0)
+    updates = []
+    for each in (config, dataclasses.replace(config, layer_decay=None)):
+        model, _, optimizer = network_and_optimizer(each, num_classes=10, image=(32, 32, 3), steps_per_epoch=10)
+        params = jax.tree.map(
+            lambda leaf: jnp.ones(leaf.shape),
+            jax.eval_shape(lambda: model.init(jax.random.key(0), jnp.zeros((1, 32, 32, 3)), train=False))["params"],  # noqa: B023
+        )
+        state = optimizer.init(params)
+        for _ in range(2):  # of which the first may have a rate of 0
+            found, state = optimizer.update(params, state, params)
+        updates.append(found)
+    for power, layer in enumerate(("Dense_1", "Dense_0", "Conv_2", "Conv_1", "Conv_0")):
+        for slowed, whole in zip(*(jax.tree.leaves(each[layer]) for each in updates), strict=True):
+            assert np.abs(whole).min() > 0
+            np.testing.assert_allclose(slowed, 0.5**power * whole, rtol=1e-6)
+
+
+def test_layer_decay_is_not_for_lbfgs():
+    config = dataclasses.replace(QUICK, optimizer="lbfgs", weight_decay=0.0, bias_lr_factor=1.0, layer_decay=0.5)
+    with pytest.raises(UserError, match="leave out --layer-decay"):
+        optimizer_of(config, schedule_of(config, 10))
 
 
 @pytest.mark.slow

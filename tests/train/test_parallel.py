@@ -13,6 +13,7 @@ import pytest
 from jaxdl import losses, metrics, models, optim
 from jaxdl.data import augment
 from jaxdl.errors import UserError
+from jaxdl.nn import BatchNorm
 from jaxdl.train import parallel
 from jaxdl.train.collectives import psum
 from jaxdl.train.eval_step import make_eval_step, make_predict_step
@@ -34,7 +35,7 @@ class Wide(nn.Module):
     @nn.compact
     def __call__(self, x, *, train):
         x = nn.Conv(64, (5, 5), padding=2, use_bias=False)(x)  # before a norm a bias has no gradient but noise
-        x = nn.relu(nn.BatchNorm(not train, momentum=0.9)(x)).mean((1, 2))
+        x = nn.relu(BatchNorm(not train)(x)).mean((1, 2))
         x = nn.Dropout(0.3, deterministic=not train)(nn.relu(nn.Dense(128)(x)))
         return nn.Dense(10)(x)
 

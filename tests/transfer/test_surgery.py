@@ -9,7 +9,7 @@ import pytest
 
 from jaxdl import losses, models, transfer
 from jaxdl.errors import UserError
-from jaxdl.nn import Conv, Dense
+from jaxdl.nn import BatchNorm, Conv, Dense
 from jaxdl.train.state import create_state
 from jaxdl.train.step import make_train_step
 from jaxdl.transfer.conversion import from_pytorch, to_pytorch
@@ -159,8 +159,9 @@ def test_layers_can_be_put_beside_ones_put_in(small):
     assert transfer.head(network[0], IMAGES) == ["fc"]
 
 
-def test_a_batch_norm_put_in_follows_train(small):
-    changed, after = transfer.insert(*small, [nn.BatchNorm()], after="block.0.conv", name="norm", **NEW)
+@pytest.mark.parametrize("kind", [BatchNorm, nn.BatchNorm], ids=["ours", "linens"])
+def test_a_batch_norm_put_in_follows_train(small, kind):
+    changed, after = transfer.insert(*small, [kind()], after="block.0.conv", name="norm", **NEW)
     assert set(after["batch_stats"]["block.0.norm"]) == {"mean", "var"}
     _, moved = changed.apply(after, IMAGES, train=True, mutable="batch_stats")
     assert (moved["batch_stats"]["block.0.norm"]["mean"] != 0).all()

@@ -21,7 +21,7 @@ import numpy as np
 from experiments.course.stage import files, pick
 from jaxdl import losses, models, optim, transfer
 from jaxdl.errors import UserError
-from jaxdl.nn import Conv, Dense
+from jaxdl.nn import BatchNorm, Conv, Dense
 from jaxdl.train.state import create_state, parameter_count
 from jaxdl.train.step import make_train_step
 from jaxdl.transfer import safetensors
@@ -109,7 +109,7 @@ print("appended a softmax: sums", shares.sum(-1))
 np.testing.assert_allclose(shares.sum(-1), 1, rtol=1e-5)
 
 deeper, v = transfer.insert(
-    changed, after, [Conv(128, (3, 3), padding=1), nn.BatchNorm(), nn.relu], after="layer2.1", name="extra", **new
+    changed, after, [Conv(128, (3, 3), padding=1), BatchNorm(), nn.relu], after="layer2.1", name="extra", **new
 )
 print("inserted behind layer2.1:", [name for name in v["params"] if "extra" in name])
 assert v["params"]["layer2.extra.0"]["kernel"].shape == (3, 3, 128, 128)
