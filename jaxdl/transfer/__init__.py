@@ -6,6 +6,7 @@ from jaxdl.lazy import exports
 
 if TYPE_CHECKING:
     from jaxdl.transfer.heads import head, replace_head
+    from jaxdl.transfer.libraries import from_library, to_library
     from jaxdl.transfer.pickle_reader import read_checkpoint
     from jaxdl.transfer.surgery import append, insert, reinitialise, replace
     from jaxdl.transfer.weights import load_weights
@@ -14,6 +15,7 @@ __getattr__, __dir__ = exports(
     __name__,
     {
         "heads": "head replace_head",
+        "libraries": "from_library to_library",
         "pickle_reader": "read_checkpoint",
         "surgery": "append insert reinitialise replace",
         "weights": "load_weights",
@@ -21,6 +23,7 @@ __getattr__, __dir__ = exports(
 )
 __all__ = [
     "append",
+    "from_library",
     "head",
     "insert",
     "load_weights",
@@ -28,4 +31,5 @@ __all__ = [
     "reinitialise",
     "replace",
     "replace_head",
+    "to_library",
 ]
