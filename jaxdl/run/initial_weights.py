@@ -190,7 +190,9 @@ def _fits(held: Contents, model: nn.Module, image: tuple[int, int, int]) -> bool
     return True
 
 
-def _resized(embedding: np.ndarray, model: VisionTransformer, variables: dict[str, Any], images: jax.Array) -> Any:
+def _resized(
+    embedding: np.ndarray, model: VisionTransformer, variables: dict[str, Any], images: jax.Array
+) -> np.ndarray:
     """The embedding for as many patches as ``images`` have, if it is one of a square of patches."""
     if embedding.shape[1] < 2:  # of no patch at all
         return embedding
@@ -198,4 +200,4 @@ def _resized(embedding: np.ndarray, model: VisionTransformer, variables: dict[st
     size = images.shape[1] // patch, images.shape[2] // patch
     if embedding.shape[1] != 1 + side * side or size == (side, side):
         return embedding
-    return resize_position_embedding(jnp.asarray(embedding), (side, side), size)
+    return np.asarray(resize_position_embedding(jnp.asarray(embedding), (side, side), size))
