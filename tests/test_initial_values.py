@@ -11,7 +11,9 @@ from jaxdl import initial_values, models
 from jaxdl.initial_values import initial_variables
 
 # of the families with many members, all but one: their layers are those of that one
-LARGER = re.compile(r"convnext_(s|b|l)|efficientnet_v2_(m|l)|mnasnet(0_75|1)|regnet_._(?!400mf)|vit_(l_32|h)")
+LARGER = re.compile(
+    r"convnext_(s|b|l)|efficientnet_v2_(m|l)|mnasnet(0_75|1)|regnet_._(?!400mf)|vit_(l_32|h)|dinov2_(?!vits14$)"
+)
 IMAGES = np.random.default_rng(0).normal(size=(8, 32, 32, 3)).astype(np.float32)
 
 
@@ -68,7 +70,15 @@ def test_initial_variables_of_another_generator(implementation):
     "name", [pytest.param(name, marks=pytest.mark.long) if LARGER.match(name) else name for name in models.names()]
 )
 def test_no_network_leaves_a_draw_to_a_program_of_its_own(name):
-    size = 299 if "inception" in name else 224 if name.startswith(("maxvit", "vit")) else 32 if "cnn" in name else 64
+    size = (
+        299
+        if "inception" in name
+        else 224
+        if name.startswith(("dinov2", "maxvit", "vit"))
+        else 32
+        if "cnn" in name
+        else 64
+    )
     plan = initial_values._plan(models.create(name), (2, size, size, 3), np.dtype("float32"))
     leaves = range(plan.tree.num_leaves)
     at_hand = {*plan.drawn, *initial_values.traced.constants(plan.jaxpr)}

@@ -40,10 +40,14 @@ class SelfAttention(nn.Module):
 
 
 class EncoderLayer(nn.Module):
-    """Self-attention and two linear layers, the first to four times the width; a norm before both, shortcuts beside."""
+    """Self-attention and two linear layers, the first to four times the width; a norm before both, shortcuts beside.
+
+    layer_scale: the value from which each feature's factor on both branches starts (Touvron et al. 2021), 0 for none.
+    """
 
     heads: int
     dropout: float = 0.0
+    layer_scale: float = 0.0
     dtype: DTypeLike = jnp.float32
 
     @nn.compact
@@ -57,22 +61,33 @@ class EncoderLayer(nn.Module):
             kernel_init=initializers.kernel("xavier_uniform"),
             bias_init=initializers.normal(1e-6),
         )
-        x = x + drop(SelfAttention(self.heads, self.dtype, name="self_attention")(norm(name="ln_1")(x)))
+        y = SelfAttention(self.heads, self.dtype, name="self_attention")(norm(name="ln_1")(x))
+        x = x + self._scaled(drop(y), "layer_scale_1")
         y = drop(nn.gelu(dense(4 * x.shape[-1], name="mlp.0")(norm(name="ln_2")(x)), approximate=False))
-        return x + drop(dense(x.shape[-1], name="mlp.3")(y))
+        return x + self._scaled(drop(dense(x.shape[-1], name="mlp.3")(y)), "layer_scale_2")
+
+    def _scaled(self, x: jax.Array, name: str) -> jax.Array:
+        if not self.layer_scale:
+            return x
+        scale = self.param(name, nn.initializers.constant(self.layer_scale), (x.shape[-1],))
+        return x * scale.astype(self.dtype)[None, None]
 
 
 class Encoder(nn.Module):
-    """The position embedding added, then ``depth`` layers and a norm."""
+    """The position embedding added, then ``registers`` put behind the first token, ``depth`` layers and a norm."""
 
     depth: int
     heads: int
     dropout: float = 0.0
+    layer_scale: float = 0.0
     dtype: DTypeLike = jnp.float32
 
     @nn.compact
-    def __call__(self, x: jax.Array, *, train: bool) -> tuple[jax.Array, dict[str, jax.Array]]:
-        """x: float[B, 1 + patches, D]; returns the same shape, and each layer's output by name."""
+    def __call__(
+        self, x: jax.Array, registers: jax.Array | None = None, *, train: bool
+    ) -> tuple[jax.Array, dict[str, jax.Array]]:
+        """x: float[B, 1 + patches, D]; registers: float[B, R, D], tokens without a position. Returns float[B, 1 + R +
+        patches, D], and each layer's output by name."""
         shape = (1, *x.shape[1:])
         if self.has_variable("params", "pos_embedding"):
             expected = self.get_variable("params", "pos_embedding").shape
@@ -83,10 +98,13 @@ class Encoder(nn.Module):
                 )
         x = x + self.param("pos_embedding", initializers.normal(0.02), shape).astype(self.dtype)
         x = nn.Dropout(self.dropout, deterministic=not train)(x)
+        if registers is not None:
+            x = jnp.concatenate([x[:, :1], registers, x[:, 1:]], axis=1)
         layers = {}
         for index in range(self.depth):
             name = f"encoder_layer_{index}"
-            x = EncoderLayer(self.heads, self.dropout, self.dtype, name=f"layers.{name}")(x, train=train)
+            layer = EncoderLayer(self.heads, self.dropout, self.layer_scale, self.dtype, name=f"layers.{name}")
+            x = layer(x, train=train)
             layers[name] = x
         return nn.LayerNorm(epsilon=1e-6, dtype=self.dtype, name="ln")(x), layers
 
@@ -97,6 +115,8 @@ class VisionTransformer(nn.Module):
     patch: the side of a patch in pixels; depth, heads, width: the encoder's layers, and the heads and features of each.
     dropout: the fraction dropped of the embedded tokens, after attention and after each linear layer of the encoder, in
     training; takes the key "dropout".
+    layer_scale: the value from which each feature's factor on every branch starts, 0 for none; registers: how many
+    learned tokens without a position are beside the patches (Darcet et al. 2023). DINOv2 has both.
     stem: "imagenet"; or "cifar", for images of 32 pixels, where patches are a quarter as wide and high; of those of 14
     pixels, 4.
     The position embedding is as long as the images given to ``init`` have patches.
@@ -107,6 +127,8 @@ class VisionTransformer(nn.Module):
     heads: int
     width: int
     dropout: float = 0.0
+    layer_scale: float = 0.0
+    registers: int = 0
     num_classes: int = 10
     stem: str = "imagenet"
     dtype: DTypeLike = jnp.float32
@@ -116,8 +138,8 @@ class VisionTransformer(nn.Module):
         self, x: jax.Array, *, train: bool, features: bool = False
     ) -> jax.Array | tuple[jax.Array, dict[str, jax.Array]]:
         """x: float[B, H, W, 3]; returns float32[B, num_classes], with ``features`` also the tokens after each layer,
-        float[B, 1 + patches, width]. Raises UserError for an unknown stem, for sides that the patch does not divide,
-        and for another number of patches than ``init`` saw."""
+        float[B, 1 + registers + patches, width]. Raises UserError for an unknown stem, for sides that the patch does
+        not divide, and for another number of patches than ``init`` saw."""
         zeros = nn.initializers.zeros
         side = (self.patch + 2) // 4 if is_cifar(self.stem) else self.patch
         # torchvision cuts this normal at +-2, which is more than ten deviations
@@ -138,7 +160,13 @@ class VisionTransformer(nn.Module):
         token = self.param("class_token", zeros, (1, 1, self.width)).astype(self.dtype)
         token = jnp.broadcast_to(token, (batch, 1, self.width))
         x = jnp.concatenate([token, patches.reshape(batch, rows * columns, self.width)], axis=1)
-        x, layers = Encoder(self.depth, self.heads, self.dropout, self.dtype, name="encoder")(x, train=train)
+        registers = None
+        if self.registers:
+            shape = (1, self.registers, self.width)
+            registers = self.param("register_tokens", initializers.normal(1e-6), shape).astype(self.dtype)
+            registers = jnp.broadcast_to(registers, (batch, *shape[1:]))
+        encoder = Encoder(self.depth, self.heads, self.dropout, self.layer_scale, self.dtype, name="encoder")
+        x, layers = encoder(x, registers, train=train)
         # zeros, as in torchvision: logits begin at 0, and the first step trains this layer alone
         head = Dense(self.num_classes, dtype=self.dtype, kernel_init=zeros, bias_init=zeros, name="heads.head")
         logits = head(x[:, 0]).astype(jnp.float32)
@@ -181,3 +209,10 @@ vit_b_32 = partial(VisionTransformer, 32, 12, 12, 768)
 vit_l_16 = partial(VisionTransformer, 16, 24, 16, 1024)
 vit_l_32 = partial(VisionTransformer, 32, 24, 16, 1024)
 vit_h_14 = partial(VisionTransformer, 14, 32, 16, 1280)
+# DINOv2's (Oquab et al. 2023): smaller patches, factors on branches, and with "_reg" four registers
+dinov2_vits14 = partial(VisionTransformer, 14, 12, 6, 384, layer_scale=1e-5)
+dinov2_vitb14 = partial(VisionTransformer, 14, 12, 12, 768, layer_scale=1e-5)
+dinov2_vitl14 = partial(VisionTransformer, 14, 24, 16, 1024, layer_scale=1e-5)
+dinov2_vits14_reg = partial(dinov2_vits14, registers=4)
+dinov2_vitb14_reg = partial(dinov2_vitb14, registers=4)
+dinov2_vitl14_reg = partial(dinov2_vitl14, registers=4)

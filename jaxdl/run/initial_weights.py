@@ -21,7 +21,8 @@ from jaxdl.run.config import TORCHVISION, Config
 from jaxdl.run.network import SYMMETRIC, model_of
 from jaxdl.saved_model import WEIGHTS
 from jaxdl.transfer import recognition
-from jaxdl.transfer.choice import Choice
+from jaxdl.transfer.accompanying import check_architecture
+from jaxdl.transfer.choice import Choice, absent_layers
 from jaxdl.transfer.conversion import AUXILIARY, from_pytorch, layout, located
 from jaxdl.transfer.heads import head
 from jaxdl.transfer.torchvision_files import published_as, torchvision_weights
@@ -29,7 +30,7 @@ from jaxdl.transfer.weights import Contents, contents
 from jaxdl.variables import flat, layer_of
 
 EMBEDDING = "encoder.pos_embedding"
-SIDE = 96  # pixels that every network takes
+SIDE = 224  # pixels that every network takes
 
 
 def weights_file(pretrained: str, name: str, *, offline: bool = False) -> Path:
@@ -93,7 +94,8 @@ def start_from(
     else:
         ours = initial_variables(model, key, images)
     held = contents(path, weights_key)
-    choice = _located(held, model, ours)
+    check_architecture(held.path.parent)
+    choice = _located(held, model, ours, images)
     try:
         loaded = _loaded(held, choice, model, ours, images)
     except UserError as error:
@@ -102,7 +104,12 @@ def start_from(
     for remark in choice.remarks():
         tell(remark)
     before, after = flat(ours), flat(loaded)
-    return loaded, sorted({layer_of(leaf) for leaf in after if after[leaf] is before[leaf]})
+    anew = sorted({layer_of(leaf) for leaf in after if after[leaf] is before[leaf]})
+    if held.library is not None:
+        tell(f"the weights have the names of {held.library}")
+        if absent_layers(choice.placement.names, [layer for layer in anew if layer in head(model, images)]):
+            tell("the weights have no classifier")
+    return loaded, anew
 
 
 def classes_in(held: Contents, model: nn.Module, images: jax.Array) -> int:
@@ -110,7 +117,8 @@ def classes_in(held: Contents, model: nn.Module, images: jax.Array) -> int:
 
     Raises UserError where they are of another network, or have no classifier.
     """
-    choice = _located(held, model, _shapes(model, images))
+    check_architecture(held.path.parent)
+    choice = _located(held, model, _shapes(model, images), images)
     if not choice.whole:
         start_from(held.path, model, None, images, weights_key=held.key)  # says what is wrong
     named = layout(model)["names"]
@@ -132,9 +140,15 @@ def _other_stem(held: Contents, model: nn.Module, images: Any) -> str:
     return f"They are for its stem {fitting[0]}: --stem {fitting[0]}, or leave the flag out." if fitting else ""
 
 
-def _located(held: Contents, model: nn.Module, variables: dict[str, Any]) -> Choice:
+def _located(held: Contents, model: nn.Module, variables: dict[str, Any], images: Any) -> Choice:
     how = layout(model)
-    return located(held.dicts, variables, may_lack=AUXILIARY, names=how["names"], buffers=how["buffers"])
+    lacking = _may_lack(held, model, images)
+    return located(held.dicts, variables, may_lack=lacking, names=how["names"], buffers=how["buffers"])
+
+
+def _may_lack(held: Contents, model: nn.Module, images: Any) -> tuple[str, ...]:
+    """Layers that the file may be without: other libraries have networks without a classifier."""
+    return AUXILIARY if held.library is None else (*AUXILIARY, *head(model, images))
 
 
 def _loaded(
@@ -143,18 +157,21 @@ def _loaded(
     arrays = held.arrays(choice)
     if isinstance(model, VisionTransformer) and np.ndim(arrays.get(EMBEDDING)) == 3:
         arrays = {**arrays, EMBEDDING: _resized(arrays[EMBEDDING], model, ours, images)}
-    return from_pytorch(arrays, ours, may_differ=head(model, images), may_lack=AUXILIARY, **layout(model))
+    lacking = _may_lack(held, model, images)
+    return from_pytorch(arrays, ours, may_differ=head(model, images), may_lack=lacking, **layout(model))
 
 
 def _whose(arrays: Mapping[str, Any], model: nn.Module) -> str:
     """A sentence on the network that the arrays are of, if it is known."""
     images = jax.ShapeDtypeStruct((1, SIDE, SIDE, 3), jnp.float32)
 
-    def variables_of(name: str) -> dict[str, Any]:
+    def network_of(name: str) -> recognition.Network:
         network = models.create(name)
-        return jax.eval_shape(partial(network.init, train=False), jax.random.key(0), images)
+        how = layout(network)
+        lacking = (*AUXILIARY, *head(network, images))
+        return recognition.Network(_shapes(network, images), how["names"], how["buffers"], lacking)
 
-    name = recognition.ours(arrays, variables_of)
+    name = recognition.ours(arrays, network_of)
     if name is None:
         return recognition.whose(arrays) or ""
     if isinstance(model, type(models.create(name))) and models.describe(model)[0] == name:
@@ -175,13 +192,15 @@ def _fits(held: Contents, model: nn.Module, image: tuple[int, int, int]) -> bool
     images = jax.ShapeDtypeStruct((1, *image), jnp.float32)
     shapes = _shapes(model, images)
     try:
-        _loaded(held, _located(held, model, shapes), model, shapes, images)
+        _loaded(held, _located(held, model, shapes, images), model, shapes, images)
     except UserError:
         return False
     return True
 
 
-def _resized(embedding: np.ndarray, model: VisionTransformer, variables: dict[str, Any], images: jax.Array) -> Any:
+def _resized(
+    embedding: np.ndarray, model: VisionTransformer, variables: dict[str, Any], images: jax.Array
+) -> np.ndarray:
     """The embedding for as many patches as ``images`` have, if it is one of a square of patches."""
     if embedding.shape[1] < 2:  # of no patch at all
         return embedding
@@ -189,4 +208,4 @@ def _resized(embedding: np.ndarray, model: VisionTransformer, variables: dict[st
     size = images.shape[1] // patch, images.shape[2] // patch
     if embedding.shape[1] != 1 + side * side or size == (side, side):
         return embedding
-    return resize_position_embedding(jnp.asarray(embedding), (side, side), size)
+    return np.asarray(resize_position_embedding(jnp.asarray(embedding), (side, side), size))

@@ -8,6 +8,7 @@ if TYPE_CHECKING:
     from jaxdl.transfer.computation import blocks
     from jaxdl.transfer.features import ClassifierInput, classifier_input
     from jaxdl.transfer.heads import head, replace_head
+    from jaxdl.transfer.libraries import from_library, to_library
     from jaxdl.transfer.pickle_reader import read_checkpoint
     from jaxdl.transfer.surgery import append, insert, reinitialise, replace
     from jaxdl.transfer.weights import load_weights
@@ -18,6 +19,7 @@ __getattr__, __dir__ = exports(
         "computation": "blocks",
         "features": "ClassifierInput classifier_input",
         "heads": "head replace_head",
+        "libraries": "from_library to_library",
         "pickle_reader": "read_checkpoint",
         "surgery": "append insert reinitialise replace",
         "weights": "load_weights",
@@ -28,6 +30,7 @@ __all__ = [
     "append",
     "blocks",
     "classifier_input",
+    "from_library",
     "head",
     "insert",
     "load_weights",
@@ -35,4 +38,5 @@ __all__ = [
     "reinitialise",
     "replace",
     "replace_head",
+    "to_library",
 ]

@@ -6,6 +6,7 @@ timm's ``config.json`` holds a ``pretrained_cfg``, transformers' ``preprocessor_
 
 import json
 import math
+import re
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -15,6 +16,14 @@ CONFIG, PROCESSOR = "config.json", "preprocessor_config.json"
 MOST_BYTES = 2**24  # of such a file
 MOST_PIXELS = 2**16  # a side
 INTERPOLATIONS = {2: "bilinear", 3: "bicubic", "bilinear": "bilinear", "bicubic": "bicubic", "random": "bilinear"}
+
+# timm's networks that have the names and shapes of torchvision's and compute otherwise, by their architecture's name
+OTHER_NETWORKS = (
+    (r"tf_.*", "pads and normalises as TensorFlow does"),
+    (r"resnetblur.*|.*_blur.*", "blurs before it strides"),
+    (r"swinv2_.*window\d+to\d+.*", "has positions of the smaller windows it was trained with first"),
+    (r".*quickgelu.*", "has another activation"),
+)
 
 
 class Accompanying(NamedTuple):
@@ -44,6 +53,17 @@ def accompanying(folder: Path) -> Accompanying | None:
     if config and isinstance(config.get("pretrained_cfg"), dict):
         return _checked(_of_timm(folder / CONFIG, config["pretrained_cfg"]), classes)
     return None
+
+
+def check_architecture(folder: Path) -> None:
+    """Raises UserError where timm's ``config.json`` names a network that only seems one of torchvision's."""
+    architecture = (_read(folder / CONFIG) or {}).get("architecture")
+    for pattern, why in OTHER_NETWORKS:
+        if isinstance(architecture, str) and re.fullmatch(pattern, architecture):
+            raise UserError(
+                f"{folder / CONFIG} says that the weights are of timm's {architecture[:80]}, which {why}: it is not "
+                "the network of that name here."
+            )
 
 
 def _of_timm(path: Path, given: dict[str, Any]) -> Accompanying:

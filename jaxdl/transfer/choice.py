@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from jaxdl.errors import UserError
+from jaxdl.transfer.libraries.derived import Derived
 from jaxdl.transfer.prefixes import Placement, placements
 from jaxdl.transfer.roles import is_average, is_main
 from jaxdl.transfer.tensor import Tensor
@@ -148,6 +149,8 @@ def _distinct(choices: list[Choice], dicts: Dicts) -> list[Choice]:
 
 def identity(held: Any) -> tuple:
     """Where the values of a tensor or an array lie: equal for two that are the same ones."""
+    if isinstance(held, Derived):
+        return tuple(map(identity, held.parts))
     if isinstance(held, Tensor):
         stored = held.storage
         return stored.key, stored.begin, id(stored.content), held.offset, held.shape, held.strides

@@ -11,19 +11,22 @@ from jaxdl import disk
 from jaxdl.transfer import pickle_reader, safetensors, sharded, state_dicts
 from jaxdl.transfer.choice import Choice
 from jaxdl.transfer.faults import FileError, faults_of
+from jaxdl.transfer.libraries.derived import of_file
+from jaxdl.transfer.libraries.translation import translated
 
 
 @dataclass(frozen=True)
 class Contents:
     """A file's state dicts by the keys that lead to them, ``""`` for the file itself; tensors may be descriptions.
 
-    key: what was asked for, see ``contents``.
+    key: what was asked for, see ``contents``. library: the one whose names some have in the file, see ``libraries``.
     """
 
     path: Path
     key: str | None
     dicts: Mapping[str, Mapping[str, Any]]
     array: Callable[[Any], np.ndarray]
+    library: str | None = None
 
     def arrays(self, choice: Choice) -> dict[str, np.ndarray]:
         """The arrays of the choice by the network's names, and those under its prefix that the network lacks."""
@@ -51,12 +54,16 @@ def load_weights(path: str | Path, key: str | None = None) -> dict[str, np.ndarr
 def contents(path: str | Path, key: str | None = None) -> Contents:
     """All state dicts of the file but optimizers', or those that ``key`` means, for ``conversion.located``.
 
+    timm's and transformers' are brought to torchvision's names and layouts.
+
     Raises UserError as ``load_weights`` does, but where there are several.
     """
     path = Path(path)
     with faults_of(path):
         dicts, array = _opened(path)
-        return Contents(path, key, state_dicts.relevant(dicts, key), array)
+        found = {keys: translated(given) for keys, given in state_dicts.relevant(dicts, key).items()}
+    library = next((library for _, library in found.values() if library), None)
+    return Contents(path, key, {keys: given for keys, (given, _) in found.items()}, of_file(array), library)
 
 
 def _opened(path: Path) -> tuple[dict[str, dict[str, Any]], Callable[[Any], np.ndarray]]:

@@ -61,7 +61,8 @@ def test_every_classifier_of_torchvision_is_here_with_its_files():
     library = torchvision().models
     theirs = set(library.list_models(module=library))
     assert set(PUBLISHED) == theirs
-    assert set(models.names()) - set(PUBLISHED) == {"cifar_cnn", "quick_cnn", "speed_cnn", "speed_cnn_muon"}
+    others = {name for name in models.names() if not name.startswith("dinov2_")} - set(PUBLISHED)
+    assert others == {"cifar_cnn", "quick_cnn", "speed_cnn", "speed_cnn_muon"}
     assert theirs <= set(models.names())
 
 
