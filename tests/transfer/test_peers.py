@@ -77,7 +77,7 @@ def library(name):
 
 
 def drawn(build, size):
-    """The module that ``build`` gives, for evaluation with values away from where they begin, and the statistics of random images."""
+    """The module that ``build`` gives, for evaluation, its values away from where they begin, and its images."""
     torch = pytorch.torch()
     torch.manual_seed(0)
     module = build()
