@@ -23,7 +23,7 @@ OTHER_NETWORKS = (
     r"swin(v2)?(large|s3|cr)|maxvit(nano|pico|rmlp|small|base|large|xlarge)|maxxvit|"
     r"resnest|(se|sk|eca|res2|gluon)resne|seres|res2net|resnet(v2|rs|aa|blur)|resnet\d+([a-z]{1,2}$|v2)|"
     r"xception|inceptionv4|inceptionresnet|p?nasnet|mobilenetv[14]|mobilevit|mobileone|ghostnet|coatnet|efficientvit|"
-    r"efficientformer|mlpmixer|mixer|cait|levit|dpn|senet|clip|dinov|repvgg|rexnet|hrnet|darknet|lenet|edgenext|eva\d"
+    r"efficientformer|mlpmixer|mixer|cait|levit|dpn|senet|clip|dinov(?!2)|repvgg|rexnet|hrnet|darknet|lenet|edgenext|eva\d"
 )
 OTHERS = {  # by kind, whole names
     "optimizer": r"adamax|radam|rprop|asgd|sparseadam|adafactor|adan|adabelief|lion|lamb|lars|novograd|yogi|sophia",

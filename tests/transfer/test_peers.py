@@ -77,7 +77,8 @@ def library(name):
 
 
 def drawn(build, size):
-    """The module that ``build`` gives, for evaluation, its values away from where they begin, and its images."""
+    """The module that ``build`` gives, for evaluation: values away from where they begin, and the statistics of the
+    images that are compared and two more, see ``tests.models.parity``."""
     torch = pytorch.torch()
     torch.manual_seed(0)
     module = build()
@@ -93,7 +94,8 @@ def drawn(build, size):
         if norms:
             convolutions = [layer for layer in module.modules() if isinstance(layer, torch.nn.Conv2d)]
             convolutions[1].weight.mul_(0.03)  # so small that the epsilon of the norm behind it shows
-            module.train()(torch.randn(4, 3, size, size))
+            images = torch.tensor(images_of(size)).permute(0, 3, 1, 2)
+            module.train()(torch.cat([images, torch.randn(2, 3, size, size)]))
     return module.eval()
 
 
