@@ -98,6 +98,13 @@ class Config:
     freeze: str | None = flag(
         None, "layers to freeze: backbone (all but the classifier), or name patterns, comma-separated", unset="none"
     )
+    cache_features: bool = flag(
+        False,
+        "with --freeze backbone: take all images through the network once, without augmentation, and train the "
+        "classifier on what it sees of them",
+        on_only=True,
+        in_sweep=False,
+    )
     precision: str = flag("f32", "dtype of the computation; parameters and loss are f32", choices=PRECISIONS)
     steps: int | None = flag(
         None,

@@ -85,6 +85,11 @@ def load_for(
     unused = [flag_name(name) for name in UNUSED.get(dataset.name, ()) if name in given]
     if unused:
         print(f"note     {dataset.name} makes nothing of {', '.join(unused)}", flush=True)
+    if config.cache_features:
+        from jaxdl.run.cached_features import unaugmented  # with what makes and takes features
+
+        config = unaugmented(config, given)
+        print("note     features are computed once, without augmentation and views", flush=True)
     asked, config = config, adapt(config, dataset, given)
     fitted = [f"batches of {config.batch_size}"] if config.batch_size != asked.batch_size else []
     fitted += ["no mirroring"] if (config.flip, config.test_flip) != (asked.flip, asked.test_flip) else []

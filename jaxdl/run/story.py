@@ -60,7 +60,8 @@ def run(
 
     # ---- build -----------------------------------------------------------------------------------------------------
     with all_unreadable_named(dataset):
-        training = build(config, dataset, devices, task=task, weights=not saved, compile_ahead=not config.check)
+        ahead = not config.check and not config.cache_features
+        training = build(config, dataset, devices, task=task, weights=not saved, compile_ahead=ahead)
     name = name_of(training.model, config)
     if record is not None:
         recorded.check_same_network(record, name, config.out)
@@ -83,6 +84,13 @@ def run(
             saved=saved,
         ) as opened,
     ):
+        train, tested = training.train, dataset.test
+        if config.cache_features:
+            from jaxdl.run.cached_features import on_features
+
+            with Heartbeat("computing features"):
+                training, tested = on_features(training, tested, opened.state)
+
         # ---- fit ---------------------------------------------------------------------------------------------------
         stopped = cluster.Agreement(lambda: interrupt.requested is not None)
         with interrupt.deferred(announcements.stopping()), opened.blow_up_told():
@@ -100,7 +108,7 @@ def run(
         print(f"testing on {counted(len(dataset.test), 'image')}", flush=True)
         try:
             with Heartbeat("testing"):
-                outputs = outputs_of(training, state, dataset.test)
+                outputs = outputs_of(training, state, tested)
         except Interrupted as interrupted:
             announcements.print_stopped_testing(opened.resume_command)
             return interrupted.status
@@ -121,7 +129,7 @@ def run(
 
         finished = FinishedRun(training.model, kept, opened.config, recorded.read(out))
         try:
-            review.leave(finished, dataset, training.train, predictions, opened.log)
+            review.leave(finished, dataset, train, predictions, opened.log)
         except Interrupted as interrupted:
             print(f"Stopped while the report was written; write it with:\n  {review.command(out)}")
             return interrupted.status

@@ -41,10 +41,45 @@ class ClassifierInput(nn.Module):
         return jnp.mean(features, tuple(range(1, features.ndim - 1)))
 
 
+class FromClassifierInput(nn.Module):
+    """``network`` from its classifier on, by the same variables: takes what ``ClassifierInput`` returns.
+
+    What comes before the classifier is left out of what is compiled. Dropout before it is left out, too, as of a part
+    that is frozen. image: (H, W, C) of what the network takes.
+    """
+
+    network: nn.Module
+    classifier: tuple[str, ...]
+    image: tuple[int, int, int]
+
+    @property
+    def num_classes(self) -> int:
+        """The network's."""
+        return self.network.num_classes
+
+    def setup(self) -> None:
+        nn.share_scope(self, self.network)
+
+    @nn.compact
+    def __call__(self, x: jax.Array, *, train: bool) -> jax.Array:
+        """x: float[B, 1, 1, features]; returns the network's outputs. Raises UserError for a classifier of places."""
+
+        def begin(call: Callable, args: tuple, kwargs: dict, context: nn.module.InterceptorContext) -> Any:
+            name = ".".join(context.module.path[len(self.path) :])
+            if context.method_name != "__call__" or name not in self.classifier:
+                return call(*args, **kwargs)
+            if args[0].ndim != 2:
+                raise UserError("the classifier sees places of an image: there are no features that would do.")
+            return call(x.reshape(len(x), -1).astype(args[0].dtype), *args[1:], **kwargs)
+
+        with nn.intercept_methods(begin):
+            return self.network(jnp.zeros((len(x), *self.image), x.dtype), train=train)
+
+
 def classifier_input(model: nn.Module, images: jax.Array) -> ClassifierInput:
     """The network of ``model``'s features.
 
-    images: float[B, H, W, C] that the model takes; only their shape matters. Raises UserError where the classifier was
+    images: float[B, H, W, C] that the model takes; their shape is enough. Raises UserError where the classifier was
     replaced by layers of a fixed size: nothing tells then where it begins.
     """
     layers = head(model, images)
