@@ -70,7 +70,7 @@ def build(
     prepare = partial(task.prepare, mean=mean, std=std)
     key, sample = jax.random.key(config.seed), jax.jit(prepare)(train.images[:SAMPLE])
     freeze = frozen_patterns(config.freeze, model, sample[:1])
-    variables = loaded(config, model, key, sample[:1]) if weights else None
+    variables = loaded(config, model, key, sample[:1])[0] if weights else None
     create = partial(create_state, model, optimizer, freeze=freeze)
     described = partial(jax.eval_shape, lambda key, variables: create(key, sample, variables=variables))
     shapes = described(key, variables or initial_values.shapes(model, sample))
@@ -149,13 +149,14 @@ def network_and_optimizer(
 
 def loaded(
     config: Config, model: nn.Module, key: jax.Array | None, images: jax.Array, *, told: bool = True
-) -> dict[str, Any] | None:
-    """The variables of ``--pretrained``; prints what starts anew if ``told``. None without the flag.
+) -> tuple[dict[str, Any] | None, list[str]]:
+    """The variables of ``--pretrained``, None without the flag, and the layers that start anew, which it prints.
 
-    key: the run's, None where no layer is to start anew. images: float32[1, H, W, C] as the network sees them.
+    told: whether it prints. key: the run's, None where no layer is to start anew. images: float32[1, H, W, C] as the
+    network sees them.
     """
     if not config.pretrained:
-        return None
+        return None, []
     from jaxdl.run.initial_weights import AUXILIARY, start_from, weights_file  # with all that reads files of weights
 
     file = weights_file(config.pretrained, config.model, offline=config.offline)
@@ -178,7 +179,7 @@ def loaded(
         print(f"weights  {file}{said}")
         for remark in remarks:
             print(f"note     {in_flags(remark, Config)}")
-    return variables
+    return variables, anew
 
 
 def step_functions(

@@ -96,8 +96,9 @@ def start_from(
     held = contents(path, weights_key)
     check_architecture(held.path.parent)
     choice = _located(held, model, ours, images)
+    arrays = held.arrays(choice)
     try:
-        loaded = _loaded(held, choice, model, ours, images)
+        loaded = _loaded(held, arrays, model, ours, images)
     except UserError as error:
         why = _other_stem(held, model, images) or _whose(held.dicts[choice.keys], model)
         raise UserError(f"{error} {why}".rstrip()) from error
@@ -152,9 +153,8 @@ def _may_lack(held: Contents, model: nn.Module, images: Any) -> tuple[str, ...]:
 
 
 def _loaded(
-    held: Contents, choice: Choice, model: nn.Module, ours: dict[str, Any], images: jax.Array
+    held: Contents, arrays: Mapping[str, np.ndarray], model: nn.Module, ours: dict[str, Any], images: jax.Array
 ) -> dict[str, Any]:
-    arrays = held.arrays(choice)
     if isinstance(model, VisionTransformer) and np.ndim(arrays.get(EMBEDDING)) == 3:
         arrays = {**arrays, EMBEDDING: _resized(arrays[EMBEDDING], model, ours, images)}
     lacking = _may_lack(held, model, images)
@@ -192,7 +192,7 @@ def _fits(held: Contents, model: nn.Module, image: tuple[int, int, int]) -> bool
     images = jax.ShapeDtypeStruct((1, *image), jnp.float32)
     shapes = _shapes(model, images)
     try:
-        _loaded(held, _located(held, model, shapes, images), model, shapes, images)
+        _loaded(held, held.arrays(_located(held, model, shapes, images)), model, shapes, images)
     except UserError:
         return False
     return True

@@ -22,6 +22,7 @@ from jaxdl.run.initial_weights import classes_in, fitted_to_weights, weights_fil
 from jaxdl.run.network import model_of
 from jaxdl.train.state import create_state
 from jaxdl.transfer import imagenet
+from jaxdl.transfer.conversion import AUXILIARY
 from jaxdl.transfer.weights import contents
 from jaxdl.wording import counted, printable
 
@@ -48,7 +49,13 @@ def load(*, classes: str | None = None, offline: bool = False, **settings: Any) 
     count = classes_in(contents(file, config.weights_key), _any_stem(config), images)
     config = fitted_to_weights(config, num_classes=count, image=image)
     model = model_of(config, num_classes=count)
-    variables = loaded(config, model, None, images)
+    variables, anew = loaded(config, model, None, images)
+    lacking = [layer for layer in anew if layer.partition(".")[0] not in AUXILIARY]
+    if lacking:
+        raise UserError(
+            f"{printable(str(file))} has no {', '.join(lacking)} that fits {counted(count, 'class', 'classes')}: its "
+            "network classifies nothing without training."
+        )
     state = create_state(model, optax.identity(), jax.random.key(0), images, variables=variables)
     mean, std = channels
     record = {

@@ -78,6 +78,11 @@ def from_pytorch(
     filled, differing = {}, []
     for name, (path, leaf) in wanted.items():
         array = np.asarray(given[name])
+        if array.dtype.kind in "biuc" and np.issubdtype(leaf.dtype, np.floating):
+            raise UserError(
+                f"the weights are no floating-point numbers: {shown(name)} is of {array.dtype}. Of a quantised "
+                "network, save the one that it was made of."
+            )
         shape = _to_ours(array, path[-1], None).shape
         if shape == leaf.shape:  # else nothing is copied: a small file can have tensors beyond memory, expanded
             filled[path] = _to_ours(array, path[-1], flattened.get(layer_of(path))).astype(leaf.dtype)

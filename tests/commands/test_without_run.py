@@ -173,3 +173,19 @@ def test_real_weights_see_what_torchvision_sees_in_real_photographs(tmp_path, ca
     for answer, row in zip(json.loads(capsys.readouterr().out), theirs, strict=True):
         expected = [published.meta["categories"][index] for index in np.argsort(-row)[:5]]
         assert [each["class"] for each in answer["predictions"]] == expected
+
+
+def test_a_classifier_that_is_not_whole_is_no_network_to_use(weights, pictures, tmp_path, capsys):
+    arrays = dict(safetensors.read(weights[0]))
+    name = next(name for name in arrays if name.endswith("bias") and arrays[name].shape == (3,))
+    safetensors.write(tmp_path / "odd.safetensors", {**arrays, name: np.zeros(5, np.float32)})
+    assert predict.main(["--model", "cifar_cnn", "--pretrained", str(tmp_path / "odd.safetensors"), str(pictures)]) == 2
+    assert "its network classifies nothing without training" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("dtype", [np.int8, np.int64, np.uint8])
+def test_weights_of_whole_numbers_are_refused(dtype, weights, pictures, tmp_path, capsys):
+    arrays = {name: array.astype(dtype) for name, array in safetensors.read(weights[0]).items()}
+    safetensors.write(tmp_path / "odd.safetensors", arrays)
+    assert predict.main(["--model", "cifar_cnn", "--pretrained", str(tmp_path / "odd.safetensors"), str(pictures)]) == 2
+    assert "the weights are no floating-point numbers" in capsys.readouterr().err

@@ -11,7 +11,7 @@ import pytest
 import jaxdl.nn
 from jaxdl import losses, optim
 from jaxdl.cpu import convolution
-from jaxdl.cpu.convolution import dense, intercept, products, toom_cook, winograd
+from jaxdl.cpu.convolution import dense, depthwise, intercept, products, toom_cook, winograd
 from jaxdl.train.eval_step import make_eval_step
 from jaxdl.train.state import create_state
 from jaxdl.train.step import make_train_step
@@ -119,6 +119,50 @@ def test_dense_is_the_convolution_and_its_gradients(rng, size, window, pads):
         found = value_and_gradients(lambda x, kernel: dense.convolution(x, kernel, pads), x, kernel)
         expected = value_and_gradients(lambda x, kernel: products.xla(x, kernel, *rest, None), x, kernel)
         assert_same(found, expected, 1e-12)
+
+
+@pytest.mark.parametrize(("dtype", "tolerance"), [(jnp.float32, 1e-5), (jnp.bfloat16, 2e-2)])
+@pytest.mark.parametrize("strides", [(1, 1), (2, 2), (1, 3)])
+@pytest.mark.parametrize(
+    ("size", "window", "pads", "spread"),
+    [
+        ((9, 8), (3, 3), ONE, (1, 1)),
+        ((7, 7), (5, 3), ((2, 1), (0, 3)), (1, 2)),
+        ((2, 3), (7, 7), ((3, 3), (3, 3)), (1, 1)),
+        ((5, 5), (1, 1), ((0, 0), (0, 0)), (1, 1)),
+    ],
+)
+def test_depthwise_is_the_convolution_and_its_gradients(rng, size, window, pads, spread, strides, dtype, tolerance):
+    x, kernel = drawn(rng, (2, *size, 6), dtype), drawn(rng, (*window, 1, 6), dtype)
+
+    def expected(x, kernel):
+        return jax.lax.conv_general_dilated(
+            x, kernel, strides, pads, rhs_dilation=spread, dimension_numbers=("NHWC", "HWIO", "NHWC"),
+            feature_group_count=6,
+        )  # fmt: skip
+
+    def ours(x, kernel):
+        assert depthwise.suits(x, kernel, pads, spread, 6)
+        return depthwise.convolution(x, kernel, strides, pads, spread)
+
+    assert_same(value_and_gradients(ours, x, kernel), value_and_gradients(expected, x, kernel), tolerance)
+
+
+@pytest.mark.parametrize(("features", "groups", "side"), [(12, 6, 8), (6, 3, 8), (6, 6, 1), (6, 1, 8)])
+def test_other_groups_and_no_outputs_are_not_depthwise(features, groups, side):
+    x, kernel = jnp.zeros((2, side, side, 6)), jnp.zeros((3, 3, 6 // groups, features))
+    assert not depthwise.suits(x, kernel, ((0, 0), (0, 0)), (1, 1), groups)
+
+
+def test_depthwise_layers_take_the_fast_way(monkeypatch):
+    called = []
+    monkeypatch.setattr(depthwise, "convolution", lambda x, *rest: called.append(x.shape) or x)
+    layer = nn.Conv(8, (3, 3), feature_group_count=8)
+    x = jnp.zeros((2, 8, 8, 8))
+    for conditions in ({}, {"plain": True}, {"looped": True}, {"divided": True}):
+        with convolution.tracing(**conditions), convolution.fast():
+            jax.eval_shape(lambda: layer.init_with_output(jax.random.key(0), x))
+    assert called == [x.shape] * 4
 
 
 def test_winograd_matches_pytorch(rng):

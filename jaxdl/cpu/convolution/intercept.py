@@ -12,7 +12,7 @@ import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
-from jaxdl.cpu.convolution import dense, products, winograd
+from jaxdl.cpu.convolution import dense, depthwise, products, winograd
 
 LEAST_REUSE = 440  # products a number moved, below which moving tiles costs what they save: those of 3x3, 49 channels
 LEAST_TILES = 64  # below which moving the kernel does
@@ -37,7 +37,8 @@ def fast() -> AbstractContextManager:
     3x3 kernels between some 50 channels or more, and 5x5 kernels between some 18, become Winograd's
     (``winograd.convolution``) where they have no stride and the batch is not too small; traced as ``looped`` the others
     take their kernel's gradient as products. Those of images smaller than the kernel become one product
-    (``dense.convolution``), the plain ones too. Layers with a convolution of their own are left alone.
+    (``dense.convolution``), and depthwise ones sums of products by element (``depthwise.convolution``), the plain ones
+    too. Layers with a convolution of their own are left alone.
     """
     if jax.default_backend() != "cpu":
         return contextlib.nullcontext()
@@ -100,6 +101,9 @@ def _convolution(
             return dense.convolution(x, kernel, pads, precision)
         if not (conditions.divided or conditions.plain) and _suits_winograd(x, kernel, pads):
             return winograd.convolution(x, kernel, pads, precision)
+    undilated = all(factor == 1 for factor in lhs_dilation or ())
+    if undilated and depthwise.suits(x, kernel, pads, spread, feature_group_count):
+        return depthwise.convolution(x, kernel, strides, pads, spread)
     if conditions.looped and not exotic and not conditions.plain:
         return products.convolution(x, kernel, strides, pads, spread, precision)
     return jax.lax.conv_general_dilated(
