@@ -116,11 +116,13 @@ def _dataset(options: Options, name: str | None, run: "FinishedRun") -> "Dataset
 def _features(run: "FinishedRun", images: Any, name: str) -> Any:
     import jax.numpy as jnp
 
+    from jaxdl.report.heartbeat import Heartbeat
     from jaxdl.run.classifier import Classifier
     from jaxdl.transfer.features import classifier_input
 
     network = run._replace(model=classifier_input(run.model, jnp.zeros((1, *run.image))))
-    return Classifier(network, views=()).logits(images, doing=f"features of {name}")
+    with Heartbeat(f"features of {name}"):
+        return Classifier(network, views=()).logits(images, doing=f"features of {name}")
 
 
 def _accuracy(predictions: Any, labels: Any) -> float:

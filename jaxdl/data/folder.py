@@ -4,6 +4,7 @@ import codecs
 import os
 import unicodedata
 from collections.abc import Iterable, Mapping, Sequence
+from difflib import get_close_matches
 from pathlib import Path
 from types import MappingProxyType
 from typing import NamedTuple
@@ -139,8 +140,12 @@ def labelled(
     strange = sorted({each.name for each in found} - set(classes))
     if strange or not found:
         what = f"the class {strange[0]}, which is none of the network's" if strange else "no folder"
+        near = get_close_matches(strange[0], [*classes, *also], n=1) if strange else []
+        ways = f"Did you mean {near[0]}? " if near else ""
+        others = ", or by their synsets or indices" if also else ""
         raise UserError(
-            f"{printable(str(root))} holds {what}. It must hold pictures in folders named {_listed(classes)}."
+            f"{printable(str(root))} holds {what}. {ways}It must hold pictures in folders named "
+            f"{_listed(classes)}{others}."
         )
     _refuse_empty(root, left_out)
     return *_as_arrays("", found, list(classes)), _left_out("", left_out)

@@ -36,7 +36,7 @@ def best(logits: np.ndarray, classes: Sequence[str], top: int) -> list[tuple[tup
     Raises UserError if they are not finite.
     """
     if not np.isfinite(logits).all():
-        raise UserError("the network gives no finite numbers: its training diverged. Use another run.")
+        raise UserError("the network gives no finite numbers: its training diverged. Use another run or weights.")
     probabilities = softmax(np.asarray(logits, np.float64), axis=1)
     order = np.argsort(-probabilities, axis=1, kind="stable")[:, :top]
     return [

@@ -69,6 +69,8 @@ class NetworkOptions:
         check(self)
         if self.normalize is not None:
             channels_of(self.normalize)
+        if self.weights_key == "":
+            raise UserError("--weights-key is empty. Name a state dict of the file, or leave the flag out.")
         if self.checkpoint not in (LAST, BEST) and not (self.checkpoint.isascii() and self.checkpoint.isdigit()):
             raise UserError(
                 f"--checkpoint must be {LAST}, {BEST} or a number of updates, got {printable(self.checkpoint)!r:.40}."

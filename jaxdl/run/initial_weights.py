@@ -175,6 +175,9 @@ def _whose(arrays: Mapping[str, Any], model: nn.Module) -> str:
     if name is None:
         return recognition.whose(arrays) or ""
     if isinstance(model, type(models.create(name))) and models.describe(model)[0] == name:
+        names = {name.rpartition(".")[0] for name in arrays}
+        if not any(name.endswith(tuple(head(model, images))) for name in names):
+            return f"They are of {name} without its classifier: train with them, or take a file that has one."
         return f"They are of {name}, but with other layers, such as another stem."
     return f"These are the weights of {name}: model {name}."
 

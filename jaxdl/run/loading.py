@@ -92,6 +92,7 @@ def load_for(
         print("note     features are computed once, without augmentation and views", flush=True)
     asked, config = config, adapt(config, dataset, given)
     fitted = [f"batches of {config.batch_size}"] if config.batch_size != asked.batch_size else []
+    fitted += [f"learning rate {config.lr:g}"] if config.lr != asked.lr else []
     fitted += ["no mirroring"] if (config.flip, config.test_flip) != (asked.flip, asked.test_flip) else []
     if fitted and not config.check:
         print(f"note     fitted to these images: {', '.join(fitted)}", flush=True)

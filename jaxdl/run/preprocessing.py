@@ -14,7 +14,7 @@ from jaxdl.run import stored
 from jaxdl.run.channels import CHANNELS, DATA, NONE, WEIGHTS, in_words
 from jaxdl.run.config import TORCHVISION, Config
 from jaxdl.transfer import imagenet
-from jaxdl.transfer.accompanying import accompanying
+from jaxdl.transfer.accompanying import accompanying, classes_beside
 from jaxdl.transfer.published import PUBLISHED, Published
 
 CIFAR10 = ("airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck")
@@ -59,7 +59,7 @@ def of_weights(pretrained: str, model: str) -> Preprocessing | None:
         return Preprocessing(framing, found.mean, found.std, found.classes, str(found.by))
     if model in PUBLISHED:
         usual = _published(PUBLISHED[model][0])
-        return usual._replace(classes=None, by=f"torchvision's {model}", assumed=True)
+        return usual._replace(classes=classes_beside(folder), by=f"torchvision's {model}", assumed=True)
     if model == "cifar_cnn":  # the course's
         return Preprocessing(Framing(32), *CHANNELS[NONE], CIFAR10, "the course", assumed=True)
     return None
@@ -70,7 +70,7 @@ def settled(config: Config, given: frozenset[str]) -> Config:
 
     Raises UserError where the weights are asked for and there are none, or nobody knows what they saw.
     """
-    known = of_weights(config.pretrained, config.model) if config.pretrained else None
+    known = _known(config, given)
     if config.normalize == WEIGHTS and known is None:
         why = (
             "there are none: name them with --pretrained"
@@ -109,6 +109,15 @@ def settled(config: Config, given: frozenset[str]) -> Config:
         assumed = " (assumed; --normalize, --image-size and --resize say otherwise)" if known.assumed else ""
         print(f"note     {', '.join(taken)}, as {known.by} has them{assumed}", flush=True)
     return dataclasses.replace(config, **changes)
+
+
+def _known(config: Config, given: frozenset[str]) -> Preprocessing | None:
+    try:
+        return of_weights(config.pretrained, config.model) if config.pretrained else None
+    except UserError:
+        if {"image_size", "resize", "interpolation", "normalize"} <= given and config.normalize != WEIGHTS:
+            return None  # nothing is asked of what cannot be read
+        raise
 
 
 def _of_file(path: Path, model: str) -> Preprocessing | None:

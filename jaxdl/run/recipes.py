@@ -120,9 +120,10 @@ def adapt(config: Config, dataset: Dataset, given: frozenset[str]) -> Config:
     """``config`` with what depends on the data and the weights settled; flags in ``given`` stay as they are.
 
     Images that change class when mirrored are not mirrored. A dataset too small for the recipe's batches gets smaller
-    ones, so that an epoch still makes some forty updates. Without ``val_size`` a tenth of the training split validates,
-    at least one image a class, or none where that would leave a class without. torchvision's weights get the stem that
-    they are for; of a file, ``initial_weights.fitted_to_weights`` finds it.
+    ones, so that an epoch still makes some forty updates, and with pretrained weights a learning rate in proportion.
+    Without ``val_size`` a tenth of the training split validates, at least one image a class, or none where that would
+    leave a class without. torchvision's weights get the stem that they are for; of a file,
+    ``initial_weights.fitted_to_weights`` finds it.
     """
     examples, classes = len(dataset.train), len(dataset.classes)
     val_size = config.val_size
@@ -137,7 +138,9 @@ def adapt(config: Config, dataset: Dataset, given: frozenset[str]) -> Config:
         size = min(config.batch_size, left)
         if left // config.batch_size < TOO_FEW_STEPS:
             size = min(size, max(8, left // FEWEST_STEPS))
-        changes["batch_size"] = max(size - size % config.accumulate, 1)
+        changes["batch_size"] = size = max(size - size % config.accumulate, 1)
+        if config.pretrained and "lr" not in given:  # Goyal et al. 2017; what was learned would be lost at more
+            changes["lr"] = config.lr * size / config.batch_size
     if config.pretrained in (None, TORCHVISION) and (config.stem is None or "stem" not in given):
         published = config.pretrained == TORCHVISION and "stem" not in given
         changes["stem"] = "imagenet" if published else config.stem or "cifar"

@@ -38,6 +38,8 @@ def load(*, classes: str | None = None, offline: bool = False, **settings: Any) 
     """
     compilation_cache.use()
     config = preprocessing.settled(Config(dataset="folder", offline=offline, **settings), frozenset(settings))
+    if config.stem is not None and not models.has_stem(config.model):
+        raise UserError(f"{config.model} has no stem to choose: leave --stem out.")
     channels = channels_of(config.normalize)
     if channels is None:
         raise UserError("nothing tells how the weights saw their pixels: give --normalize imagenet, none or MEAN/STD.")
@@ -106,4 +108,6 @@ def _listed(path: Path, count: int) -> tuple[str, ...]:
         raise UserError(
             f"{printable(str(path))} names {counted(len(names), 'class', 'classes')}; the weights have {count:,}."
         )
+    if len(set(names)) < count:
+        raise UserError(f"{printable(str(path))} names a class twice, which nothing could tell apart.")
     return names

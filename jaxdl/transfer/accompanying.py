@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from jaxdl.errors import UserError
+from jaxdl.wording import counted
 
 CONFIG, PROCESSOR = "config.json", "preprocessor_config.json"
 MOST_BYTES = 2**24  # of such a file
@@ -66,10 +67,18 @@ def check_architecture(folder: Path) -> None:
             )
 
 
+def classes_beside(folder: Path) -> tuple[str, ...] | None:
+    """Names of the logits in the ``config.json`` of either library; None where there are none."""
+    config = _read(folder / CONFIG, theirs=False)
+    return _classes(config) if config else None
+
+
 def _of_timm(path: Path, given: dict[str, Any]) -> Accompanying:
     """timm brings the shorter side to ``floor(size / crop_pct)``, or squashes, or pads, by its ``crop_mode``."""
     with _named(path):
-        _, size, width = given["input_size"]
+        channels, size, width = given["input_size"]
+        if channels != 3:
+            raise UserError(f"{path} asks for pictures of {counted(channels, 'channel')}; here they have three.")
         share = given.get("crop_pct", 0.875)
         stretched = given.get("crop_mode", "center") == "squash" and share == 1
         if given.get("crop_mode", "center") not in ("center", "squash") or size != width:
@@ -78,7 +87,7 @@ def _of_timm(path: Path, given: dict[str, Any]) -> Accompanying:
             by=path,
             size=size,
             resize=0 if stretched else math.floor(size / share),
-            interpolation=INTERPOLATIONS[given.get("interpolation", "bilinear")],
+            interpolation=_interpolation(given.get("interpolation", "bilinear"), path),
             mean=tuple(map(float, given["mean"])),
             std=tuple(map(float, given["std"])),
         )
@@ -108,10 +117,16 @@ def _of_processor(path: Path, given: dict[str, Any]) -> Accompanying:
             by=path,
             size=kept,
             resize=resize,
-            interpolation=INTERPOLATIONS[given.get("resample", 2)],
+            interpolation=_interpolation(given.get("resample", 2), path),
             mean=tuple(map(float, given["image_mean"])) if normal else (0.0,),
             std=tuple(map(float, given["image_std"])) if normal else (1.0,),
         )
+
+
+def _interpolation(named: Any, path: Path) -> str:
+    if named not in INTERPOLATIONS:
+        raise UserError(f"{path} asks for pictures resized by {named!r:.20}; here it is bilinear or bicubic.")
+    return INTERPOLATIONS[named]
 
 
 def _square(sides: dict[str, int], path: Path) -> int:
@@ -154,6 +169,8 @@ class _named:  # noqa: N801
         return None
 
     def __exit__(self, kind: type | None, error: BaseException | None, trace: object) -> None:
+        if isinstance(error, UserError):
+            return
         if isinstance(error, LookupError | TypeError | ValueError | AttributeError | ArithmeticError):
             raise UserError(
                 f"{self._path} does not say what pictures the weights are for as timm or transformers write it "

@@ -62,8 +62,8 @@ def choose(
 
     shapes: the network's, by PyTorch's names. needed: those names that must be there, and then others need not be used;
     None for all. spare: names that may be absent; optional: layers that may be absent with all that is in them. Of
-    several places those with the fewest other shapes; then the trained weights rather than their average, where both
-    are state dicts of their own. Raises UserError, naming them, where that leaves more than one.
+    several places those with the fewest other shapes; then the trained weights rather than their average.
+    Raises UserError, naming them, where that leaves more than one.
     """
     found = []
     for keys, given in dicts.items():
@@ -125,7 +125,7 @@ def _main(fitting: list[Choice]) -> Choice:
     raw = [each for each in fitting if not is_average(each.place)]
     if len(raw) > 1:
         raw = [each for each in raw if is_main(each.keys)]
-    if len(raw) != 1 or len({each.keys for each in fitting}) < len(fitting):
+    if len(raw) != 1:
         ways = " or ".join(f"weights_key {shown(_asked_by(each, fitting))}" for each in fitting[:MOST_SHOWN])
         raise UserError(f"the weights hold this network {len(fitting)} times. Name one: {ways}.")
     return raw[0]
