@@ -67,7 +67,7 @@ def test_initial_variables_of_another_generator(implementation):
 
 
 @pytest.mark.parametrize(
-    "name", [pytest.param(name, marks=pytest.mark.long) if LARGER.match(name) else name for name in models.names()]
+    "name", [pytest.param(name, marks=pytest.mark.slow) if LARGER.match(name) else name for name in models.names()]
 )
 def test_no_network_leaves_a_draw_to_a_program_of_its_own(name):
     size = (

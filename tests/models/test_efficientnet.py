@@ -50,7 +50,7 @@ def test_logits_and_gradients_of_a_small_v2_equal_torchvisions(monkeypatch):
     assert_parity("small", small_v2, size=64, gradient=True)
 
 
-@pytest.mark.parametrize("name", [pytest.param(name, marks=pytest.mark.long) for name in NAMES])
+@pytest.mark.parametrize("name", [pytest.param(name, marks=pytest.mark.slow) for name in NAMES])
 def test_layers_are_torchvisions(name):
     assert_built_alike(name, getattr(efficientnet, name))
 

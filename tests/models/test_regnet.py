@@ -39,7 +39,7 @@ def test_logits_and_gradients_of_a_small_one_equal_torchvisions(monkeypatch):
 
 
 @pytest.mark.parametrize(
-    "name", [name if name in QUICK else pytest.param(name, marks=pytest.mark.long) for name in NAMES]
+    "name", [name if name in QUICK else pytest.param(name, marks=pytest.mark.slow) for name in NAMES]
 )
 def test_layers_are_torchvisions(name, monkeypatch):
     theirs = pytorch.torchvision().models.regnet.BlockParams

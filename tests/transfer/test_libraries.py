@@ -69,7 +69,7 @@ def network(name, size, **fields):
 
 @pytest.mark.parametrize(
     ("library", "name"),
-    [each if each[1] in QUICK else pytest.param(*each, marks=pytest.mark.long) for each in MEMBERS],
+    [each if each[1] in QUICK else pytest.param(*each, marks=pytest.mark.slow) for each in MEMBERS],
 )
 def test_every_name_of_a_network_has_another_and_comes_back(library, name):
     arrays = shapes_of(name)
@@ -216,7 +216,7 @@ def known(name):
 @pytest.mark.parametrize(
     "name",
     [
-        name if name in ("convnext_tiny", "swin_t") else pytest.param(name, marks=pytest.mark.long)
+        name if name in ("convnext_tiny", "swin_t") else pytest.param(name, marks=pytest.mark.slow)
         for _, sizes in recognition.FAMILIES
         for name in sizes
     ],

@@ -60,7 +60,7 @@ def test_names_of_ours_are_nobody_elses(name):
 @pytest.mark.parametrize(
     "family",
     [
-        pytest.param(sizes, id=name, marks=() if name in ("resnet18", "alexnet") else pytest.mark.long)
+        pytest.param(sizes, id=name, marks=() if name in ("resnet18", "alexnet") else pytest.mark.slow)
         for _, sizes in recognition.FAMILIES
         for name in [next(iter(sizes))]
     ],
