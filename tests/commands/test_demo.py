@@ -158,7 +158,7 @@ def test_mistakes_end_with_status_2_and_a_line(finished, tmp_path, capsys):
             ([str(finished[0]), "--port", port], f"port {port} is not to be had (Address already in use). Choose"),
             ([str(finished[0]), "--port", "65536"], "--port must be less than 65536"),
             ([str(tmp_path), "--port", "0"], "there is no run in"),
-            ([], "required: RUN"),
+            ([], "name the folder of a run"),
         ):
             assert main(argv) == 2
             out, err = capsys.readouterr()

@@ -129,7 +129,7 @@ def test_mistakes_end_with_status_2_and_a_line(finished, tmp_path, capsys):
         ([str(run), "--pictures", str(tmp_path / "strange")], "the class zebra, which is none of the network's"),
         ([str(run), "--pictures", str(tmp_path / "empty")], "holds no folder"),
         ([str(run), "--pictures", str(tmp_path), "--split", "val"], "give one"),
-        ([], "required: RUN"),
+        ([], "name the folder of a run"),
     ):
         assert main([*argv, *([] if "--out" in argv else ["--out", str(tmp_path / "out")])]) == 2
         error = capsys.readouterr().err

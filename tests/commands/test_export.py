@@ -83,7 +83,7 @@ def test_mistakes_end_with_status_2_and_a_line(exported, tmp_path, capsys):
         ([str(tmp_path / "absent")], "there is no run in"),
         ([str(run), "--out", str(folder)], "nothing is overwritten"),
         ([str(run), "--out", str(tmp_path / "x"), "--platforms", "cpu,gpu"], "unknown platform 'gpu'"),
-        ([], "required: RUN"),
+        ([], "name the folder of a run"),
     ):
         assert main(argv) == 2
         error = capsys.readouterr().err

@@ -208,8 +208,8 @@ def test_a_network_that_gives_no_numbers_is_refused():
 
 def test_mistakes_end_with_status_2_and_a_line(run, tmp_path, capsys):
     for argv, says in (
-        ([], "required: RUN, IMAGE"),
-        ([run], "required: IMAGE"),
+        ([], "name one picture or more"),
+        ([run], "name one picture or more"),
         ([str(tmp_path), "a.png"], "there is no run in"),
         ([run, "a.png", "--top", "0"], "--top must be at least 1"),
         ([run, "a.png", "--jsn"], "Did you mean --json"),
