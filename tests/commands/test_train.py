@@ -238,8 +238,8 @@ def test_a_run_within_a_budget_is_that_of_the_epochs_it_tells(tmp_path):
         words = ["--dataset", "digits", "--model", "cifar_cnn", "--lr", "0.01", "--no-report", *flags]
         return subprocess.run(command(*words, out=out), cwd=ROOT, capture_output=True, text=True, check=True).stdout
 
-    said = run("--budget", "25s", out=tmp_path / "budget")
-    flags = re.search(r"budget   25s: .*\n .* the same run: (.*)\n", said)[1].split()
+    said = run("--budget", "40s", out=tmp_path / "budget")
+    flags = re.search(r"budget   40s: .*\n .* the same run: (.*)\n", said)[1].split()
     assert flags[::2] == ["--epochs", "--warmup-epochs"]
     run(*flags, out=tmp_path / "epochs")
     assert_same_run(tmp_path / "budget", tmp_path / "epochs")
