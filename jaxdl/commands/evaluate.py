@@ -32,8 +32,8 @@ if TYPE_CHECKING:
 
 COMMAND = "jaxdl evaluate"
 ABOUT = (
-    "Evaluate a run's network on a split of its data or on a folder of pictures, and write metrics, every prediction "
-    "and an HTML page."
+    "Evaluate a run's network on a split of its data, or it or pretrained weights on a folder of pictures, and write "
+    "metrics, every prediction and an HTML page."
 )
 SPLITS = ("test", "val", "train")
 WIDTH = 100  # of the table where the output is no terminal
@@ -57,7 +57,6 @@ class Options(NetworkOptions):
         choices=("run", *VIEWS),
     )
     data_dir: str | None = flag(None, "folder of the run's dataset", unset="the run's", path=True)
-    offline: bool = flag(False, "download nothing", on_only=True)
     out: str | None = flag(
         None, "folder to write", unset="<run>/evaluations/<split>-<time>, or <model>-<pictures>-<time>", path=True
     )
@@ -72,6 +71,8 @@ def _evaluate(argv: list[str]) -> None:
     options, given = flags.parse(argv, Options(), COMMAND, ABOUT)
     if options.pictures and "split" in given:
         raise UserError("--split and --pictures are two things to evaluate on; give one.")
+    if options.model and given & {"split", "data_dir"}:
+        raise UserError("--split and --data-dir are of a run's data, and --model is without a run; leave them out.")
     if options.model and not options.pictures:
         raise UserError("a network without a run has no data of its own: name a folder with --pictures.")
     name = Path(options.pictures).resolve().name if options.pictures else options.split
@@ -85,7 +86,7 @@ def _evaluate(argv: list[str]) -> None:
     from jaxdl.run import review  # with which comes JAX
     from jaxdl.run.classifier import Classifier
 
-    run = options.load(offline=options.offline)
+    run = options.load()
     findings = review.findings_in(run) if options.model is None else []
     views = None if options.views == "run" else VIEWS[options.views]
     if options.pictures:

@@ -1,4 +1,4 @@
-"""A run's network on pictures of one's own: ``python -m jaxdl predict runs/NAME cat.jpg holiday/``."""
+"""A network on pictures of one's own: ``python -m jaxdl predict runs/NAME cat.jpg holiday/``."""
 
 import dataclasses
 import json
@@ -31,7 +31,7 @@ COMMAND = "jaxdl predict"
 ABOUT = (
     "Print a network's predictions for pictures (JPEG, PNG, WebP, BMP, GIF, TIFF, PPM), brought to its size as its own "
     "were: a run's network, or pretrained weights with --model and --pretrained. "
-    " The exit status is 2 if any of them cannot be read."
+    "The exit status is 2 if any of them cannot be read."
 )
 FEW = 10  # pictures, up to which each is shown with bars
 TOP, TOP_OF_MANY = 5, 2  # classes
@@ -53,9 +53,6 @@ class Options(NetworkOptions):
         unset=f"{TOP}, or {TOP_OF_MANY} in a table of more than {FEW} pictures",
     )
     json: bool = flag(False, "print one JSON document", on_only=True)
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
 
     @property
     def pictures(self) -> tuple[str, ...]:

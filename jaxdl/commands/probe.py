@@ -45,7 +45,6 @@ class Options(NetworkOptions):
     )
     data_dir: str | None = flag(None, "folder of the dataset", unset="the run's, or the dataset's own", path=True)
     k: int = flag(20, "nearest training pictures that vote, each by its likeness", min=1, value="N")
-    offline: bool = flag(False, "download nothing", on_only=True)
     json: bool = flag(False, "print one JSON document", on_only=True)
 
 
@@ -68,7 +67,7 @@ def _probe(argv: list[str]) -> None:
     from jaxdl.report.probing import linear_probe, neighbour_votes  # with which comes JAX
 
     with contextlib.redirect_stdout(sys.stderr):  # what is said of the data is no answer of the command
-        run = options.load(offline=options.offline)
+        run = options.load()
         data = _dataset(options, dataset, run)
         train, test = (
             _features(run, split.images, name) for split, name in ((data.train, "train"), (data.test, "test"))

@@ -66,15 +66,16 @@ def _print(argv: list[str]) -> None:
     options, given = flags.parse(argv, Options(model=models.names()[0]), COMMAND, ABOUT)
     if {"pretrained", "num_classes"} <= given:
         raise UserError("--num-classes and --pretrained both say how many classes there are; give one.")
+    network = NetworkOptions(
+        model=options.model, pretrained=options.pretrained, stem=options.stem, image_size=options.image_size
+    )
     if options.pretrained is not None:
-        NetworkOptions(model=options.model, pretrained=options.pretrained).check_there(given)
+        network.check_there(given)
     terminal.say_loading()
     from jaxdl.report.layers import grouped, layers, total  # with which comes JAX
 
     if options.pretrained is not None:
-        run = NetworkOptions(
-            model=options.model, pretrained=options.pretrained, stem=options.stem, image_size=options.image_size
-        ).load()
+        run = network.load()
         num_classes, size = len(run.classes), run.image[0]
         model = run.model.clone(dtype=PRECISIONS[options.precision]) if "precision" in given else run.model
     else:

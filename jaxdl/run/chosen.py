@@ -65,6 +65,8 @@ class NetworkOptions:
         None, "with --model: weights, imagenet, none, or MEAN/STD", unset="the weights'", value="HOW"
     )
 
+    offline: bool = flag(False, "download nothing", on_only=True)
+
     def __post_init__(self) -> None:
         check(self)
         if self.normalize is not None:
@@ -98,7 +100,7 @@ class NetworkOptions:
             if path not in (None, TORCHVISION) and not Path(path).exists():
                 raise UserError(f"cannot read {printable(path)} (No such file or directory).")
 
-    def load(self, *, offline: bool = False) -> "FinishedRun":
+    def load(self) -> "FinishedRun":
         """The network; raises UserError for what cannot be read."""
         from jaxdl.run import finished_run, without_run  # with which comes JAX
 
@@ -107,9 +109,8 @@ class NetworkOptions:
         with contextlib.redirect_stdout(sys.stderr):  # what it says of the weights is no answer of the command
             given = {name: getattr(self, name) for name in ("model", *WITHOUT_RUN)}
             given = {name: value for name, value in given.items() if value is not None}
-            return without_run.load(offline=offline, **given)
+            return without_run.load(offline=self.offline, **given)
 
 
-WITHOUT_RUN = tuple(
-    field.name for field in dataclasses.fields(NetworkOptions) if field.name not in ("run", "checkpoint", "model")
-)
+WITH_EITHER = ("run", "checkpoint", "model", "offline")
+WITHOUT_RUN = tuple(field.name for field in dataclasses.fields(NetworkOptions) if field.name not in WITH_EITHER)

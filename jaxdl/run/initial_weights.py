@@ -3,7 +3,6 @@
 import dataclasses
 import math
 from collections.abc import Callable, Mapping
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -12,9 +11,8 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from jaxdl import models, saved_model
+from jaxdl import initial_values, models, saved_model
 from jaxdl.errors import UserError
-from jaxdl.initial_values import initial_variables
 from jaxdl.models.vit import VisionTransformer, resize_position_embedding
 from jaxdl.run import stored
 from jaxdl.run.config import TORCHVISION, Config
@@ -90,9 +88,9 @@ def start_from(
     or is for another network, with whose it is if that is known.
     """
     if key is None:
-        ours = jax.tree.map(lambda leaf: np.zeros(leaf.shape, leaf.dtype), _shapes(model, images))
+        ours = jax.tree.map(lambda leaf: np.zeros(leaf.shape, leaf.dtype), initial_values.shapes(model, images))
     else:
-        ours = initial_variables(model, key, images)
+        ours = initial_values.initial_variables(model, key, images)
     held = contents(path, weights_key)
     check_architecture(held.path.parent)
     choice = _located(held, model, ours, images)
@@ -119,7 +117,7 @@ def classes_in(held: Contents, model: nn.Module, images: jax.Array) -> int:
     Raises UserError where they are of another network, or have no classifier.
     """
     check_architecture(held.path.parent)
-    choice = _located(held, model, _shapes(model, images), images)
+    choice = _located(held, model, initial_values.shapes(model, images), images)
     if not choice.whole:
         start_from(held.path, model, None, images, weights_key=held.key)  # says what is wrong
     named = layout(model)["names"]
@@ -128,10 +126,6 @@ def classes_in(held: Contents, model: nn.Module, images: jax.Array) -> int:
             if name.startswith(f"{named.get(layer, layer)}."):
                 return held.dicts[choice.keys][theirs].shape[0]
     raise UserError(f"{held.path} has no classifier: its network says nothing of classes.")
-
-
-def _shapes(model: nn.Module, images: Any) -> dict[str, Any]:
-    return jax.eval_shape(partial(model.init, train=False), jax.random.key(0), images)
 
 
 def _other_stem(held: Contents, model: nn.Module, images: Any) -> str:
@@ -169,7 +163,7 @@ def _whose(arrays: Mapping[str, Any], model: nn.Module) -> str:
         network = models.create(name)
         how = layout(network)
         lacking = (*AUXILIARY, *head(network, images))
-        return recognition.Network(_shapes(network, images), how["names"], how["buffers"], lacking)
+        return recognition.Network(initial_values.shapes(network, images), how["names"], how["buffers"], lacking)
 
     name = recognition.ours(arrays, network_of)
     if name is None:
@@ -193,7 +187,7 @@ def _saved_stem(folder: Path) -> str | None:
 
 def _fits(held: Contents, model: nn.Module, image: tuple[int, int, int]) -> bool:
     images = jax.ShapeDtypeStruct((1, *image), jnp.float32)
-    shapes = _shapes(model, images)
+    shapes = initial_values.shapes(model, images)
     try:
         _loaded(held, held.arrays(_located(held, model, shapes, images)), model, shapes, images)
     except UserError:

@@ -1,12 +1,12 @@
 """The classifier of a network: the layers that depend on the number of classes."""
 
 from collections.abc import Mapping
-from functools import partial
 from typing import Any
 
 import flax.linen as nn
 import jax
 
+from jaxdl import initial_values
 from jaxdl.errors import UserError
 from jaxdl.transfer.edited import Edited
 from jaxdl.transfer.surgery import with_new
@@ -20,8 +20,7 @@ def head(model: nn.Module, images: jax.Array) -> list[str]:
     """
 
     def shapes(model: nn.Module) -> dict[tuple[str, ...], tuple[int, ...]]:
-        variables = jax.eval_shape(partial(model.init, train=False), jax.random.key(0), images)
-        return {path: leaf.shape for path, leaf in flat(variables).items()}
+        return {path: leaf.shape for path, leaf in flat(initial_values.shapes(model, images)).items()}
 
     ours, larger = shapes(model), shapes(_with_classes(model, model.num_classes + 1))
     return sorted({layer_of(path) for path, shape in ours.items() if shape != larger[path]})

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from jaxdl import losses, optim
+from jaxdl.initial_values import initial_variables
 from jaxdl.nn import StochasticDepth
 from jaxdl.train.state import create_state, parameter_count
 from jaxdl.train.step import make_train_step
@@ -201,9 +202,13 @@ def _constants(module):
     return norms, rates
 
 
-def assert_drawn_alike(ours, theirs):
-    """Arrays by PyTorch's names: what is constant is the same; what is drawn has the same spread and the same extent,
-    which tells a uniform distribution from a normal one, where it is large enough to tell."""
+def assert_drawn_alike(model, build, *, size=64):
+    """The initial values of ``model`` are as those of the module that ``build`` gives: what is constant is the same;
+    what is drawn has the same spread and the same extent, which tells a uniform distribution from a normal one, where
+    it is large enough to tell."""
+    pytorch.torch().manual_seed(0)
+    theirs = build().state_dict()
+    ours = to_pytorch(initial_variables(model, jax.random.key(0), jnp.zeros((1, size, size, 3))), **layout(model))
     assert set(ours) == {key for key in theirs if not key.endswith(COUNTER)}
     for name, array in ours.items():
         expected = theirs[name].numpy()

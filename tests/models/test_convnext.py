@@ -8,9 +8,7 @@ from flax.errors import InvalidRngError
 
 from jaxdl import models
 from jaxdl.errors import UserError
-from jaxdl.initial_values import initial_variables
 from jaxdl.models import convnext
-from jaxdl.transfer.conversion import to_pytorch
 from tests import pytorch
 from tests.models.parity import assert_built_alike, assert_drawn_alike, assert_parity
 
@@ -72,10 +70,7 @@ def test_layers_are_torchvisions(name):
 
 @pytest.mark.long
 def test_initial_values_are_drawn_as_torchvision_draws_them():
-    pytorch.torch().manual_seed(0)
-    theirs = torchvisions_small().state_dict()
-    ours = initial_variables(small(num_classes=1000), jax.random.key(0), jnp.zeros((1, 64, 64, 3)))
-    assert_drawn_alike(to_pytorch(ours), theirs)
+    assert_drawn_alike(small(num_classes=1000), torchvisions_small)
 
 
 @pytest.mark.parametrize(("stem", "side"), [("cifar", 64), ("imagenet", 16)])
