@@ -15,8 +15,8 @@ from jaxdl.wording import counted
 
 COMMAND = "jaxdl export"
 ABOUT = (
-    "Export a run's network, or pretrained weights, to a folder: weights under PyTorch's names, a description to rebuild "
-    "it from here, and a function from pixels to probabilities that needs only jax."
+    "Export a run's network, or pretrained weights, to a folder: weights under PyTorch's names, a description to "
+    "rebuild it from here, and a function from pixels to probabilities that needs only jax."
 )
 SERVED = "model.jaxexport"
 

@@ -150,14 +150,12 @@ def _framed(image: Image.Image, framing: Framing) -> Image.Image:
         return image.resize((width, height), by).crop((left, top, left + size[0], top + size[1]))
     # of a long and narrow picture the rest could take any memory: only what is kept is made
     across, down = image.width / width, image.height / height
-    kept = max(left, 0), max(top, 0), min(left + size[0], width), min(top + size[1], height)
-    box = kept[0] * across, kept[1] * down, kept[2] * across, kept[3] * down
-    part = image.resize((kept[2] - kept[0], kept[3] - kept[1]), by, box=box)
-    return (
-        part
-        if part.size == size
-        else part.crop((left - kept[0], top - kept[1], left - kept[0] + size[0], top - kept[1] + size[1]))
-    )
+    first, upper = max(left, 0), max(top, 0)
+    last, lower = min(left + size[0], width), min(top + size[1], height)
+    box = first * across, upper * down, last * across, lower * down
+    part = image.resize((last - first, lower - upper), by, box=box)
+    left, top = left - first, top - upper
+    return part.crop((left, top, left + size[0], top + size[1]))
 
 
 def _orientation(image: Image.Image) -> int:

@@ -161,7 +161,7 @@ def _first_states(
     for seed, own in data.by_seed.items():
         sample = prepare(dataset.train.images[own.train.images[:SAMPLE]], mean=own.mean, std=own.std)
         key = jax.random.key(seed)
-        variables = loaded(config, model, key, sample[:1], told=not by_seed)
+        variables, _ = loaded(config, model, key, sample[:1], told=not by_seed)
         if freeze is None:
             freeze = frozen_patterns(config.freeze, model, sample[:1])
         by_seed[seed] = create_state(model, optimizer, key, sample, variables=variables, freeze=freeze)
