@@ -2,7 +2,7 @@
 
 import math
 import re
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -42,7 +42,8 @@ def placements(given: Mapping[str, Any], wanted: Collection[str]) -> list[Placem
     the others, but under one of their own alone, such as a classifier's beside a backbone's, are taken from there.
     """
     wanted = set(wanted)
-    plain = _without_wrappers((name for name in given if not name.endswith(COUNTER)), wanted)
+    wrappers = WRAPPERS - {part for name in wanted for part in name.split(".")}
+    plain = without_wrappers((name for name in given if not name.endswith(COUNTER)), wrappers)
     hits = _hits(plain, wanted)
     most = max(map(len, hits.values()), default=0)
     main = [prefix for prefix, found in hits.items() if len(found) >= max(HALF * len(wanted), 1)]
@@ -51,9 +52,8 @@ def placements(given: Mapping[str, Any], wanted: Collection[str]) -> list[Placem
     return [_placement(prefix, main, hits, plain, given, wanted) for prefix in sorted(main, key=len)]
 
 
-def _without_wrappers(names: Any, wanted: set[str]) -> dict[str, str]:
+def without_wrappers(names: Iterable[str], wrappers: Collection[str] = WRAPPERS) -> dict[str, str]:
     """The file's names by what they are without wrappers inside; one before everything is a prefix, as any."""
-    wrappers = WRAPPERS - {part for name in wanted for part in name.split(".")}
     plain: dict[str, str] = {}
     for name in names:
         first, *rest = name.split(".")

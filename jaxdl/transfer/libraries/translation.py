@@ -14,7 +14,7 @@ from jaxdl.transfer.faults import FileError
 from jaxdl.transfer.libraries import timm_names, transformers_names
 from jaxdl.transfer.libraries.derived import Derived, Layout
 from jaxdl.transfer.libraries.families import Family, Name
-from jaxdl.transfer.prefixes import COUNTER, WRAPPERS
+from jaxdl.transfer.prefixes import COUNTER, without_wrappers
 
 FAMILIES = timm_names.FAMILIES + transformers_names.FAMILIES
 LIBRARIES = (timm_names.TIMM, transformers_names.FILES, transformers_names.MODULES)
@@ -77,7 +77,7 @@ def translated(arrays: Mapping[str, Any]) -> tuple[dict[str, Any], str | None]:
 
     Also the library's name, None where no network is known.
     """
-    plain = _without_wrappers(arrays)
+    plain = without_wrappers(arrays)
     held = {name: arrays[theirs] for name, theirs in plain.items()}
     roots = _roots(held)
     if not roots:
@@ -102,16 +102,6 @@ def translated(arrays: Mapping[str, Any]) -> tuple[dict[str, Any], str | None]:
         else:
             found[name] = Derived(layout, tuple(arrays[each] for each in given), shape)
     return found, next(iter(roots.values())).library
-
-
-def _without_wrappers(names: Any) -> dict[str, str]:
-    """The names by what they are without the wrappers of modules inside; one before everything is a prefix."""
-    plain: dict[str, str] = {}
-    for name in names:
-        first, *rest = name.split(".")
-        shorter = ".".join([first, *(part for part in rest if part not in WRAPPERS)])
-        plain[name if shorter in plain else shorter] = name
-    return plain
 
 
 def _roots(held: Mapping[str, Any]) -> dict[str, Family]:
