@@ -4,6 +4,7 @@ import difflib
 import re
 import sys
 from collections.abc import Iterable
+from itertools import groupby
 
 from jaxdl import elsewhere
 from jaxdl.elsewhere import flat
@@ -11,6 +12,7 @@ from jaxdl.elsewhere import flat
 ALIKE = 0.75  # of two names' letters, that one is taken for the other mistyped
 ALIKE_SHORT = 0.65  # the same, of names of three letters, of which two are changed places
 FEWEST, MOST = 3, 8  # letters from which a name is completed, and completions that are named
+MOST_LISTED = 30  # names that are written out; of more, those of a family share its name
 MOST_NAME = 100  # letters of an unknown name that are shown
 
 
@@ -35,8 +37,20 @@ def unknown(kind: str, name: str, known: Iterable[str], *, listed: bool = True) 
     name = name[:MOST_NAME]  # it may be out of a file
     known = sorted(known)
     hint = f" {_hint(kind, name, known, numbers=listed)}".rstrip()
-    choice = f" Known: {', '.join(known)}." if listed else ""
+    choice = f" Known: {', '.join(_families(known))}." if listed else ""
     return UserError(f"unknown {kind} {name!r}.{hint}{choice}")
+
+
+def _families(names: list[str]) -> list[str]:
+    """The sorted names, or if they are many, as a shell abbreviates them: ``vit_{b_16,b_32}``."""
+    if len(names) <= MOST_LISTED:
+        return names
+    family_of = re.compile("[a-z]+[0-9]_|[a-z]*_?").match  # dinov2_vits14, or vit_b_16 and vgg11
+    members = [(family, list(group)) for family, group in groupby(names, lambda name: family_of(name)[0])]
+    return [
+        group[0] if len(group) == 1 else f"{family}{{{','.join(each[len(family) :] for each in group)}}}"
+        for family, group in members
+    ]
 
 
 def _hint(kind: str, name: str, known: list[str], *, numbers: bool) -> str:

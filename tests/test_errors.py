@@ -1,5 +1,7 @@
 """A name that is not known is answered with what is meant, or with nothing: never with something else."""
 
+import subprocess
+
 import pytest
 
 from jaxdl import elsewhere, models
@@ -158,3 +160,11 @@ def test_counterparts_of_other_libraries_names_are_there(kind):
 
     known = {"flag": set(map(flag_name, Config.__dataclass_fields__)), "loss": set(losses.BY_NAME)}[kind]
     assert set(elsewhere.SAME[kind].values()) <= known
+
+
+def test_many_known_names_are_listed_as_a_shell_abbreviates_them():
+    message = str(unknown("model", "nonsense", models.names()))
+    assert len(message) < 1000
+    written = message.split("Known: ")[1].removesuffix(".").replace(", ", " ")
+    shell = subprocess.run(["bash", "-c", f"echo {written}"], stdout=subprocess.PIPE, text=True, check=True)
+    assert shell.stdout.split() == list(models.names())
