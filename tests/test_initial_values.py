@@ -10,9 +10,11 @@ import pytest
 from jaxdl import initial_values, models
 from jaxdl.initial_values import initial_variables
 
-# of the families with many members, all but one: their layers are those of that one
+# of the families with many members, all but one or two: their layers are those of these
 LARGER = re.compile(
-    r"convnext_(s|b|l)|efficientnet_v2_(m|l)|mnasnet(0_75|1)|regnet_._(?!400mf)|vit_(l_32|h)|dinov2_(?!vits14$)"
+    r"convnext_(s|b|l)|densenet1(6|.9)|densenet2|dinov2_(?!vits14$)|efficientnet_(b[1-7]|v2_(m|l))|mnasnet(0_75|1)|"
+    r"regnet_._(?!400mf)|resnet(34|101|152)|resnext101|shufflenet_v2_x(1_5|2)|swin_(s|b|v2_(s|b))|vgg1(3|6|9)|vit_(l|h)|"
+    r"wide_resnet101"
 )
 IMAGES = np.random.default_rng(0).normal(size=(8, 32, 32, 3)).astype(np.float32)
 
@@ -22,7 +24,16 @@ def assert_same(found, expected):
     jax.tree.map(lambda a, b: np.testing.assert_array_equal(np.asarray(a), np.asarray(b)), found, expected)
 
 
-@pytest.mark.parametrize("name", ["cifar_cnn", "quick_cnn", "speed_cnn", "squeezenet1_1", "mobilenet_v3_small"])
+@pytest.mark.parametrize(
+    "name",
+    [
+        "cifar_cnn",
+        "quick_cnn",
+        "speed_cnn",
+        pytest.param("squeezenet1_1", marks=pytest.mark.long),
+        pytest.param("mobilenet_v3_small", marks=pytest.mark.long),
+    ],
+)
 def test_initial_variables_are_those_of_init(name):
     model, key = models.create(name), jax.random.key(5)
     found, expected = initial_variables(model, key, IMAGES), model.init(key, IMAGES, train=False)

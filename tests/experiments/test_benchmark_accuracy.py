@@ -55,6 +55,7 @@ def test_the_file_has_the_seconds_of_every_training(learned):
         assert training["from_start_seconds"] == pytest.approx(sum(parts))
 
 
+@pytest.mark.long
 def test_times_are_compared_with_the_courses_program(learned):
     found, printed = learned
     (result,) = found["results"]
@@ -68,6 +69,7 @@ def test_times_are_compared_with_the_courses_program(learned):
     assert "training until 2.0% of digits's test images are right, at most 600 s, f32, 1 seed" in printed
 
 
+@pytest.mark.long
 def test_each_evaluation_is_told_as_it_comes(learned):
     found, printed = learned
     (result,) = found["results"]

@@ -115,7 +115,7 @@ def test_stochastic_depth_leaves_whole_examples_to_the_shortcut(layer):
 @pytest.mark.long
 @pytest.mark.parametrize("field", ["dropout", "attention_dropout", "stochastic_depth"])
 def test_dropout_takes_its_key_in_training_only(field):
-    model = small(stochastic_depth=0.0).clone(**{field: 0.5})
+    model = small().clone(**{"stochastic_depth": 0.0, field: 0.5})
     images = jax.random.normal(jax.random.key(0), (4, 32, 32, 3))
     variables = jax.jit(partial(model.init, train=False))(jax.random.key(1), images)
 

@@ -74,10 +74,10 @@ def test_bf16_computes_in_bf16_and_keeps_f32_parameters_and_logits(name):
     assert all("bf16" in line for line in program.splitlines() if "stablehlo.convolution" in line)
 
 
-def test_train_has_no_default(built):
-    _, model, variables, images = built
+@pytest.mark.parametrize("name", FAMILIES)
+def test_train_has_no_default(name):
     with pytest.raises(TypeError, match="train"):
-        model.apply(variables, images)
+        models.create(name).init(jax.random.key(0), jnp.zeros((1, 32, 32, 3)))
 
 
 def test_values_that_no_network_can_have_are_refused():
