@@ -31,7 +31,10 @@ class NetworkOptions:
         LAST, "checkpoint of the run: last, best (by validation accuracy), or the number of its updates", value="WHICH"
     )
     model: str | None = flag(
-        None, "network to use without a run, with --pretrained", choices=tuple(models.names()), unset="the run's"
+        None,
+        "network to use without a run, with --pretrained",
+        choices=tuple(models.names()),
+        unset="the run's, or that of an exported folder or a file of torchvision's",
     )
     pretrained: str | None = flag(
         None, "weights of --model: a .pth, .pt or .safetensors file, an exported folder, or torchvision", path=True
@@ -71,6 +74,8 @@ class NetworkOptions:
         check(self)
         if self.normalize is not None:
             channels_of(self.normalize)
+        if self.model is None and self.pretrained not in (None, TORCHVISION):
+            object.__setattr__(self, "model", _told_by(Path(self.pretrained)))
         if self.weights_key == "":
             raise UserError("--weights-key is empty. Name a state dict of the file, or leave the flag out.")
         if self.checkpoint not in (LAST, BEST) and not (self.checkpoint.isascii() and self.checkpoint.isdigit()):
@@ -110,6 +115,18 @@ class NetworkOptions:
             given = {name: getattr(self, name) for name in ("model", *WITHOUT_RUN)}
             given = {name: value for name, value in given.items() if value is not None}
             return without_run.load(offline=self.offline, **given)
+
+
+def _told_by(weights: Path) -> str | None:
+    """The network that the weights tell by themselves: a saved one's folder, or the hash of a file of torchvision's."""
+    if weights.is_dir():
+        from jaxdl import saved_model  # with which comes JAX
+
+        name = saved_model.description(weights).get("model") if (weights / saved_model.DESCRIPTION).is_file() else None
+        return name if name in models.MODELS else None
+    from jaxdl.transfer.torchvision_files import network_of  # with all that downloads
+
+    return network_of(weights) if weights.is_file() else None
 
 
 WITH_EITHER = ("run", "checkpoint", "model", "offline")

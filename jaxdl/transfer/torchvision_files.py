@@ -21,10 +21,18 @@ def published_as(path: Path, name: str) -> Published | None:
     """
     if name not in PUBLISHED:
         return None
-    with faults_of(path):
-        about = path.stat()
-        digest = _sha256(path.resolve(), about.st_size, about.st_mtime_ns)
+    digest = _digest(path)
     return next((each for each in PUBLISHED[name] if digest.startswith(each.sha256_prefix)), None)
+
+
+def network_of(path: Path) -> str | None:
+    """The model for which torchvision publishes this file, wherever it lies; None if it is none of theirs.
+
+    Raises UserError where it cannot be read.
+    """
+    digest = _digest(path)
+    theirs = ((name, each) for name, files in PUBLISHED.items() for each in files)
+    return next((name for name, each in theirs if digest.startswith(each.sha256_prefix)), None)
 
 
 def torchvision_weights(
@@ -62,6 +70,12 @@ def torchvision_weights(
     except DownloadError as problem:
         raise DownloadError(f"{problem}\nOr fetch {url} elsewhere and put it into {path.parent}.") from problem
     return path
+
+
+def _digest(path: Path) -> str:
+    with faults_of(path):
+        about = path.stat()
+        return _sha256(path.resolve(), about.st_size, about.st_mtime_ns)
 
 
 @functools.cache

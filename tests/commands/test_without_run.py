@@ -76,6 +76,10 @@ def test_predictions_are_the_networks_on_pixels_in_0_to_1(weights, pictures, nam
             "--checkpoint is for",
         ),
         (["--stem", "cifar", "runs/a", "a.png"], "--stem is for a network without a run"),
+        (
+            ["--pretrained", __file__, "runs/a", "a.png"],
+            "--pretrained is for a network without a run: name it with --model",
+        ),
         (["--checkpoint", "newest", "runs/a", "a.png"], "--checkpoint must be last, best or a number"),
         (["--normalize", "5", "--model", "vgg11", "a.png"], "--normalize must be one of"),
     ],
@@ -128,7 +132,8 @@ def test_an_export_is_the_network_with_its_pictures(weights, names, tmp_path, ca
     saved = saved_model.load_model(out)
     jax.tree.map(np.testing.assert_array_equal, saved.variables, weights[2])
     assert (saved.about["classes"], saved.about["resize"], saved.about["std"]) == (list(CLASSES), 36, [1.0])
-    again = NetworkOptions(model="cifar_cnn", pretrained=str(out)).load()
+    assert NetworkOptions(pretrained=str(weights[0])).model is None  # a file of one's own tells nothing
+    again = NetworkOptions(pretrained=str(out)).load()
     assert again.classes == CLASSES
     assert tuple(again.framing) == (32, 36, "bilinear")
 
@@ -164,7 +169,7 @@ def test_real_weights_see_what_torchvision_sees_in_real_photographs(tmp_path, ca
     batch = torch.stack([published.transforms()(Image.open(path).convert("RGB")) for path in paths])
     with torch.no_grad():
         theirs = module.eval()(batch).numpy()
-    run = NetworkOptions(model="mobilenet_v2", pretrained=str(file)).load()
+    run = NetworkOptions(pretrained=str(file)).load()  # whose hash tells the network
     ours = Classifier(run).logits(np.stack([open_picture(path, run.framing) for path in paths]))
     assert abs(ours - theirs).max() < 1e-3
     flags = ["--model", "mobilenet_v2", "--pretrained", str(file), "--json", "--top", "5"]

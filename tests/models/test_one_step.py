@@ -16,6 +16,7 @@ NAMES = [
     "resnet18",
     *map(slow, ("efficientnet_b0", "mnasnet0_5", "mobilenet_v2", "mobilenet_v3_small")),
     *map(slow, ("regnet_y_400mf", "shufflenet_v2_x0_5")),
+    *map(slow, ("alexnet", "squeezenet1_1", "vgg11_bn")),
 ]
 
 
@@ -23,6 +24,16 @@ NAMES = [
 @pytest.mark.parametrize("name", NAMES)
 def test_a_step_leaves_torchvisions_parameters_and_statistics(name):
     assert_same_step(name, partial(models.create, name), size=64)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("name", "size"), [("convnext_tiny", 64), ("swin_t", 64), ("swin_v2_t", 64), ("vit_b_32", 224)]
+)
+def test_a_step_leaves_torchvisions_parameters_of_attention_and_layer_norms(name, size, monkeypatch):
+    library = pytorch.torchvision().models
+    monkeypatch.setattr(library, name, drawn(getattr(library, name)))
+    assert_same_step(name, partial(models.create, name), size=size)
 
 
 @pytest.mark.slow

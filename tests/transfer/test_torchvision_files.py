@@ -11,7 +11,7 @@ from jaxdl.download import DownloadError
 from jaxdl.errors import UserError
 from jaxdl.transfer import torchvision_files
 from jaxdl.transfer.published import PUBLISHED, Published
-from jaxdl.transfer.torchvision_files import BASE, published_as, torchvision_weights
+from jaxdl.transfer.torchvision_files import BASE, network_of, published_as, torchvision_weights
 from tests.download_site import CONTENT, serving
 from tests.pytorch import torch, torchvision
 
@@ -78,8 +78,10 @@ def test_published_file_is_known_by_its_content(tmp_path):
     path.write_bytes(CONTENT)
     assert published_as(path, "vgg11") == Published(FILE)
     assert published_as(path, "cifar_cnn") is None
+    assert network_of(path) == "vgg11"
     path.write_bytes(CONTENT + b"!")
     assert published_as(path, "vgg11") is None
+    assert network_of(path) is None
 
 
 def test_file_is_downloaded_once(site, tmp_path):
