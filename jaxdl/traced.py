@@ -58,15 +58,27 @@ def handed_on(jaxpr: core.ClosedJaxpr) -> dict[int, int]:
 
 def outputs(jaxpr: core.ClosedJaxpr, places: Sequence[int], *args: Any) -> list[Any]:
     """These outputs alone, operation by operation. args: None for those of which they do not depend."""
-    makers, wanted, needed = _makers(jaxpr), [jaxpr.jaxpr.outvars[place] for place in places], set()
-    waiting = list(wanted)
-    while waiting:
-        maker = makers.get(variable) if isinstance(variable := waiting.pop(), core.Var) else None
-        if maker is not None and id(maker) not in needed:
-            needed.add(id(maker))
-            waiting.extend(maker.invars)
-    used = [equation for equation in jaxpr.jaxpr.eqns if id(equation) in needed]
+    wanted, needed = [jaxpr.jaxpr.outvars[place] for place in places], _needed(jaxpr, places)
+    used = [equation for equation in jaxpr.jaxpr.eqns if not needed.isdisjoint(equation.outvars)]
     return core.jaxpr_as_fun(core.ClosedJaxpr(jaxpr.jaxpr.replace(eqns=used, outvars=wanted), jaxpr.consts))(*args)
+
+
+def arguments_of(jaxpr: core.ClosedJaxpr, place: int) -> set[int]:
+    """The arguments, by index, on which that output depends."""
+    needed = _needed(jaxpr, [place])
+    return {index for index, variable in enumerate(jaxpr.jaxpr.invars) if variable in needed}
+
+
+def _needed(jaxpr: core.ClosedJaxpr, places: Sequence[int]) -> set[core.Var]:
+    """The variables that these outputs are made of, themselves and arguments too."""
+    makers, needed = _makers(jaxpr), set()
+    waiting = [jaxpr.jaxpr.outvars[place] for place in places]
+    while waiting:
+        variable = waiting.pop()
+        if isinstance(variable, core.Var) and variable not in needed:
+            needed.add(variable)
+            waiting.extend(makers[variable].invars if variable in makers else ())
+    return needed
 
 
 def _makers(jaxpr: core.ClosedJaxpr) -> dict[core.Var, core.JaxprEqn]:

@@ -16,6 +16,7 @@ SHARED = {
     "errors",
     "initial_values",
     "lazy",
+    "masks",
     "traced",
     "places",
     "variables",
@@ -23,6 +24,7 @@ SHARED = {
 }  # leaves that everything may use
 LIBRARY = SHARED | {
     *("checkpoint", "cluster", "cpu", "data", "elsewhere", "launcher", "losses", "metrics", "models", "nn", "optim"),
+    "overlap",
     *("processes", "rendezvous", "report", "saved_model", "serving", "train", "transfer"),
 }
 MAY_IMPORT = {
@@ -33,6 +35,8 @@ MAY_IMPORT = {
     "elsewhere": set(),
     "errors": {"elsewhere"},
     "lazy": set(),
+    "masks": set(),
+    "overlap": {"masks"},
     "places": set(),
     "wording": set(),
     "variables": {"errors"},

@@ -139,6 +139,16 @@ def test_the_page_on_networks_holds(tmp_path):
     output_of(NETWORKS, tmp_path)
 
 
+@pytest.mark.long
+def test_the_page_on_segmentation_holds(tmp_path):
+    printed = output_of(PAGES["docs/segmentation.md"], tmp_path)
+    assert float(re.search(r"mean IoU (\d\.\d+)", printed)[1]) > 0.8
+
+
+def test_the_page_on_segmentation_names_every_network():
+    assert [name for name in models.SEGMENTERS if f"`{name}`" not in PAGES["docs/segmentation.md"]] == []
+
+
 def test_the_page_on_networks_names_every_network():
     assert [name for name in models.names() if f"`{name}`" not in NETWORKS] == []
 

@@ -42,3 +42,12 @@ def test_outputs_are_computed_alone():
     )
     (found,) = traced.outputs(jaxpr, [len(jaxpr.out_avals) - 1], jax.random.key(0), None)
     np.testing.assert_array_equal(found, jax.random.key_data(jax.random.fold_in(jax.random.key(0), 3)))
+
+
+def test_arguments_are_those_that_an_output_depends_on():
+    def function(x, y, z):
+        shared = jax.nn.relu(x) + 1
+        return shared * y, shared, jnp.zeros(3), z
+
+    jaxpr = jax.make_jaxpr(function)(*[jnp.ones(3)] * 3)
+    assert [traced.arguments_of(jaxpr, place) for place in range(4)] == [{0, 1}, {0}, set(), {2}]

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
         smooth_l1,
     )
     from jaxdl.losses.of_classes import focal, of_constant_guess, one_vs_rest
+    from jaxdl.losses.of_pixels import dice, pixel_cross_entropy, pixel_focal
     from jaxdl.losses.reduction import REDUCTIONS, reduce
     from jaxdl.losses.softmax import cross_entropy, target_weights
 
@@ -30,27 +31,41 @@ BY_NAME = Table(  # the losses that a classifier can be trained with
     },
 )
 
+OF_PIXELS = Table(  # the losses that a segmenter can be trained with
+    "jaxdl.losses",
+    {
+        "cross_entropy": "of_pixels.pixel_cross_entropy",
+        "dice": "of_pixels.dice",
+        "focal": "of_pixels.pixel_focal",
+    },
+)
+
 __getattr__, __dir__ = exports(
     __name__,
     {
         "elementwise": "binary_cross_entropy binary_cross_entropy_with_logits kl_div l1 mse smooth_l1",
         "of_classes": "focal of_constant_guess one_vs_rest",
+        "of_pixels": "dice pixel_cross_entropy pixel_focal",
         "reduction": "REDUCTIONS reduce",
         "softmax": "cross_entropy target_weights",
     },
 )
 __all__ = [
     "BY_NAME",
+    "OF_PIXELS",
     "REDUCTIONS",
     "binary_cross_entropy",
     "binary_cross_entropy_with_logits",
     "cross_entropy",
+    "dice",
     "focal",
     "kl_div",
     "l1",
     "mse",
     "of_constant_guess",
     "one_vs_rest",
+    "pixel_cross_entropy",
+    "pixel_focal",
     "reduce",
     "smooth_l1",
     "target_weights",

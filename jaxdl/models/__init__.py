@@ -1,4 +1,7 @@
-"""Classifiers by name. Each is a linen module: ``model.apply(variables, images, train=...)`` returns logits."""
+"""Networks by name. Each is a linen module: ``model.apply(variables, images, train=...)`` returns logits.
+
+``MODELS`` are classifiers, with logits of each image; ``SEGMENTERS`` have logits of each pixel.
+"""
 
 from typing import TYPE_CHECKING
 
@@ -105,8 +108,25 @@ MODELS = Table(
 )
 
 
+SEGMENTERS = Table(
+    "jaxdl.models",
+    {
+        "deeplabv3": "deeplabv3.DeepLabV3",
+        "deeplabv3_mobilenet_v3_large": "deeplabv3.deeplabv3_mobilenet_v3_large",
+        "deeplabv3_resnet50": "deeplabv3.deeplabv3_resnet50",
+        "deeplabv3_resnet101": "deeplabv3.deeplabv3_resnet101",
+        "fcn": "fcn.FCN",
+        "fcn_resnet50": "fcn.fcn_resnet50",
+        "fcn_resnet101": "fcn.fcn_resnet101",
+        "lraspp": "lraspp.LRASPP",
+        "lraspp_mobilenet_v3_large": "lraspp.lraspp_mobilenet_v3_large",
+        "unet": "unet.UNet",
+    },
+)
+
+
 def names() -> list[str]:
-    """Every name that ``create`` takes."""
+    """Every name of a classifier that ``create`` takes."""
     return sorted(MODELS)
 
 
@@ -116,4 +136,4 @@ __getattr__, __dir__ = exports(
         "creation": "create describe has_stem",
     },
 )
-__all__ = ["MODELS", "STEMS", "create", "describe", "has_stem", "names"]
+__all__ = ["MODELS", "SEGMENTERS", "STEMS", "create", "describe", "has_stem", "names"]

@@ -1,6 +1,7 @@
-"""A classifier from its name and its fields, and the name and the fields of a classifier."""
+"""A network from its name and its fields, and the name and the fields of a network."""
 
 import dataclasses
+from collections import ChainMap
 from functools import partial
 from numbers import Integral, Real
 from typing import Any
@@ -10,8 +11,10 @@ import jax.numpy as jnp
 from jax.typing import DTypeLike
 
 from jaxdl.errors import UserError, unknown
-from jaxdl.models import MODELS
+from jaxdl.models import MODELS, SEGMENTERS
 from jaxdl.models.stems import STEMS
+
+NETWORKS = ChainMap(MODELS, SEGMENTERS)
 
 
 def has_stem(name: str) -> bool:
@@ -20,10 +23,12 @@ def has_stem(name: str) -> bool:
 
 
 def create(
-    name: str, *, num_classes: int = 10, dtype: DTypeLike = jnp.float32, stem: str | None = None, **fields: Any
+    name: str, *, num_classes: int | None = None, dtype: DTypeLike = jnp.float32, stem: str | None = None, **fields: Any
 ) -> nn.Module:
-    """The model of that name for images float[B, H, W, 3]; logits are float32[B, num_classes].
+    """The model of that name for images float[B, H, W, 3]; logits are float32[B, num_classes], or of a segmenter
+    float32[B, H, W, num_classes].
 
+    num_classes: None for the model's default, 10 of a classifier and 21 of a segmenter.
     dtype: of the computation; parameters are always float32. A network without such a field computes in float32.
     stem: "imagenet", which downsamples at once, or "cifar", which keeps the resolution of images of 32 pixels; None for
     the model's default, "imagenet" if it has a choice.
@@ -40,14 +45,15 @@ def create(
     for field in fields:
         if field not in known:
             raise unknown(f"field of {name}", field, known)
-    if isinstance(num_classes, bool) or not isinstance(num_classes, Integral) or num_classes < 1:
-        raise UserError(f"num_classes must be a whole number of at least 1, got {num_classes!r}.")
+    if num_classes is not None:
+        if isinstance(num_classes, bool) or not isinstance(num_classes, Integral) or num_classes < 1:
+            raise UserError(f"num_classes must be a whole number of at least 1, got {num_classes!r}.")
+        fields["num_classes"] = num_classes
     if "dtype" in known:
-        usual = MODELS[name](num_classes=num_classes, dtype=dtype)
-    elif jnp.dtype(dtype) == jnp.float32:
-        usual = MODELS[name](num_classes=num_classes)
-    else:
+        fields["dtype"] = dtype
+    elif jnp.dtype(dtype) != jnp.float32:
         raise UserError(f"{name} has no dtype to choose: it computes in float32.")
+    usual = NETWORKS[name]()
     for field, value in fields.items():
         _check_kind(field, value, getattr(usual, field))
     return usual.clone(**fields) if stem is None else usual.clone(**fields, stem=stem)
@@ -59,7 +65,7 @@ def describe(model: nn.Module) -> tuple[str, dict[str, Any]]:
     Raises UserError for a module that is not one of these models.
     """
     found = []
-    for name, build in MODELS.items():
+    for name, build in NETWORKS.items():
         usual = build()
         if type(usual) is type(model):
             values = {field: getattr(model, field) for field in _fields(name)}
@@ -74,14 +80,16 @@ def _check_kind(field: str, value: Any, usual: Any) -> None:
     a_number = not isinstance(usual, Real) or isinstance(value, Real)
     if not a_number or isinstance(value, bool) != isinstance(usual, bool):
         raise UserError(f"{field} must be of the kind of its default, {usual!r}; got {value!r}.")
+    if field == "backbone" and value not in MODELS:
+        raise unknown("model", str(value), MODELS)
     if ("dropout" in field or field == "stochastic_depth") and not 0 <= value <= 1:
         raise UserError(f"{field} must be from 0 to 1, got {value!r}.")
 
 
 def _fields(name: str) -> list[str]:
     """The names of the model's dataclass fields, without linen's own. Raises UserError for an unknown model."""
-    if name not in MODELS:
-        raise unknown("model", name, MODELS)
-    build = MODELS[name]
+    if name not in NETWORKS:
+        raise unknown("model", name, NETWORKS)
+    build = NETWORKS[name]
     family = build.func if isinstance(build, partial) else build
     return [field.name for field in dataclasses.fields(family) if field.name not in ("parent", "name")]

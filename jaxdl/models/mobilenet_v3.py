@@ -64,12 +64,14 @@ class MobileNetV3(nn.Module):
     stem: str = "imagenet"
     dtype: DTypeLike = jnp.float32
 
+    dilated_at_once = True  # as a backbone: the convolution that loses its stride is dilated as those behind it
+
     @nn.compact
     def __call__(
         self, x: jax.Array, *, train: bool, features: bool = False
     ) -> jax.Array | tuple[jax.Array, dict[str, jax.Array]]:
-        """x: float[B, H, W, 3]; returns float32[B, num_classes], with ``features`` also each block's output. In
-        training needs a key named "dropout". Raises UserError for an unknown stem."""
+        """x: float[B, H, W, 3]; returns float32[B, num_classes], with ``features`` also each block's output and the
+        last convolution's. In training needs a key named "dropout". Raises UserError for an unknown stem."""
         zeros = nn.initializers.zeros
         he = initializers.kernel("he_normal", fan="fan_out")
         conv = partial(Conv, use_bias=False, dtype=self.dtype, kernel_init=he, bias_init=zeros)
@@ -86,7 +88,8 @@ class MobileNetV3(nn.Module):
             block = InvertedResidual(*shape, activation, nn.relu, nn.hard_sigmoid, conv, norm, name=f"features.{index}")
             outputs[f"features.{index}"] = x = block(x, train=train)
         last = f"features.{len(strides)}"
-        x = nn.hard_swish(norm(name=f"{last}.1")(conv(6 * x.shape[-1], (1, 1), name=f"{last}.0")(x)))
+        x = conv(6 * x.shape[-1], (1, 1), name=f"{last}.0")(x)
+        outputs[last] = x = nn.hard_swish(norm(name=f"{last}.1")(x))
         dense = partial(Dense, dtype=self.dtype, kernel_init=initializers.normal(0.01), bias_init=zeros)
         x = nn.hard_swish(dense(self.hidden, name="classifier.0")(global_average_pool(x)))
         x = nn.Dropout(self.dropout, deterministic=not train)(x)

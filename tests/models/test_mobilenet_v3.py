@@ -20,14 +20,15 @@ def test_logits_equal_torchvisions(build):
 
 @pytest.mark.parametrize(("stem", "side"), [("cifar", 4), ("imagenet", 1)])
 @pytest.mark.parametrize(("build", "count", "width"), [(mobilenet_v3_small, 11, 96), (mobilenet_v3_large, 15, 160)])
-def test_features_are_what_each_block_puts_out(build, count, width, stem, side):
+def test_features_are_what_each_block_and_the_last_convolution_put_out(build, count, width, stem, side):
     images = jnp.zeros((2, 32, 32, 3))
     (logits, blocks), _ = jax.eval_shape(
         lambda: build(num_classes=7, stem=stem).init_with_output(jax.random.key(0), images, train=False, features=True)
     )
     assert logits.shape == (2, 7)
-    assert set(blocks) == {f"features.{index}" for index in range(1, count + 1)}
+    assert set(blocks) == {f"features.{index}" for index in range(1, count + 2)}
     assert blocks[f"features.{count}"].shape == (2, side, side, width)
+    assert blocks[f"features.{count + 1}"].shape == (2, side, side, 6 * width)
 
 
 def test_unknown_stem_is_a_user_error():

@@ -14,9 +14,16 @@ if TYPE_CHECKING:
     from jaxdl.data.augment.crops import center_crop, crop, cutout, random_crop, shift
     from jaxdl.data.augment.flips import flip, flip_vertical, mirror, upside_down
     from jaxdl.data.augment.jitter import color_jitter, random_grayscale
+    from jaxdl.data.augment.joint import jointly
     from jaxdl.data.augment.mix import cutmix, mixup
     from jaxdl.data.augment.normalization import normalize, standardize, to_float
-    from jaxdl.data.augment.resampling import random_resized_crop, random_windows, resize, resized_crop
+    from jaxdl.data.augment.resampling import (
+        random_resized_crop,
+        random_scaled_crop,
+        random_windows,
+        resize,
+        resized_crop,
+    )
     from jaxdl.data.augment.rotation import random_rotation, rotate
 
 __getattr__, __dir__ = exports(
@@ -27,9 +34,10 @@ __getattr__, __dir__ = exports(
         "crops": "center_crop crop cutout random_crop shift",
         "flips": "flip flip_vertical mirror upside_down",
         "jitter": "color_jitter random_grayscale",
+        "joint": "jointly",
         "mix": "cutmix mixup",
         "normalization": "normalize standardize to_float",
-        "resampling": "random_resized_crop random_windows resize resized_crop",
+        "resampling": "random_resized_crop random_scaled_crop random_windows resize resized_crop",
         "rotation": "random_rotation rotate",
     },
 )
@@ -48,6 +56,7 @@ __all__ = [
     "flip",
     "flip_vertical",
     "grayscale",
+    "jointly",
     "mirror",
     "mixup",
     "normalize",
@@ -58,6 +67,7 @@ __all__ = [
     "random_grayscale",
     "random_resized_crop",
     "random_rotation",
+    "random_scaled_crop",
     "random_windows",
     "resize",
     "resized_crop",

@@ -79,6 +79,39 @@ def random_resized_crop(
     return resized_crop(images, *windows, size, interpolation, antialias)
 
 
+def random_scaled_crop(
+    key: jax.Array,
+    images: jax.Array,
+    size: int | tuple[int, int],
+    scale: tuple[float, float] = (0.5, 2.0),
+    interpolation: str = "bilinear",
+    antialias: bool = True,
+    fill: float = 0.0,
+) -> jax.Array:
+    """Each image resized by a factor of its own, then a random window of it: what segmenters are trained on.
+
+    size: (height, width) of the window, or one number for both. scale: the least and the largest factor, drawn
+    uniformly. fill: the value below and to the right of an image that is smaller than the window.
+    As ``RandomResize``, ``RandomCrop`` of torchvision's reference for segmentation, in one resampling: the window is
+    found in the image as it was, in whole pixels. interpolation, antialias: as for ``resize``.
+    Raises UserError where scale is not in order, or not positive.
+    """
+    check_images(images)
+    size, scale = height_width("size", size), number_pair("scale", scale, low=np.finfo(np.float32).tiny)
+    count, *sides, _ = images.shape
+    factor_key, *place_keys = jax.random.split(key, 3)
+    factor = jax.random.uniform(factor_key, (count,), minval=scale[0], maxval=scale[1])
+    lengths = [jnp.maximum(jnp.round(length / factor), 1).astype(jnp.int32) for length in size]
+    most = [round(length / scale[0]) + 1 for length in size]
+    missing = [(0, max(largest - side, 0)) for largest, side in zip(most, sides, strict=True)]
+    padded = jnp.pad(images, ((0, 0), *missing, (0, 0)), constant_values=fill)
+    starts = [
+        jax.random.randint(place_key, (count,), 0, jnp.maximum(side - length, 0) + 1)
+        for place_key, side, length in zip(place_keys, sides, lengths, strict=True)
+    ]
+    return resized_crop(padded, *starts, *lengths, size, interpolation, antialias)
+
+
 def random_windows(
     key: jax.Array,
     count: int,
