@@ -232,7 +232,7 @@ def test_a_terminal_gets_a_progress_bar(tmp_path):
     assert b"images/s" in shown
 
 
-@pytest.mark.long
+@pytest.mark.slow
 def test_a_run_within_a_budget_is_that_of_the_epochs_it_tells(tmp_path):
     def run(*flags, out):
         words = ["--dataset", "digits", "--model", "cifar_cnn", "--lr", "0.01", "--no-report", *flags]

@@ -30,7 +30,9 @@ NAMES = {"quick_cnn": QUICK_NAMES, "speed_cnn": SPEED_NAMES}
 
 
 @pytest.mark.long
-@pytest.mark.parametrize("name", NETWORKS)
+@pytest.mark.parametrize(
+    "name", [pytest.param(name, marks=pytest.mark.slow) if name == "resnet18" else name for name in NETWORKS]
+)
 def test_the_forms_of_a_network_compute_the_same(name, rng):
     images = rng.normal(size=(4, 32, 32, 3)).astype(np.float32)
     ours = models.create(name, stem="cifar" if models.has_stem(name) else None)

@@ -27,7 +27,16 @@ ROWS = [
     *("F1", "F2", "F4", "F5"),
     *(f"G{n}" for n in range(1, 8)),
 ]
-HEAVY = {"devices", "pretrained", "regularisation", "transfer", "vanishing"}  # lessons of half a minute
+HEAVY = {
+    "devices",
+    "layers",
+    "pooling",
+    "pretrained",
+    "regularisation",
+    "transfer",
+    "transforms",
+    "vanishing",
+}  # lessons of a quarter of a minute and more
 NOTEBOOKS = ("gradients", "convolution", "linear_regression")
 CHINESE = re.compile(r"[一-鿿]")
 

@@ -86,7 +86,7 @@ def test_features_are_what_each_stage_puts_out(stem, side):
     }
 
 
-@pytest.mark.long
+@pytest.mark.slow
 def test_stochastic_depth_takes_its_key_in_training_only():
     images = jax.random.normal(jax.random.key(0), (16, 32, 32, 3))
     model = small(stochastic_depth=0.9, layer_scale=1.0)

@@ -61,7 +61,7 @@ def assert_parity_in_training(name, build, auxiliary, *, size, batch, **options)
     pytorch.assert_close(logits, module(tensors).detach(), rtol=1e-4)  # statistics are float32 here, float64 there
 
 
-@pytest.mark.long
+@pytest.mark.slow
 def test_logits_equal_torchvisions():
     assert_parity("googlenet", googlenet, size=33, init_weights=False)
 

@@ -19,7 +19,7 @@ def variables_for(model, size, **options):
     return jax.eval_shape(lambda: model.init(jax.random.key(0), images, train=False, **options))
 
 
-@pytest.mark.long
+@pytest.mark.slow
 def test_logits_equal_torchvisions():
     assert_parity("inception_v3", inception_v3, size=75, init_weights=True)
 

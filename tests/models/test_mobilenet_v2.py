@@ -7,7 +7,7 @@ from jaxdl.models.mobilenet_v2 import mobilenet_v2
 from tests.models.parity import assert_parity
 
 
-@pytest.mark.long
+@pytest.mark.slow
 def test_logits_equal_torchvisions():
     assert_parity("mobilenet_v2", mobilenet_v2, size=64, gradient=True)
 

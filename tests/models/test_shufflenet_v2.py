@@ -9,7 +9,7 @@ NAMES = ["shufflenet_v2_x0_5", "shufflenet_v2_x1_0", "shufflenet_v2_x1_5", "shuf
 
 
 @pytest.mark.long
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("name", [NAMES[0], *(pytest.param(name, marks=pytest.mark.slow) for name in NAMES[1:])])
 def test_logits_equal_torchvisions(name):
     assert_parity(name, getattr(shufflenet_v2, name), size=64, gradient=name == "shufflenet_v2_x0_5")
 

@@ -166,7 +166,7 @@ def test_stochastic_depth_rises_to_its_rate_at_the_last_block():
     np.testing.assert_allclose(rates, np.linspace(0, 0.3, 24))
 
 
-@pytest.mark.long
+@pytest.mark.slow
 @pytest.mark.parametrize("field", ["dropout", "attention_dropout", "stochastic_depth"])
 def test_dropout_takes_its_key_in_training_only(field):
     off = dict.fromkeys(("dropout", "attention_dropout", "stochastic_depth"), 0.0)
