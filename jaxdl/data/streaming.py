@@ -12,7 +12,7 @@ import threading
 import time
 import types
 from collections.abc import Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor, wait
 from dataclasses import dataclass
 from multiprocessing import resource_tracker
 from pathlib import Path
@@ -28,6 +28,7 @@ from jaxdl.errors import UserError
 STEPS = 2**62  # of an endless run: Grain asks for a number
 SHARED = Path("/dev/shm")  # where Linux keeps shared memory; small in many containers
 BATCHES_UNDER_WAY = 4  # at most, of each worker
+PATIENCE = 5.0  # seconds that a worker has to end by itself
 
 
 @dataclass(frozen=True, eq=False)
@@ -109,7 +110,8 @@ class TrainBatches:
         if workers:
             self._check_shared_memory()
         self._iterators: list[Iterator[HostBatch]] = []
-        self._starting: list[multiprocessing.Process] = []  # the workers until there is a first batch
+        self._processes: list[multiprocessing.Process] = []  # the workers
+        self._begun = False  # whether there was a batch since they were started
         self._restart(start)
 
     def __enter__(self) -> "TrainBatches":
@@ -132,7 +134,7 @@ class TrainBatches:
                 "Try again with fewer workers."
             ) from error
         self._next = step + 1
-        self._starting = []
+        self._begun = True
         if not self._workers:
             return batch
         return {name: np.array(array) for name, array in batch.items()}  # shared memory is given back at once
@@ -140,13 +142,18 @@ class TrainBatches:
     def close(self) -> None:
         """Stops decoding and ends the workers."""
         self._next = None
-        starting, self._starting = self._starting, []
-        for worker in starting:  # it imports what it needs, for seconds, and would be waited for
-            worker.kill()
         iterators, self._iterators = self._iterators, []
+        workers, self._processes = self._processes, []
+        if not self._begun:  # they import what they need, for seconds, and would be waited for
+            _kill(workers)
+        self._begun = False
         if iterators:
             with ThreadPoolExecutor(len(iterators)) as pool:  # each waits for its worker
-                list(pool.map(lambda iterator: iterator.close(), iterators))
+                closing = [pool.submit(iterator.close) for iterator in iterators]
+                if wait(closing, PATIENCE).not_done:
+                    _kill(workers)
+            for each in closing:
+                each.result()
 
     def _restart(self, step: int) -> None:
         import grain
@@ -172,7 +179,7 @@ class TrainBatches:
         try:
             if self._workers:
                 with _signals_held(), _without_main():
-                    _start_workers(self._iterators, self._starting)
+                    _start_workers(self._iterators, self._processes)
             else:
                 self._iterators[0].start_prefetch()
         except BaseException:
@@ -233,6 +240,11 @@ def _start_workers(iterators: list, started: list[multiprocessing.Process]) -> N
             time.sleep(0.01)
     finally:
         started[:] = set(multiprocessing.active_children()) - before
+
+
+def _kill(workers: list[multiprocessing.Process]) -> None:
+    for worker in workers:
+        worker.kill()
 
 
 def _end_with_parent(*_) -> None:

@@ -44,6 +44,19 @@ def test_an_interrupt_while_workers_start_waits_for_none_of_them(streamed, monke
     assert multiprocessing.active_children() == []
 
 
+def test_a_worker_that_does_not_end_is_ended(streamed, monkeypatch):
+    monkeypatch.setattr(streaming, "PATIENCE", 0.2)
+    batch_at = TrainBatches(streamed.train, batch_size=4, seed=1, workers=1)
+    batch_at(0)
+    (worker,) = multiprocessing.active_children()
+    (iterator,) = batch_at._iterators
+    close = iterator.close
+    monkeypatch.setattr(iterator, "close", lambda: (worker.join(), close()))  # waits for it, and asks nothing of it
+    batch_at.close()
+    assert worker.exitcode == -signal.SIGKILL
+    assert multiprocessing.active_children() == []
+
+
 PROGRAM = """
 import signal
 signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background job ignores it
