@@ -75,6 +75,7 @@ def _probe(argv: list[str]) -> None:
     if data.notice:
         print(printable(data.notice), file=sys.stderr)
     labels, truth = data.train.labels, data.test.labels
+    nearest, k_nearest = neighbour_votes(train, labels, test, ks=(1, options.k))
     linear = linear_probe(train, labels, test)
     found = {
         "network": run.config.model,
@@ -83,9 +84,9 @@ def _probe(argv: list[str]) -> None:
         "classes": len(data.classes),
         "train_pictures": len(labels),
         "test_pictures": len(truth),
-        "nearest": _accuracy(neighbour_votes(train, labels, test, k=1), truth),
+        "nearest": _accuracy(nearest, truth),
         "k": min(options.k, len(labels)),
-        "k_nearest": _accuracy(neighbour_votes(train, labels, test, k=options.k), truth),
+        "k_nearest": _accuracy(k_nearest, truth),
         "linear": _accuracy(linear.predictions, truth),
         "linear_c": linear.strength,
         "linear_val": linear.val_accuracy,

@@ -2,6 +2,7 @@
 
 import sys
 import warnings
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -26,25 +27,30 @@ class LinearProbe(NamedTuple):
 
 
 def neighbour_votes(
-    train: np.ndarray, labels: np.ndarray, test: np.ndarray, *, k: int, temperature: float = TEMPERATURE
-) -> np.ndarray:
-    """Class of each test example by its ``k`` nearest training examples, all of them if there are fewer; int32[N].
+    train: np.ndarray, labels: np.ndarray, test: np.ndarray, *, ks: Sequence[int], temperature: float = TEMPERATURE
+) -> list[np.ndarray]:
+    """Class of each test example by its k nearest training examples, all of them if there are fewer; int32[N] for each
+    of ``ks``.
 
     train, test: float32[N, features], compared by the cosine of their angle. labels: int32[N]. Each of the nearest
     votes for its class with exp(cosine / temperature), as in DINO (Caron et al. 2021).
     """
-    train, test, k = _unit(train), _unit(test), min(k, len(train))
+    train, test, most = _unit(train), _unit(test), min(max(ks), len(train))
     classes = int(labels.max()) + 1
-    found = np.empty(len(test), np.int32)
+    found = [np.empty(len(test), np.int32) for _ in ks]
     with _bar("comparing", len(test)) as bar:
         for start in range(0, len(test), ROWS):
             cosines = test[start : start + ROWS] @ train.T
-            nearest = np.argpartition(-cosines, k - 1, axis=1)[:, :k]
-            weights = np.exp((np.take_along_axis(cosines, nearest, axis=1) - 1) / temperature)
-            votes = np.zeros((len(cosines), classes))
-            np.add.at(votes, (np.arange(len(votes))[:, None], labels[nearest]), weights)
-            found[start : start + ROWS] = votes.argmax(axis=1)
-            bar.update(len(votes))
+            nearest = np.argpartition(-cosines, most - 1, axis=1)[:, :most]
+            cosines = np.take_along_axis(cosines, nearest, axis=1)
+            order = np.argsort(-cosines, axis=1)
+            nearest, cosines = (np.take_along_axis(each, order, axis=1) for each in (nearest, cosines))
+            weights = np.exp((cosines - 1) / temperature)
+            for predicted, k in zip(found, ks, strict=True):
+                votes = np.zeros((len(cosines), classes))
+                np.add.at(votes, (np.arange(len(votes))[:, None], labels[nearest[:, :k]]), weights[:, :k])
+                predicted[start : start + ROWS] = votes.argmax(axis=1)
+            bar.update(len(cosines))
     return found
 
 

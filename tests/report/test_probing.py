@@ -25,7 +25,7 @@ def test_neighbours_vote_as_scikit_learns(features, k):
     reference = KNeighborsClassifier(
         min(k, len(train)), metric="cosine", weights=lambda distances: np.exp((1 - distances) / 0.07)
     ).fit(train, labels)
-    ours = probing.neighbour_votes(train, labels, test, k=k)
+    _, ours = probing.neighbour_votes(train, labels, test, ks=(4, k))
     np.testing.assert_array_equal(ours, reference.predict(test))
     assert len(set(ours)) == 3
 
