@@ -1,36 +1,27 @@
 import json
 
-import jax
 import numpy as np
 import pytest
 from sklearn.neighbors import KNeighborsClassifier
 
-from jaxdl import models, transfer
+from jaxdl import transfer
 from jaxdl.commands import probe
 from jaxdl.data import sources
-from jaxdl.transfer import safetensors
-from jaxdl.transfer.conversion import layout, to_pytorch
 from tests.commands.short_run import ROOT
 
 
-@pytest.fixture(scope="module")
-def weights(tmp_path_factory):
-    """Flags of the course's network for three classes, the network and its variables."""
-    model = models.create("cifar_cnn", num_classes=3)
-    variables = jax.jit(lambda: model.init(jax.random.key(1), np.zeros((1, 32, 32, 3), np.float32), train=False))()
-    path = tmp_path_factory.mktemp("weights") / "course.safetensors"
-    safetensors.write(path, to_pytorch(variables, **layout(model)))
-    return ["--model", "cifar_cnn", "--pretrained", str(path)], model, variables
+def network(weights):
+    return ["--model", "cifar_cnn", "--pretrained", str(weights[0])]
 
 
 def test_accuracies_are_those_of_the_features_of_the_pictures(weights, picture_folder, capsys):
-    flags, model, variables = weights
-    assert probe.main([*flags, "--data-dir", str(picture_folder), "--k", "3", "--json"]) == 0
+    _, model, variables = weights
+    assert probe.main([*network(weights), "--data-dir", str(picture_folder), "--k", "3", "--json"]) == 0
     found = json.loads(capsys.readouterr().out)
     data = sources.load("folder", picture_folder)
-    network = transfer.classifier_input(model, np.zeros((1, 32, 32, 3), np.float32))
+    features = transfer.classifier_input(model, np.zeros((1, 32, 32, 3), np.float32))
     train, test = (
-        np.asarray(network.apply(variables, split.images / np.float32(255), train=False))
+        np.asarray(features.apply(variables, split.images / np.float32(255), train=False))
         for split in (data.train, data.test)
     )
     nearest = KNeighborsClassifier(1, metric="cosine").fit(train, data.train.labels)
@@ -41,7 +32,7 @@ def test_accuracies_are_those_of_the_features_of_the_pictures(weights, picture_f
 
 
 def test_the_table_names_network_data_and_accuracies(weights, capsys):
-    assert probe.main([*weights[0], "--dataset", "digits"]) == 0
+    assert probe.main([*network(weights), "--dataset", "digits"]) == 0
     said = capsys.readouterr()
     assert "cifar_cnn: 64 features of an image; " in said.out
     assert "1,437 training pictures, 360 to test, 10 classes" in said.out

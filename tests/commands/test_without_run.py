@@ -8,26 +8,15 @@ import numpy as np
 import pytest
 from scipy.special import softmax
 
-from jaxdl import models, saved_model
+from jaxdl import saved_model
 from jaxdl.commands import demo, evaluate, export, predict
 from jaxdl.data.pictures import open_picture, png
 from jaxdl.run.chosen import NetworkOptions
 from jaxdl.run.classifier import Classifier
 from jaxdl.transfer import imagenet, safetensors
-from jaxdl.transfer.conversion import layout, to_pytorch
 from tests import pytorch, real_weights
 
 CLASSES = ("ant", "bee", "cat")
-
-
-@pytest.fixture(scope="module")
-def weights(tmp_path_factory):
-    """A file of the course's network for three classes, and the network."""
-    model = models.create("cifar_cnn", num_classes=3)
-    variables = jax.jit(lambda: model.init(jax.random.key(1), np.zeros((1, 32, 32, 3), np.float32), train=False))()
-    path = tmp_path_factory.mktemp("weights") / "course.safetensors"
-    safetensors.write(path, to_pytorch(variables, **layout(model)))
-    return path, model, variables
 
 
 @pytest.fixture(scope="module")
