@@ -14,7 +14,7 @@ SAMPLE = 10_000  # pictures left in their files that channel_statistics decodes
 
 @dataclass(frozen=True)
 class Split:
-    """images: uint8[N, H, W, C]; labels: int32[N]. Arrays may be memory-mapped and read-only.
+    """images: uint8[N, H, W, C]; labels: int32[N], or masks uint8[N, H, W]. Arrays may be memory-mapped and read-only.
 
     ``streaming.Pictures``, decoded as they are indexed, may stand for the array of images.
     """

@@ -55,7 +55,7 @@ def fill(
     def decode(row: int) -> None:
         images[row][:] = open_picture(paths[row], framing)
 
-    refused, _ = _refused(decode, len(paths), threads=threads, on_pictures=on_pictures)
+    refused, _ = refused_of(decode, len(paths), threads=threads, on_pictures=on_pictures)
     if refused:
         raise UnreadableError.of(refused)
 
@@ -63,13 +63,13 @@ def fill(
 def unreadable(paths: Sequence[Path], *, seconds: float) -> UnreadableError | None:
     """The error that names all of ``paths`` that cannot be read, of as many as can be looked at in so long."""
     ends = time.monotonic() + seconds
-    refused, looked_at = _refused(
+    refused, looked_at = refused_of(
         lambda row: open_picture(paths[row], LOOKED_AT), len(paths), until=lambda: time.monotonic() > ends
     )
     return UnreadableError.of(refused, of=(looked_at, len(paths))) if refused else None
 
 
-def _refused(
+def refused_of(
     decode: Callable[[int], object],
     count: int,
     *,
@@ -77,7 +77,10 @@ def _refused(
     on_pictures: Callable[[int], object] = lambda count: None,
     until: Callable[[], bool] = lambda: False,
 ) -> tuple[list[UserError], int]:
-    """The errors of ``decode`` for rows 0 to ``count``, in order, and of how many rows they are."""
+    """The errors of ``decode`` for rows 0 to ``count``, in order, and of how many rows they are.
+
+    threads, on_pictures: as for ``fill``. until: asked now and then whether that is enough.
+    """
     errors: list[UserError] = []
 
     def several(start: int) -> list[UserError]:

@@ -1,4 +1,4 @@
-"""Decodes pictures from untrusted files to pixels of one size. The only file that imports Pillow."""
+"""Decodes pictures and masks from untrusted files. The only file that imports Pillow."""
 
 import contextlib
 import io
@@ -6,6 +6,7 @@ import os
 import stat
 import threading
 import warnings
+from collections.abc import Iterator
 from numbers import Integral
 from pathlib import Path
 from typing import BinaryIO
@@ -51,7 +52,7 @@ warnings.filterwarnings("ignore", module=r"PIL\.")
 
 def open_picture(
     source: str | os.PathLike[str] | bytes | BinaryIO,
-    framing: int | Framing,
+    framing: int | Framing | None,
     *,
     name: str | None = None,
     most_pixels: int = MOST_PIXELS,
@@ -61,25 +62,70 @@ def open_picture(
     Of an animation or several pages, the first. Of more than 8 bits per channel the upper 8 are kept: of 16, or of 12
     if no value needs more, as cameras store them.
 
-    framing: how it is brought to its size; a number: stretched to as many pixels a side, bilinear.
+    framing: how it is brought to its size; a number: stretched to as many pixels a side, bilinear; None: its own size,
+    uint8[H, W, 3].
     source: a file, by its path or open for reading, or its content: JPEG, PNG, WebP, BMP, GIF, TIFF or PPM. name: the
     name for errors. most_pixels: larger pictures are refused before they are decoded.
     Raises UserError, with one line, for any fault of the file. Thread-safe.
     """
-    framing = (framing if isinstance(framing, Framing) else Framing(framing)).checked()
-    size = framing.size
-    if not isinstance(size, Integral) or not 0 < size <= MOST_SIDE:
-        raise UserError(f"size must be a whole number of pixels from 1 to {MOST_SIDE:,}, got {size!r}.")
-    if size * size > most_pixels:
-        raise UserError(f"size {size:,} makes {size * size:,} pixels of a picture; {most_pixels:,} are allowed.")
+    if framing is not None:
+        framing = (framing if isinstance(framing, Framing) else Framing(framing)).checked()
+        size = framing.size
+        if not isinstance(size, Integral) or not 0 < size <= MOST_SIDE:
+            raise UserError(f"size must be a whole number of pixels from 1 to {MOST_SIDE:,}, got {size!r}.")
+        if size * size > most_pixels:
+            raise UserError(f"size {size:,} makes {size * size:,} pixels of a picture; {most_pixels:,} are allowed.")
+    with _opened(source, name, "picture", most_pixels) as (image, called):
+        return _decoded(image, framing, called)
+
+
+def open_mask(
+    source: str | os.PathLike[str] | bytes | BinaryIO, *, name: str | None = None, most_pixels: int = MOST_PIXELS
+) -> np.ndarray:
+    """The numbers that a picture holds for its pixels as uint8[H, W]: levels of gray, or places in its palette.
+
+    source, name, most_pixels, errors: as for ``open_picture``; also raises UserError for a picture of colors.
+    """
+    with _opened(source, name, "mask", most_pixels) as (image, called):
+        image.load()
+        if image.mode in ("1", "L", "P"):
+            return np.asarray(image).astype(np.uint8)
+        numbers = np.asarray(image) if image.mode.startswith("I") else None
+        if numbers is None or numbers.min() < 0 or numbers.max() > 255:
+            held = "colors" if numbers is None else f"numbers up to {numbers.max():,}"
+            raise UserError(
+                f"{called} holds {held} ({image.mode}). It must hold a class's number for each pixel, from 0 to 255: "
+                "as levels of gray or in a palette."
+            )
+        return numbers.astype(np.uint8)
+
+
+def size_of(source: str | os.PathLike[str] | bytes | BinaryIO, *, most_pixels: int = MOST_PIXELS) -> tuple[int, int]:
+    """(height, width) of the picture, upright; only its header is read. Errors: as for ``open_picture``."""
+    with _opened(source, None, "picture", most_pixels) as (image, _):
+        width, height = image.size
+        turned = _orientation(image) >= 5
+        return (width, height) if turned else (height, width)
+
+
+@contextlib.contextmanager
+def _opened(
+    source: str | os.PathLike[str] | bytes | BinaryIO, name: str | None, what: str, most_pixels: int
+) -> Iterator[tuple[Image.Image, str]]:
+    """The picture, not decoded and no larger than allowed, and how it is called; any fault of it is a UserError."""
     if isinstance(source, str | os.PathLike):
         source = Path(source)
     if name is None and isinstance(source, Path):
         name = str(source)
-    name = f"the picture {printable(name)}" if name else "the picture"
+    name = f"the {what} {printable(name)}" if name else f"the {what}"
     try:
-        with _opened(source, name) as file:
-            return _decoded(file, framing, name, most_pixels)
+        with _file(source, name) as file, Image.open(file, formats=FORMATS) as image:
+            pixels = image.width * image.height
+            if pixels > most_pixels or max(image.size) > MOST_SIDE:
+                limit = f"{most_pixels:,} allowed" if pixels > most_pixels else f"{MOST_SIDE:,} allowed for a side"
+                raise UserError(f"{name} is {image.width} x {image.height} pixels, more than the {limit}.")
+            with _alone if pixels > LARGE else contextlib.nullcontext():
+                yield image, name
     except UserError:
         raise
     except UnidentifiedImageError:
@@ -101,7 +147,7 @@ def png(pixels: np.ndarray) -> bytes:
     return file.getvalue()
 
 
-def _opened(source: Path | bytes | BinaryIO, name: str) -> BinaryIO:
+def _file(source: Path | bytes | BinaryIO, name: str) -> BinaryIO:
     if isinstance(source, Path):
         about = source.stat()
         if not stat.S_ISREG(about.st_mode):  # opening a pipe would wait for its writer
@@ -122,22 +168,16 @@ def _opened(source: Path | bytes | BinaryIO, name: str) -> BinaryIO:
     return source.open("rb") if isinstance(source, Path) else io.BytesIO(source)
 
 
-def _decoded(file: BinaryIO, framing: Framing, name: str, most_pixels: int) -> np.ndarray:
-    with Image.open(file, formats=FORMATS) as image:
-        pixels = image.width * image.height
-        if pixels > most_pixels or max(image.size) > MOST_SIDE:
-            limit = f"{most_pixels:,} allowed" if pixels > most_pixels else f"{MOST_SIDE:,} allowed for a side"
-            raise UserError(f"{name} is {image.width} x {image.height} pixels, more than the {limit}.")
-        with _alone if pixels > LARGE else contextlib.nullcontext():
-            deep = ";16" in repr(image.tile)  # Pillow keeps the upper 8 bits of colors of 16
-            image.load()
-            turn = TURNS.get(_orientation(image))
-            image = _rgb(image, name)
-            if deep:
-                image = _brought_up(image)
-            if turn is not None:
-                image = image.transpose(turn)
-            return np.asarray(_framed(image, framing))
+def _decoded(image: Image.Image, framing: Framing | None, name: str) -> np.ndarray:
+    deep = ";16" in repr(image.tile)  # Pillow keeps the upper 8 bits of colors of 16
+    image.load()
+    turn = TURNS.get(_orientation(image))
+    image = _rgb(image, name)
+    if deep:
+        image = _brought_up(image)
+    if turn is not None:
+        image = image.transpose(turn)
+    return np.asarray(image if framing is None else _framed(image, framing))
 
 
 def _framed(image: Image.Image, framing: Framing) -> Image.Image:
