@@ -37,7 +37,7 @@ def test_a_step_leaves_torchvisions_parameters_of_attention_and_layer_norms(name
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(("name", "size"), [("googlenet", 64), ("inception_v3", 96)])
+@pytest.mark.parametrize(("name", "size"), [("googlenet", 64), ("inception_v3", 299)])
 def test_a_step_with_auxiliary_classifiers_leaves_torchvisions(name, size):
     assert_same_step(name, partial(models.create, name), size=size, init_weights=False, aux_logits=True)
 
