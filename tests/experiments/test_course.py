@@ -24,7 +24,7 @@ ROWS = [
     *(f"C{n}" for n in range(1, 7)),
     *(f"D{n}" for n in range(1, 8)),
     *(f"E{n}" for n in range(1, 5)),
-    *("F1", "F2", "F4", "F5"),
+    *(f"F{n}" for n in range(1, 6)),
     *(f"G{n}" for n in range(1, 8)),
 ]
 HEAVY = {
@@ -33,6 +33,7 @@ HEAVY = {
     "pooling",
     "pretrained",
     "regularisation",
+    "segmentation",
     "transfer",
     "transforms",
     "vanishing",
