@@ -116,6 +116,12 @@ def load_model(folder: str | Path, *, device: jax.Device | None = None) -> Saved
     return SavedModel(model, variables, image, read.get("about", {}))
 
 
+def folder_of(path: Path) -> Path | None:
+    """The folder of a saved network that ``path`` is, or whose weights it is; None if it is neither."""
+    folder = path.parent if path.name == WEIGHTS else path
+    return folder if (folder / DESCRIPTION).is_file() else None
+
+
 def description(folder: str | Path) -> dict[str, Any]:
     """Contents of ``model.json`` in the folder: ``model``, ``arguments``, ``edits``, ``image`` and ``about``.
 

@@ -90,6 +90,8 @@ def _unread(found: picture_files.Found) -> picture_files.Found:
 def _predict(argv: list[str]) -> "list[Answer]":
     """Prints the answers and returns those that are errors."""
     options, given = flags.parse(argv, Options(), COMMAND, ABOUT)
+    if options.model is None and options.pretrained is not None:
+        options.check_there(given)  # which tells that the weights do not tell their network
     if not options.pictures:
         raise UserError("name one picture or more, or folders of them.")
     (options if options.model is None else dataclasses.replace(options, run="")).check_there(given)

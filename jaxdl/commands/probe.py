@@ -67,7 +67,7 @@ def _probe(argv: list[str]) -> None:
     from jaxdl.report.probing import linear_probe, neighbour_votes  # with which comes JAX
 
     with contextlib.redirect_stdout(sys.stderr):  # what is said of the data is no answer of the command
-        run = options.load()
+        run = options.load(classifier=False)  # features are before it
         data = _dataset(options, dataset, run)
         train, test = (
             _features(run, split.images, name) for split, name in ((data.train, "train"), (data.test, "test"))

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from jaxdl.errors import UserError
 from jaxdl.transfer.published import IMAGENET_MEAN, IMAGENET_STD
 
+MOST = 10.0  # of pixels in [0, 1] neither a mean nor a deviation is near it
 DATA, WEIGHTS, NONE = "data", "weights", "none"
 CHANNELS = {NONE: ((0.0,), (1.0,)), "imagenet": (IMAGENET_MEAN, IMAGENET_STD)}
 
@@ -32,6 +33,10 @@ def channels_of(normalize: str) -> tuple[tuple[float, ...], tuple[float, ...]] |
         raise UserError(
             f"--normalize must be one of {names}, or MEAN/STD of the channels, as 0.5,0.5,0.5/0.2,0.2,0.2; "
             f"got {normalize!r:.60}."
+        )
+    if max(map(abs, mean)) > MOST or max(std) > MOST:
+        raise UserError(
+            f"--normalize {normalize:.60} is of pixels from 0 to 255; here they are in [0, 1]: divide each by 255."
         )
     return mean, std
 

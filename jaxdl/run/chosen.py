@@ -12,7 +12,7 @@ from jaxdl.data.framing import INTERPOLATIONS
 from jaxdl.errors import UserError
 from jaxdl.run import recorded
 from jaxdl.run.channels import channels_of
-from jaxdl.run.config import TORCHVISION
+from jaxdl.run.config import MOST_SIDE, TORCHVISION
 from jaxdl.run.flags import check, flag
 from jaxdl.wording import printable
 
@@ -54,7 +54,9 @@ class NetworkOptions:
     stem: str | None = flag(
         None, "with --model: first layers, if it has a choice", choices=models.STEMS, unset="as the weights fit"
     )
-    image_size: int | None = flag(None, "with --model: height and width of its images", min=1, unset="the weights'")
+    image_size: int | None = flag(
+        None, "with --model: height and width of its images", min=1, max=MOST_SIDE, unset="the weights'"
+    )
     resize: int | None = flag(
         None,
         "with --model: shorter side before the centre is cut out; 0: stretch",
@@ -87,11 +89,18 @@ class NetworkOptions:
         """Raises UserError where no network is named, or two, or what is named is not there; imports no JAX."""
         if self.model is None:
             alone = sorted(given & set(WITHOUT_RUN))
+            if "pretrained" in alone:
+                raise UserError(
+                    f"{printable(self.pretrained)} does not tell its network: name it with --model, say resnet50."
+                )
             if alone:
                 flags = ", ".join("--" + name.replace("_", "-") for name in alone)
                 raise UserError(f"{flags} is for a network without a run: name it with --model, or leave the flag out.")
             if "run" not in given:
                 raise UserError("name the folder of a run, or a network with --model and --pretrained.")
+            if saved_network(self.run):
+                where = printable(self.run)
+                raise UserError(f"{where} is no run but a saved network: --pretrained {where}, and leave the run out.")
             recorded.read_finished(self.run)
             return
         if self.run:
@@ -105,8 +114,8 @@ class NetworkOptions:
             if path not in (None, TORCHVISION) and not Path(path).exists():
                 raise UserError(f"cannot read {printable(path)} (No such file or directory).")
 
-    def load(self) -> "FinishedRun":
-        """The network; raises UserError for what cannot be read."""
+    def load(self, *, classifier: bool = True) -> "FinishedRun":
+        """The network; raises UserError for what cannot be read. classifier: see ``without_run.load``."""
         from jaxdl.run import finished_run, without_run  # with which comes JAX
 
         if self.model is None:
@@ -114,16 +123,22 @@ class NetworkOptions:
         with contextlib.redirect_stdout(sys.stderr):  # what it says of the weights is no answer of the command
             given = {name: getattr(self, name) for name in ("model", *WITHOUT_RUN)}
             given = {name: value for name, value in given.items() if value is not None}
-            return without_run.load(offline=self.offline, **given)
+            return without_run.load(offline=self.offline, classifier=classifier, **given)
+
+
+def saved_network(folder: str) -> bool:
+    """Whether the folder is one of a network that was saved or exported, and of no run."""
+    return Path(folder, "model.json").is_file() and not Path(folder, "config.json").exists()
 
 
 def _told_by(weights: Path) -> str | None:
     """The network that the weights tell by themselves: a saved one's folder, or the hash of a file of torchvision's."""
-    if weights.is_dir():
+    if weights.is_dir() or weights.suffix == ".safetensors":
         from jaxdl import saved_model  # with which comes JAX
 
-        name = saved_model.description(weights).get("model") if (weights / saved_model.DESCRIPTION).is_file() else None
-        return name if name in models.MODELS else None
+        if (folder := saved_model.folder_of(weights)) is not None:
+            name = saved_model.description(folder).get("model")
+            return name if isinstance(name, str) and name in models.MODELS else None
     from jaxdl.transfer.torchvision_files import network_of  # with all that downloads
 
     return network_of(weights) if weights.is_file() else None

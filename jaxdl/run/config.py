@@ -16,6 +16,7 @@ from jaxdl.train import parallel
 
 PRECISIONS = ("f32", "bf16")
 ON_NAN = ("stop", "skip")
+MOST_SIDE = 4096  # pixels of an image: what a network makes of a larger one takes all memory
 TORCHVISION = "torchvision"  # as a value of --pretrained: the file that torchvision publishes for the model
 SCHEDULES = tuple(name for name in optim.SCHEDULES if name != "multistep")  # whose milestones no flag could say
 
@@ -53,6 +54,7 @@ class Config:
         32,
         "dataset folder: height and width of the images; pretrained weights bring their own unless this is given",
         min=1,
+        max=MOST_SIDE,
     )
     resize: int | None = flag(
         None,

@@ -23,7 +23,7 @@ from jaxdl.transfer.accompanying import check_architecture
 from jaxdl.transfer.choice import Choice, absent_layers
 from jaxdl.transfer.conversion import AUXILIARY, from_pytorch, layout, located
 from jaxdl.transfer.heads import head
-from jaxdl.transfer.torchvision_files import published_as, torchvision_weights
+from jaxdl.transfer.torchvision_files import network_of, published_as, torchvision_weights
 from jaxdl.transfer.weights import Contents, contents
 from jaxdl.variables import flat, layer_of
 
@@ -53,7 +53,7 @@ def fitted_to_weights(config: Config, *, num_classes: int, image: tuple[int, int
     if config.pretrained in (None, TORCHVISION):
         return config
     path = weights_file(config.pretrained, config.model)
-    saved_stem = _saved_stem(path.parent)
+    saved_stem = _saved_stem(path)
     if config.stem is None and models.has_stem(config.model):
         held = contents(path, config.weights_key)
         networks = {
@@ -92,7 +92,7 @@ def start_from(
     else:
         ours = initial_values.initial_variables(model, key, images)
     held = contents(path, weights_key)
-    check_architecture(held.path.parent)
+    _check_architecture(held.path)
     choice = _located(held, model, ours, images)
     arrays = held.arrays(choice)
     try:
@@ -100,23 +100,23 @@ def start_from(
     except UserError as error:
         why = _other_stem(held, model, images) or _whose(held.dicts[choice.keys], model)
         raise UserError(f"{error} {why}".rstrip()) from error
-    for remark in choice.remarks():
+    for remark in choice.remarks(asked=weights_key is not None):
         tell(remark)
     before, after = flat(ours), flat(loaded)
     anew = sorted({layer_of(leaf) for leaf in after if after[leaf] is before[leaf]})
     if held.library is not None:
         tell(f"the weights have the names of {held.library}")
-        if absent_layers(choice.placement.names, [layer for layer in anew if layer in head(model, images)]):
-            tell("the weights have no classifier")
+    if absent_layers(choice.placement.names, [layer for layer in anew if layer in head(model, images)]):
+        tell("the weights have no classifier")
     return loaded, anew
 
 
-def classes_in(held: Contents, model: nn.Module, images: jax.Array) -> int:
+def classes_in(held: Contents, model: nn.Module, images: jax.Array) -> int | None:
     """The number of classes that the weights are for, those of ``model`` whatever their number.
 
-    Raises UserError where they are of another network, or have no classifier.
+    None where they have no classifier. Raises UserError where they are of another network.
     """
-    check_architecture(held.path.parent)
+    _check_architecture(held.path)
     choice = _located(held, model, initial_values.shapes(model, images), images)
     if not choice.whole:
         start_from(held.path, model, None, images, weights_key=held.key)  # says what is wrong
@@ -125,7 +125,7 @@ def classes_in(held: Contents, model: nn.Module, images: jax.Array) -> int:
         for name, theirs in choice.placement.names.items():
             if name.startswith(f"{named.get(layer, layer)}."):
                 return held.dicts[choice.keys][theirs].shape[0]
-    raise UserError(f"{held.path} has no classifier: its network says nothing of classes.")
+    return None
 
 
 def _other_stem(held: Contents, model: nn.Module, images: Any) -> str:
@@ -136,14 +136,15 @@ def _other_stem(held: Contents, model: nn.Module, images: Any) -> str:
 
 
 def _located(held: Contents, model: nn.Module, variables: dict[str, Any], images: Any) -> Choice:
-    how = layout(model)
-    lacking = _may_lack(held, model, images)
-    return located(held.dicts, variables, may_lack=lacking, names=how["names"], buffers=how["buffers"])
-
-
-def _may_lack(held: Contents, model: nn.Module, images: Any) -> tuple[str, ...]:
-    """Layers that the file may be without: other libraries have networks without a classifier."""
-    return AUXILIARY if held.library is None else (*AUXILIARY, *head(model, images))
+    how, classifier = layout(model), head(model, images)
+    return located(
+        held.dicts,
+        variables,
+        may_lack=(*AUXILIARY, *classifier),
+        may_differ=classifier,
+        names=how["names"],
+        buffers=how["buffers"],
+    )
 
 
 def _loaded(
@@ -151,8 +152,8 @@ def _loaded(
 ) -> dict[str, Any]:
     if isinstance(model, VisionTransformer) and np.ndim(arrays.get(EMBEDDING)) == 3:
         arrays = {**arrays, EMBEDDING: _resized(arrays[EMBEDDING], model, ours, images)}
-    lacking = _may_lack(held, model, images)
-    return from_pytorch(arrays, ours, may_differ=head(model, images), may_lack=lacking, **layout(model))
+    classifier = head(model, images)
+    return from_pytorch(arrays, ours, may_differ=classifier, may_lack=(*AUXILIARY, *classifier), **layout(model))
 
 
 def _whose(arrays: Mapping[str, Any], model: nn.Module) -> str:
@@ -169,16 +170,19 @@ def _whose(arrays: Mapping[str, Any], model: nn.Module) -> str:
     if name is None:
         return recognition.whose(arrays) or ""
     if isinstance(model, type(models.create(name))) and models.describe(model)[0] == name:
-        names = {name.rpartition(".")[0] for name in arrays}
-        if not any(name.endswith(tuple(head(model, images))) for name in names):
-            return f"They are of {name} without its classifier: train with them, or take a file that has one."
         return f"They are of {name}, but with other layers, such as another stem."
     return f"These are the weights of {name}: model {name}."
 
 
-def _saved_stem(folder: Path) -> str | None:
-    """The stem of a network saved or exported in the folder."""
-    if not (folder / saved_model.DESCRIPTION).is_file():
+def _check_architecture(path: Path) -> None:
+    """Raises where a file beside says that these are of another network; one that is known by its hash is not."""
+    if network_of(path) is None:
+        check_architecture(path.parent)
+
+
+def _saved_stem(path: Path) -> str | None:
+    """The stem of a network saved or exported with these weights."""
+    if (folder := saved_model.folder_of(path)) is None:
         return None
     arguments = saved_model.description(folder).get("arguments")
     stem = arguments.get("stem") if stored.fits(arguments, dict[str, Any]) else None
@@ -187,8 +191,8 @@ def _saved_stem(folder: Path) -> str | None:
 
 def _fits(held: Contents, model: nn.Module, image: tuple[int, int, int]) -> bool:
     images = jax.ShapeDtypeStruct((1, *image), jnp.float32)
-    shapes = initial_values.shapes(model, images)
-    try:
+    try:  # a stem may not take such images at all
+        shapes = initial_values.shapes(model, images)
         _loaded(held, held.arrays(_located(held, model, shapes, images)), model, shapes, images)
     except UserError:
         return False

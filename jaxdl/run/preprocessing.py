@@ -50,10 +50,10 @@ def of_weights(pretrained: str, model: str) -> Preprocessing | None:
         return _published(PUBLISHED[model][0]) if model in PUBLISHED else None
     path = Path(pretrained)
     folder = path if path.is_dir() else path.parent
-    if (saved := _saved(folder)) is not None:
-        return saved
     if path.is_file() and (known := _of_file(path, model)) is not None:
         return known
+    if (saved := _saved(path)) is not None:
+        return saved
     if (found := accompanying(folder)) is not None:
         framing = Framing(found.size, found.resize, found.interpolation)
         return Preprocessing(framing, found.mean, found.std, found.classes, str(found.by))
@@ -133,11 +133,11 @@ def _published(published: Published) -> Preprocessing:
     return Preprocessing(framing, published.mean, published.std, names, f"torchvision's {published.file}")
 
 
-def _saved(folder: Path) -> Preprocessing | None:
+def _saved(path: Path) -> Preprocessing | None:
     """Pictures that ``save_model`` was told of, where it was."""
     from jaxdl import saved_model
 
-    if not (folder / saved_model.DESCRIPTION).is_file():
+    if (folder := saved_model.folder_of(path)) is None:
         return None
     saved = saved_model.description(folder)
     image, about = saved.get("image"), saved.get("about")

@@ -3,16 +3,19 @@
 import dataclasses
 import shlex
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
+import numpy as np
 import optax
 
-from jaxdl import models
+from jaxdl import models, saved_model
 from jaxdl.errors import UserError
+from jaxdl.models.vit import VisionTransformer
 from jaxdl.run import compilation_cache, preprocessing
 from jaxdl.run.build import loaded
 from jaxdl.run.channels import channels_of
@@ -20,23 +23,30 @@ from jaxdl.run.config import TORCHVISION, Config
 from jaxdl.run.finished_run import FinishedRun
 from jaxdl.run.initial_weights import classes_in, fitted_to_weights, weights_file
 from jaxdl.run.network import model_of
+from jaxdl.saved_model import SavedModel
 from jaxdl.train.state import create_state
 from jaxdl.transfer import imagenet
 from jaxdl.transfer.conversion import AUXILIARY
+from jaxdl.transfer.edited import Edited
 from jaxdl.transfer.weights import contents
+from jaxdl.variables import flat
 from jaxdl.wording import counted, printable
 
 MOST_LETTERS = 10_000_000  # of a file with names of classes
 MADE_FOR_CIFAR = ("cifar_cnn", "quick_cnn", "speed_cnn", "speed_cnn_muon")
 
 
-def load(*, classes: str | None = None, offline: bool = False, **settings: Any) -> FinishedRun:
+def load(*, classes: str | None = None, offline: bool = False, classifier: bool = True, **settings: Any) -> FinishedRun:
     """The network of ``--model`` with the weights of ``--pretrained``; prints what pictures it takes.
 
-    classes: a file with their names, as many as the weights have. settings: those of ``Config`` that were given. Raises
-    UserError for weights that do not fit, and where nobody knows how pixels are to be normalised.
+    classes: a file with their names, as many as the weights have. classifier: whether the weights must have one; where
+    they need not, it has any values. settings: those of ``Config`` that were given. Raises UserError for weights that
+    do not fit, and where nobody knows how pixels are to be normalised.
     """
     compilation_cache.use()
+    saved = _saved(settings)
+    if saved is not None and "image_size" not in settings and not saved.about:
+        settings["image_size"] = saved.image[0]
     config = preprocessing.settled(Config(dataset="folder", offline=offline, **settings), frozenset(settings))
     if config.stem is not None and not models.has_stem(config.model):
         raise UserError(f"{config.model} has no stem to choose: leave --stem out.")
@@ -46,18 +56,14 @@ def load(*, classes: str | None = None, offline: bool = False, **settings: Any) 
     image = (config.image_size, config.image_size, 3)
     images = jnp.zeros((1, *image))
     file = weights_file(config.pretrained, config.model, offline=offline)
-    if config.stem is None and config.pretrained == TORCHVISION and models.has_stem(config.model):
-        config = dataclasses.replace(config, stem="imagenet")
-    count = classes_in(contents(file, config.weights_key), _any_stem(config), images)
-    config = fitted_to_weights(config, num_classes=count, image=image)
-    model = model_of(config, num_classes=count)
-    variables, anew = loaded(config, model, None, images)
-    lacking = [layer for layer in anew if layer.partition(".")[0] not in AUXILIARY]
-    if lacking:
-        raise UserError(
-            f"{printable(str(file))} has no {', '.join(lacking)} that fits {counted(count, 'class', 'classes')}: its "
-            "network classifies nothing without training."
-        )
+    if saved is None or (isinstance(saved.model, VisionTransformer) and image != saved.image):  # of other positions
+        config, model, variables, count = _of_file(config, file, images, classifier=classifier)
+    else:
+        model, variables = saved.model, saved.variables
+        count = jax.eval_shape(lambda v, x: model.apply(v, x, train=False), variables, images).shape[-1]
+    for path, leaf in flat(variables).items():
+        if not np.isfinite(leaf).all():
+            raise UserError(f"{printable(str(file))} has numbers in {'.'.join(path[1:])} that are not finite.")
     state = create_state(model, optax.identity(), jax.random.key(0), images, variables=variables)
     mean, std = channels
     record = {
@@ -73,6 +79,48 @@ def load(*, classes: str | None = None, offline: bool = False, **settings: Any) 
         "config": {},
     }
     return FinishedRun(model=model, state=state.replace(opt_state=()), config=config, record=record)
+
+
+def _saved(settings: Mapping[str, Any]) -> SavedModel | None:
+    """The network saved in the folder of ``--pretrained``, with its edits; None where that is none's."""
+    folder = None if settings["pretrained"] == TORCHVISION else saved_model.folder_of(Path(settings["pretrained"]))
+    if folder is None:
+        return None
+    found, asked = saved_model.description(folder).get("model"), settings["model"]
+    if found != asked:
+        raise UserError(f"{printable(str(folder))} holds {found!r:.80}, not {asked}: leave --model out.")
+    saved = saved_model.load_model(folder)
+    stem = settings.get("stem")
+    if stem not in (None, own := getattr(_network(saved.model), "stem", None)):
+        raise UserError(f"{printable(str(folder))} holds {asked}, whose stem is {own}: leave --stem out.")
+    return saved
+
+
+def _network(model: nn.Module) -> nn.Module:
+    return model.model if isinstance(model, Edited) else model
+
+
+def _of_file(config: Config, file: Path, images: jax.Array, *, classifier: bool) -> tuple[Config, nn.Module, Any, int]:
+    """The settled configuration, the network for as many classes as the weights are of, its variables, that number."""
+    if config.stem is None and config.pretrained == TORCHVISION and models.has_stem(config.model):
+        config = dataclasses.replace(config, stem="imagenet")
+    count = classes_in(contents(file, config.weights_key), _any_stem(config), images)
+    if count is None and classifier:
+        raise UserError(
+            f"{printable(str(file))} has no classifier: its network says nothing of classes. Train one on it, or take "
+            "a file that has one."
+        )
+    count = count or 2
+    config = fitted_to_weights(config, num_classes=count, image=images.shape[1:])
+    model = model_of(config, num_classes=count)
+    variables, anew = loaded(config, model, None, images)
+    lacking = [layer for layer in anew if layer.partition(".")[0] not in AUXILIARY]
+    if lacking and classifier:
+        raise UserError(
+            f"{printable(str(file))} has no {', '.join(lacking)} that fits {counted(count, 'class', 'classes')}: its "
+            "network classifies nothing without training."
+        )
+    return config, model, variables, count
 
 
 def _any_stem(config: Config) -> nn.Module:
@@ -100,6 +148,8 @@ def _classes(config: Config, count: int, *, listed: str | None) -> tuple[str, ..
 
 def _listed(path: Path, count: int) -> tuple[str, ...]:
     try:
+        if not path.is_file():  # opening a pipe would wait for its writer
+            raise OSError("it is not a file")
         with path.open(encoding="utf-8-sig") as file:
             names = tuple(line.strip() for line in file.read(MOST_LETTERS).splitlines() if line.strip())
     except (OSError, UnicodeDecodeError) as error:

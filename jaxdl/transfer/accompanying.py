@@ -14,13 +14,19 @@ from jaxdl.errors import UserError
 from jaxdl.wording import counted
 
 CONFIG, PROCESSOR = "config.json", "preprocessor_config.json"
+ELSEWHERE = "If it is not the weights', keep them in a folder of their own."
 MOST_BYTES = 2**24  # of such a file
 MOST_PIXELS = 2**16  # a side
 INTERPOLATIONS = {2: "bilinear", 3: "bicubic", "bilinear": "bilinear", "bicubic": "bicubic", "random": "bilinear"}
 
+# of transformers' networks, and what they usually are
+THEIR_FIELDS = {"downsample_in_bottleneck": False, "downsample_in_first_stage": False}
+ACTIVATIONS = {"resnet": "relu", **dict.fromkeys(("vit", "deit", "dinov2", "convnext", "swin"), "gelu")}
+HARMLESS = {"num_classes", "img_size", "in_chans", "drop_rate", "drop_path_rate", "pretrained"}  # of timm's model_args
 # timm's networks that have the names and shapes of torchvision's and compute otherwise, by their architecture's name
 OTHER_NETWORKS = (
     (r"tf_.*", "pads and normalises as TensorFlow does"),
+    (r"resnetaa.*|ecaresnet.*|seresnet.*|skresnet.*|resnetrs.*", "pools or attends where ResNet does not"),
     (r"resnetblur.*|.*_blur.*", "blurs before it strides"),
     (r"swinv2_.*window\d+to\d+.*", "has positions of the smaller windows it was trained with first"),
     (r".*quickgelu.*", "has another activation"),
@@ -58,7 +64,18 @@ def accompanying(folder: Path) -> Accompanying | None:
 
 def check_architecture(folder: Path) -> None:
     """Raises UserError where timm's ``config.json`` names a network that only seems one of torchvision's."""
-    architecture = (_read(folder / CONFIG) or {}).get("architecture")
+    config = _read(folder / CONFIG) or {}
+    architecture = config.get("architecture")
+    activation = {"hidden_act": ACTIVATIONS.get(config.get("model_type"), config.get("hidden_act"))}
+    for field, usual in (THEIR_FIELDS | activation).items():
+        if config.get(field, usual) != usual:
+            raise UserError(f"{folder / CONFIG} has {field} {config[field]!r:.40}, which the networks here have not.")
+    changed = sorted(set(config.get("model_args") or {}) - HARMLESS) if architecture else []
+    if changed:
+        raise UserError(
+            f"{folder / CONFIG} makes timm's {str(architecture)[:80]} with {', '.join(changed)[:80]}: it is not the "
+            "network of that name here."
+        )
     for pattern, why in OTHER_NETWORKS:
         if isinstance(architecture, str) and re.fullmatch(pattern, architecture):
             raise UserError(
@@ -80,9 +97,10 @@ def _of_timm(path: Path, given: dict[str, Any]) -> Accompanying:
         if channels != 3:
             raise UserError(f"{path} asks for pictures of {counted(channels, 'channel')}; here they have three.")
         share = given.get("crop_pct", 0.875)
-        stretched = given.get("crop_mode", "center") == "squash" and share == 1
-        if given.get("crop_mode", "center") not in ("center", "squash") or size != width:
-            raise UserError(f"{path} asks for pictures of {width} x {size} pixels, crop_mode {given.get('crop_mode')}.")
+        mode = given.get("crop_mode", "center")
+        stretched = mode == "squash" and share == 1
+        if not (mode == "center" or stretched) or size != width:
+            raise UserError(f"{path} asks for pictures of {width} x {size} pixels, crop_mode {mode}.")
         return Accompanying(
             by=path,
             size=size,
@@ -96,14 +114,19 @@ def _of_timm(path: Path, given: dict[str, Any]) -> Accompanying:
 def _of_processor(path: Path, given: dict[str, Any]) -> Accompanying:
     with _named(path):
         size, crop = given.get("size"), given.get("crop_size")
-        size = {"shortest_edge": size} if isinstance(size, int) and given.get("do_center_crop") else size
-        size = {"height": size, "width": size} if isinstance(size, int) else size
+        kind = str(given.get("image_processor_type") or given.get("feature_extractor_type"))
+        if isinstance(size, int):  # as older versions wrote it, each processor meaning another thing
+            cut = given.get("do_center_crop", "CLIP" in kind) and "DeiT" not in kind
+            of_shorter = cut or "ConvNext" in kind or "crop_pct" in given
+            size = {"shortest_edge": size} if of_shorter else {"height": size, "width": size}
+        if not given.get("do_resize", True):
+            raise UserError(f"{path} has pictures as large as they come, and here they are of one size.")
         crop = {"height": crop, "width": crop} if isinstance(crop, int) else crop
         if "shortest_edge" not in size:  # stretched
             kept, resize = _square(size, path), 0
             if given.get("do_center_crop") and (cut := _square(crop, path)) != kept:
                 raise UserError(f"{path} has pictures stretched to {kept} and cut to {cut} pixels; that is not done.")
-        elif given.get("crop_pct") or "ConvNext" in str(given.get("image_processor_type")):
+        elif given.get("crop_pct") or "ConvNext" in kind:
             kept = size["shortest_edge"]  # ConvNext's own rule
             resize = int(kept / (given.get("crop_pct") or 224 / 256)) if kept < 384 else 0
         else:
@@ -189,7 +212,7 @@ def _read(path: Path, *, theirs: bool = True) -> dict[str, Any] | None:
     except (OSError, ValueError, RecursionError) as error:
         if not theirs:
             return None
-        raise UserError(f"cannot read {path} ({str(error)[:80]}).") from error
+        raise UserError(f"cannot read {path} ({str(error)[:80]}). {ELSEWHERE}") from error
     if not isinstance(found, dict) and theirs:
-        raise UserError(f"{path} is larger than any description of weights, or none.")
+        raise UserError(f"{path} is larger than any description of weights, or none. {ELSEWHERE}")
     return found if isinstance(found, dict) else None

@@ -1,7 +1,7 @@
 """The choice of one network's arrays among the state dicts of a file, and among the prefixes in each."""
 
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -23,13 +23,15 @@ Dicts = Mapping[str, Mapping[str, Any]]  # of what has a shape, by its name; by 
 class Choice:
     """One network's arrays: in the state dict under ``keys``, where ``placement`` says.
 
-    differing: how many have another shape than the network's. others: the keys of those not taken, which fit as well.
+    differing: how many have another shape than the network's; absent: how many layers it may lack and does. others: the
+    keys of those not taken, which fit as well.
     """
 
     keys: str
     placement: Placement
     whole: bool
     differing: int
+    absent: int = 0
     others: list[str] = field(default_factory=list)
 
     @property
@@ -37,14 +39,16 @@ class Choice:
         """The keys and the prefix."""
         return ".".join(filter(None, (self.keys, self.placement.prefix.rstrip("."))))
 
-    def remarks(self) -> list[str]:
-        """Sentences on which was taken of several, and on what was left out."""
+    def remarks(self, *, asked: bool = False) -> list[str]:
+        """Sentences on which was taken of several, and on what was left out. asked: whether a key named it."""
         said = []
         if self.others:
             there = ", ".join(repr(shown(other)) for other in self.others)
             verb = "is" if len(self.others) == 1 else "are"
             ways = ", ".join(f"weights_key {shown(other)}" for other in self.others)
             said.append(f"weights of {shown(self.keys or RAW)!r}; {there} {verb} there too: {ways}")
+        elif is_average(self.place) and not asked:
+            said.append(f"weights of {shown(self.place)!r}, an average: no others there are of this network")
         if self.placement.beside:
             said.append(f"left out, as no part of the network: {_grouped(self.placement.beside)}")
         return said
@@ -57,12 +61,14 @@ def choose(
     needed: Collection[str] | None = None,
     spare: Collection[str] = (),
     optional: Collection[str] = (),
+    free: Collection[str] = (),
 ) -> Choice:
     """The place that has every array of the network and nothing else, or else the one that has most.
 
     shapes: the network's, by PyTorch's names. needed: those names that must be there, and then others need not be used;
-    None for all. spare: names that may be absent; optional: layers that may be absent with all that is in them. Of
-    several places those with the fewest other shapes; then the trained weights rather than their average.
+    None for all. spare: names that may be absent; optional: layers that may be absent with all that is in them; free:
+    layers of any shape, as a classifier is. Of several places those that lack the fewest layers and, but for free
+    ones, have the fewest other shapes; then the trained weights rather than their average.
     Raises UserError, naming them, where that leaves more than one.
     """
     found = []
@@ -73,17 +79,21 @@ def choose(
                 name not in placement.names and name not in spare and not name.startswith(absent)
                 for name in (shapes if needed is None else needed)
             )
-            differing = sum(tuple(given[theirs].shape) != shapes[name] for name, theirs in placement.names.items())
+            differing = sum(
+                tuple(given[theirs].shape) != shapes[name]
+                for name, theirs in placement.names.items()
+                if name.rpartition(".")[0] not in free
+            )
             whole = not missing and (needed is not None or not placement.unused)
-            found.append(Choice(keys, placement, whole, differing))
+            found.append(Choice(keys, placement, whole, differing, len(absent)))
     fitting = [each for each in found if each.whole]
     if not fitting:
         return max(found, key=lambda each: (len(each.placement.names), not is_average(each.place)))
-    least = min(each.differing for each in fitting)
-    fitting = _distinct([each for each in fitting if each.differing == least], dicts)
+    least = min((each.absent, each.differing) for each in fitting)
+    fitting = _distinct([each for each in fitting if (each.absent, each.differing) == least], dicts)
     taken = _main(fitting)
     others = [_asked_by(each, fitting) for each in fitting if each is not taken][:MOST_SHOWN]
-    return Choice(taken.keys, taken.placement, True, least, others)
+    return replace(taken, others=others)
 
 
 def absent_layers(names: Collection[str], layers: Collection[str]) -> tuple[str, ...]:

@@ -58,7 +58,8 @@ def from_pytorch(
     leaves = flat(variables)
     picked = set(leaves) if only is None else select(variables, only)
     named = {_name(path, names): path for path in leaves}
-    placement = located({"": arrays}, variables, names=names, buffers=buffers, may_lack=may_lack, only=only).placement
+    how = {"names": names, "buffers": buffers, "may_lack": may_lack, "may_differ": may_differ, "only": only}
+    placement = located({"": arrays}, variables, **how).placement
     given = {ours: arrays[theirs] for ours, theirs in {**placement.unused, **placement.names}.items()}
     computed = {name: given.pop(name) for name in buffers if name in given}
     wanted = {name: (path, leaves[path]) for name, path in named.items() if path in picked}
@@ -75,7 +76,7 @@ def from_pytorch(
             f"the weights are for another network: it needs {_some(missing)}, which they lack; and they have "
             f"{_some(unused)}, which it lacks."
         )
-    filled, differing = {}, []
+    filled, differing, anew = {}, [], set()
     for name, (path, leaf) in wanted.items():
         array = np.asarray(given[name])
         if array.dtype.kind in "biuc" and np.issubdtype(leaf.dtype, np.floating):
@@ -87,10 +88,10 @@ def from_pytorch(
         if shape == leaf.shape:  # else nothing is copied: a small file can have tensors beyond memory, expanded
             filled[path] = _to_ours(array, path[-1], flattened.get(layer_of(path))).astype(leaf.dtype)
         elif layer_of(path) in may_differ:
-            filled[path] = leaf
+            anew.add(layer_of(path))
         else:
             differing.append(f"{name} is {shape} and should be {leaf.shape}")
-    filled = {path: filled.get(path, leaf) for path, leaf in leaves.items()}
+    filled = {path: leaf if layer_of(path) in anew else filled.get(path, leaf) for path, leaf in leaves.items()}
     if differing:
         raise UserError(f"the weights have other shapes than the network, channels last: {_some(differing)}.")
     for name, array in computed.items():
@@ -106,6 +107,7 @@ def located(
     names: Mapping[str, str] = MappingProxyType({}),
     buffers: Mapping[str, np.ndarray] = NO_BUFFERS,
     may_lack: Collection[str] = (),
+    may_differ: Collection[str] = (),
     only: Sequence[str] | None = None,
 ) -> Choice:
     """Where in a file's state dicts the arrays of ``variables`` lie, and what lies beside them.
@@ -122,6 +124,7 @@ def located(
         spare=buffers,
         needed=None if only is None else [name for name, path in named.items() if path in picked],
         optional=may_lack,
+        free={names.get(layer, layer) for layer in may_differ},
     )
 
 

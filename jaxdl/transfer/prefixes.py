@@ -16,6 +16,10 @@ TRAINING = re.compile(
     r"criterion\w*|\w*loss(es)?|loss_\w+|\w*metrics?|(train|val|valid|validation|test)_\w+|"
     r"\w*(acc|accuracy|auroc|auc|f1|f1_score|iou|precision|recall|confmat|confusion_matrix)"
 )
+# Layers behind a backbone that learns without labels: no classifier, though some end in one's name.
+PRETEXT = re.compile(
+    r"(\w+_)?(proj(ect(or|ion))?(_?(head|mlp))?|pred(ict(or|ion))?(_?(head|mlp))?|rotation|jigsaw|contrast\w*)"
+)
 COUNTED = ("total_ops", "total_params")  # of every layer, by thop
 HALF = 0.5  # of a network's names that a place must have to be one
 MOST_PLACES = 20  # that are looked into, those with most
@@ -92,6 +96,11 @@ def _placement(
             for name in there:
                 elsewhere.setdefault(name, []).append(other)
     alone = {name: others[0] for name, others in elsewhere.items() if len(others) == 1}
+    alone = {name: other for name, other in alone.items() if not any(map(PRETEXT.fullmatch, other.split(".")))}
+    sources: dict[str, set[str]] = {}  # of a layer's arrays: half of it from another place would be no layer
+    for name in found | alone:
+        sources.setdefault(name.rpartition(".")[0], set()).add(alone.get(name, prefix))
+    alone = {name: other for name, other in alone.items() if len(sources[name.rpartition(".")[0]]) == 1}
     found |= {name: hits[other][name] for name, other in alone.items()}
     roots = (prefix, *set(alone.values()))
     nested = tuple(other for other in main if other != prefix and other.startswith(prefix))

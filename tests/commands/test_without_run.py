@@ -1,14 +1,16 @@
 """Pretrained weights used without a run: predicted, evaluated, exported, shown."""
 
 import json
+import os
 import shutil
 
+import flax.linen as nn
 import jax
 import numpy as np
 import pytest
 from scipy.special import softmax
 
-from jaxdl import saved_model
+from jaxdl import models, saved_model, transfer
 from jaxdl.commands import demo, evaluate, export, predict
 from jaxdl.data.pictures import open_picture, png
 from jaxdl.run.chosen import NetworkOptions
@@ -67,7 +69,7 @@ def test_predictions_are_the_networks_on_pixels_in_0_to_1(weights, pictures, nam
         (["--stem", "cifar", "runs/a", "a.png"], "--stem is for a network without a run"),
         (
             ["--pretrained", __file__, "runs/a", "a.png"],
-            "--pretrained is for a network without a run: name it with --model",
+            "does not tell its network: name it with --model",
         ),
         (["--checkpoint", "newest", "runs/a", "a.png"], "--checkpoint must be last, best or a number"),
         (["--normalize", "5", "--model", "vgg11", "a.png"], "--normalize must be one of"),
@@ -183,3 +185,45 @@ def test_weights_of_whole_numbers_are_refused(dtype, weights, pictures, tmp_path
     safetensors.write(tmp_path / "odd.safetensors", arrays)
     assert predict.main(["--model", "cifar_cnn", "--pretrained", str(tmp_path / "odd.safetensors"), str(pictures)]) == 2
     assert "the weights are no floating-point numbers" in capsys.readouterr().err
+
+
+def test_a_network_saved_with_its_edits_is_used_as_it_was_saved(pictures, tmp_path, capsys):
+    images = np.zeros((1, 48, 48, 3), np.float32)
+    model = models.create("googlenet", num_classes=3, transform_input=True, stem="cifar", auxiliary=False)
+    variables = jax.jit(lambda: model.init(jax.random.key(1), images, train=False))()
+    new = {"key": jax.random.key(0), "images": images}
+    changed, variables = transfer.append(model, variables, [nn.tanh], name="squashed", **new)
+    saved_model.save_model(tmp_path / "saved", changed, variables, image=(48, 48, 3))
+    flags = ["--pretrained", str(tmp_path / "saved"), "--normalize", "none", "--json", "--top", "3"]
+    assert predict.main([*flags, str(pictures / "cat" / "0.png")]) == 0
+    [answer] = json.loads(capsys.readouterr().out)
+    pixels = open_picture(pictures / "cat" / "0.png", 48)[None] / np.float32(255)
+    expected = softmax(np.asarray(changed.apply(variables, pixels, train=False))[0])
+    found = [each["probability"] for each in answer["predictions"]]
+    np.testing.assert_allclose(found, np.sort(expected)[::-1], rtol=1e-4)
+    assert predict.main([*flags, "--model", "vgg11", str(pictures)]) == 2
+    assert "holds 'googlenet', not vgg11: leave --model out" in capsys.readouterr().err
+    assert predict.main([*flags, "--stem", "imagenet", str(pictures)]) == 2
+    assert "holds googlenet, whose stem is cifar: leave --stem out" in capsys.readouterr().err
+
+
+def test_weights_that_are_not_finite_are_no_network_to_use(weights, pictures, tmp_path, capsys):
+    arrays = dict(safetensors.read(weights[0]))
+    name = next(name for name in arrays if name.endswith("weight"))
+    safetensors.write(tmp_path / "odd.safetensors", {**arrays, name: np.full_like(arrays[name], np.inf)})
+    assert predict.main(["--model", "cifar_cnn", "--pretrained", str(tmp_path / "odd.safetensors"), str(pictures)]) == 2
+    assert "that are not finite" in capsys.readouterr().err
+
+
+def test_what_would_wait_or_take_all_memory_is_a_line(weights, pictures, tmp_path, capsys):
+    os.mkfifo(tmp_path / "names")
+    assert predict.main([*network(weights, "--classes", str(tmp_path / "names")), str(pictures)]) == 2
+    assert "it is not a file" in capsys.readouterr().err
+    assert predict.main([*network(weights, "--image-size", "100000"), str(pictures)]) == 2
+    assert "--image-size must be at most 4096" in capsys.readouterr().err
+
+
+def test_a_saved_network_named_as_a_run_is_told_how(weights, tmp_path, capsys):
+    (tmp_path / "model.json").write_text("{}")
+    assert demo.main([str(tmp_path)]) == 2
+    assert f"is no run but a saved network: --pretrained {tmp_path}" in capsys.readouterr().err

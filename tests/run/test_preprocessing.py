@@ -72,6 +72,9 @@ def test_a_published_file_is_known_by_its_content(tmp_path, monkeypatch, capsys)
     assert f"as torchvision's {older.file} has them\n" in capsys.readouterr().out
     known = preprocessing.of_weights(str(path), "resnet18")
     assert (len(known.classes), known.classes[281]) == (1000, "tabby")
+    for name, content in (("model.json", '{"version": 1}'), ("model.json", "5"), ("config.json", "[")):
+        (tmp_path / name).write_text(content)  # of something else that lies beside it
+        assert preprocessing.of_weights(str(path), "resnet18") == known
 
 
 def test_what_nobody_knows_is_assumed_and_said(tmp_path, capsys):
@@ -124,6 +127,12 @@ def test_words_for_channels_come_back(value):
 def test_words_that_mean_no_channels_are_refused(value):
     with pytest.raises(UserError, match="--normalize must be one of weights, data, none, imagenet, or MEAN/STD"):
         Config(normalize=value)
+
+
+@pytest.mark.parametrize("value", ["123.675,116.28,103.53/58.395,57.12,57.375", "127.5/127.5"])
+def test_channels_of_pixels_up_to_255_are_refused_with_what_to_do(value):
+    with pytest.raises(UserError, match=r"pixels from 0 to 255; here they are in \[0, 1\]: divide each by 255"):
+        channels_of(value)
 
 
 def test_framing_of_another_size_keeps_as_much_of_the_picture():

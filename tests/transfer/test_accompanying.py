@@ -5,7 +5,7 @@ import json
 import pytest
 
 from jaxdl.errors import UserError
-from jaxdl.transfer.accompanying import accompanying
+from jaxdl.transfer.accompanying import accompanying, check_architecture
 
 VIT = {
     "do_normalize": True, "do_rescale": True, "do_resize": True, "image_mean": [0.5, 0.5, 0.5],
@@ -45,6 +45,10 @@ def write(folder, name, content):
         (CONVNEXT | {"size": {"shortest_edge": 384}}, (384, 0, "bicubic", (0.485, 0.456, 0.406))),
         (OLD, (224, 0, "bilinear", (0.5,) * 3)),
         (OLD | {"do_normalize": False}, (224, 0, "bilinear", (0.0,))),
+        (OLD | {"feature_extractor_type": "ConvNextFeatureExtractor"}, (224, 256, "bilinear", (0.5,) * 3)),
+        (OLD | {"feature_extractor_type": "ConvNextFeatureExtractor", "size": 384}, (384, 0, "bilinear", (0.5,) * 3)),
+        (OLD | {"crop_pct": 0.9}, (224, 248, "bilinear", (0.5,) * 3)),
+        (OLD | {"size": 256, "crop_size": 224, "do_center_crop": True}, (224, 256, "bilinear", (0.5,) * 3)),
     ],
 )
 def test_image_processor_says_what_pictures_are_like(content, expected, tmp_path):
@@ -86,11 +90,50 @@ def test_a_folder_without_them_says_nothing(tmp_path):
         VIT | {"rescale_factor": 1.0},
         VIT | {"resample": 0},
         VIT | {"size": None},
+        VIT | {"do_resize": False},
+        OLD | {"feature_extractor_type": "DeiTFeatureExtractor", "size": 256, "crop_size": 224, "do_center_crop": True},
     ],
 )
 def test_one_that_is_damaged_or_asks_for_the_impossible_is_a_user_error(content, tmp_path):
     with pytest.raises(UserError, match=r"preprocessor_config\.json"):
         accompanying(write(tmp_path, "preprocessor_config.json", content))
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        {"architecture": "resnetaa50", "pretrained_cfg": {}},
+        {"architecture": "tf_efficientnet_b0"},
+        {"architecture": "resnet18", "model_args": {"act_layer": "silu"}},
+        {"architecture": "resnet18", "model_args": {"output_stride": 8}},
+        {"model_type": "resnet", "downsample_in_bottleneck": True},
+        {"model_type": "resnet", "hidden_act": "gelu"},
+        {"model_type": "vit", "hidden_act": "relu"},
+    ],
+)
+def test_a_config_of_another_network_is_a_user_error(content, tmp_path):
+    with pytest.raises(UserError, match=r"config\.json"):
+        check_architecture(write(tmp_path, "config.json", content))
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        {"architecture": "resnet18", "model_args": {"num_classes": 10, "drop_rate": 0.1}},
+        {"model_type": "resnet", "downsample_in_bottleneck": False, "hidden_act": "relu"},
+        {"model_type": "convnext", "hidden_act": "gelu"},
+        {"model_type": "bert", "hidden_act": "tanh"},
+        {"learning_rate": 0.1},
+    ],
+)
+def test_a_config_of_the_same_network_or_of_something_else_is_none(content, tmp_path):
+    check_architecture(write(tmp_path, "config.json", content))
+
+
+def test_timms_squashed_and_cut_pictures_are_a_user_error(tmp_path):
+    squashed = TIMM | {"pretrained_cfg": TIMM["pretrained_cfg"] | {"crop_mode": "squash", "crop_pct": 0.9}}
+    with pytest.raises(UserError, match="crop_mode squash"):
+        accompanying(write(tmp_path, "config.json", squashed))
 
 
 def test_resizing_is_timms_own(tmp_path):
