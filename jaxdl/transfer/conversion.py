@@ -72,10 +72,9 @@ def from_pytorch(
     if missing or unused:
         if not given:
             raise UserError(f"the weights are none: the network needs {_some(missing)}, and they hold no array.")
-        raise UserError(
-            f"the weights are for another network: it needs {_some(missing)}, which they lack; and they have "
-            f"{_some(unused)}, which it lacks."
-        )
+        sides = [f"it needs {_some(missing)}, which they lack"] if missing else []
+        sides += [f"they have {_some(unused)}, which it lacks"] if unused else []
+        raise UserError(f"the weights are for another network: {'; and '.join(sides)}.")
     filled, differing, anew = {}, [], set()
     for name, (path, leaf) in wanted.items():
         array = np.asarray(given[name])

@@ -5,6 +5,7 @@ import re
 AVERAGES = {"average", "averaged", "avg", "ema", "polyak", "shadow", "swa"}
 # where programs save the weights that are trained
 MAIN = {"model", "model_state", "model_state_dict", "module", "net", "network", "params", "state_dict", "weights"}
+_OPTIMIZER = re.compile(r"(^|\.)opt(?!im(al|um)|ion|ical)")
 _WORDS = re.compile(r"[A-Z]*[a-z0-9]*")
 
 
@@ -20,4 +21,4 @@ def is_main(keys: str) -> bool:
 
 def is_optimizers(keys: str) -> bool:
     """Whether the keys lead to an optimizer's state."""
-    return keys.startswith("opt") or ".opt" in keys
+    return _OPTIMIZER.search(keys) is not None

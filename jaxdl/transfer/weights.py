@@ -14,6 +14,15 @@ from jaxdl.transfer.faults import FileError, faults_of
 from jaxdl.transfer.libraries.derived import of_file
 from jaxdl.transfer.libraries.translation import translated
 
+OTHERS = {  # by their first bytes
+    b"version ": "it is a pointer that Git LFS left in the place of one. Fetch the file itself: git lfs pull",
+    b"<": "it is a web page, or XML. Download the file itself, not the page about it",
+    b"{": "it is JSON. Of weights in several files, name the one whose name ends in .index.json",
+    b"\x1f\x8b": "it is packed by gzip. Unpack it first",
+    b"\x93NUMPY": "it is an array of NumPy's. Save a dict of arrays by their names with safetensors",
+    b"\x89HDF": "it is HDF5, as Keras writes it. Save the weights from there with safetensors",
+}
+
 
 @dataclass(frozen=True)
 class Contents:
@@ -78,7 +87,5 @@ def _opened(path: Path) -> tuple[dict[str, dict[str, Any]], Callable[[Any], np.n
         return {"": sharded.read(path, lambda shard: load_weights(shard))}, np.asarray
     if not head:
         raise FileError("is empty. It was not written to its end, or not fetched")
-    raise FileError(
-        f"is neither of torch.save nor a safetensors file: it begins with {head!r}. "
-        "Git LFS leaves a few lines of text where it did not fetch a file"
-    )
+    kind = next((said for start, said in OTHERS.items() if head.lstrip().startswith(start)), f"it begins with {head!r}")
+    raise FileError(f"is neither of torch.save nor a safetensors file: {kind}")

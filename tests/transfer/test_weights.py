@@ -9,6 +9,7 @@ import pytest
 
 from jaxdl.errors import UserError
 from jaxdl.transfer import load_weights, pickle_reader, read_checkpoint, safetensors
+from jaxdl.transfer.roles import is_optimizers
 from tests.transfer.files import state_dict, tensor, write_stream, write_zip
 
 PICKLED = state_dict(**{"module.weight": tensor((2, 3), (3, 1))})
@@ -105,3 +106,38 @@ def test_reading_needs_no_pytorch(tmp_path):
     done = subprocess.run([sys.executable, "-c", program, *paths], capture_output=True, text=True, cwd=root)
     assert done.returncode == 0, done.stderr
     assert done.stdout.split() == ["15.0"] * 3
+
+
+@pytest.mark.parametrize(
+    ("content", "says"),
+    [
+        (b"version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 5\n", "git lfs pull"),
+        (b"<!DOCTYPE html><html></html>", "a web page"),
+        (b"\n<html>", "a web page"),
+        (b'{"a": 1}', "ends in .index.json"),
+        (b"\x1f\x8b\x08rest", "Unpack it first"),
+        (b"\x93NUMPY\x01\x00", "an array of NumPy's"),
+        (b"\x89HDF\r\n\x1a\n", "as Keras writes it"),
+        (b"some text", "it begins with b'some text'"),
+    ],
+)
+def test_a_file_of_something_else_is_told_by_its_first_bytes(content, says, tmp_path):
+    (tmp_path / "weights.pth").write_bytes(content)
+    with pytest.raises(UserError) as raised:
+        load_weights(tmp_path / "weights.pth")
+    assert says in str(raised.value)
+    assert f"{tmp_path}/weights.pth" in str(raised.value)
+
+
+@pytest.mark.parametrize(
+    ("keys", "optimizers"),
+    [
+        *((keys, True) for keys in ("optimizer", "optimizer_states", "opt", "optim_g", "optG", "state.optimizer")),
+        *(
+            (keys, False)
+            for keys in ("optimal_state_dict", "option", "model", "adopted", "best.optimal", "optical_flow")
+        ),
+    ],
+)
+def test_the_state_of_an_optimizer_is_known_by_its_key(keys, optimizers):
+    assert is_optimizers(keys) == optimizers
