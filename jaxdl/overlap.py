@@ -6,6 +6,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from jaxdl.errors import UserError
 from jaxdl.masks import IGNORED
 
 
@@ -15,8 +16,11 @@ def confusion(
     """How often each class was predicted for each: int32[classes, classes], rows are the true ones.
 
     logits: float[B, H, W, classes]; masks: int[B, H, W]. Each pixel counts once, one that is ``ignored`` never, nor
-    one of an image outside ``mask: bool[B]``. Sums of matrices are those of all their images.
+    one of an image outside ``mask: bool[B]``. Sums of matrices are those of all their images. Raises UserError for
+    masks of another size.
     """
+    if masks.shape != logits.shape[:-1]:
+        raise UserError(f"masks must have shape {logits.shape[:-1]} for logits {logits.shape}, got {masks.shape}.")
     classes = logits.shape[-1]
     counts = masks != ignored
     if mask is not None:

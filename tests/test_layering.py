@@ -36,7 +36,7 @@ MAY_IMPORT = {
     "errors": {"elsewhere"},
     "lazy": set(),
     "masks": set(),
-    "overlap": {"masks"},
+    "overlap": {"errors", "masks"},
     "places": set(),
     "wording": set(),
     "variables": {"errors"},

@@ -5,6 +5,7 @@ import pytest
 from sklearn.metrics import accuracy_score, confusion_matrix, jaccard_score
 
 from jaxdl import overlap
+from jaxdl.errors import UserError
 
 CLASSES = 5
 
@@ -42,3 +43,8 @@ def test_matrices_add_up_and_padding_counts_nowhere(predicted):
 def test_nothing_has_no_figures():
     nothing = np.zeros((3, 3), np.int64)
     assert np.isnan([overlap.mean_iou(nothing), overlap.pixel_accuracy(nothing), *overlap.iou(nothing)]).all()
+
+
+def test_masks_of_another_size_are_a_user_error(predicted):
+    with pytest.raises(UserError, match=r"masks must have shape \(6, 9, 7\) for logits .*, got \(6, 4, 7\)"):
+        overlap.confusion(predicted[0], predicted[1][:, :4])

@@ -20,6 +20,7 @@ from jaxdl.wording import counted, printable
 
 TESTED = ("test", "val", "valid", "validation")  # names of the split that is tested on: the first that is there
 IMAGES, LABELS = "_image", "_label"  # ends of the names of two folders: pictures, and their classes as text files
+ALIKE = 0.75  # of two names' letters, that one is taken for the other mistyped
 MOST_NAMED = 20  # classes in an error
 MOST_LETTERS = 200  # of a class in such a file
 
@@ -140,7 +141,7 @@ def labelled(
     strange = sorted({each.name for each in found} - set(classes))
     if strange or not found:
         what = f"the class {strange[0]}, which is none of the network's" if strange else "no folder"
-        near = get_close_matches(strange[0], [*classes, *also], n=1) if strange else []
+        near = get_close_matches(strange[0], [*classes, *also], n=1, cutoff=ALIKE) if strange else []
         ways = f"Did you mean {near[0]}? " if near else ""
         others = ", or by their synsets or indices" if also else ""
         raise UserError(

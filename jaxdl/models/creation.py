@@ -14,6 +14,7 @@ from jaxdl.errors import UserError, unknown
 from jaxdl.models import MODELS, SEGMENTERS
 from jaxdl.models.stems import STEMS
 
+OUTPUT_STRIDES = (4, 8, 16, 32)
 NETWORKS = ChainMap(MODELS, SEGMENTERS)
 
 
@@ -82,6 +83,8 @@ def _check_kind(field: str, value: Any, usual: Any) -> None:
         raise UserError(f"{field} must be of the kind of its default, {usual!r}; got {value!r}.")
     if field == "backbone" and value not in MODELS:
         raise unknown("model", str(value), MODELS)
+    if field == "output_stride" and value not in OUTPUT_STRIDES:
+        raise UserError(f"output_stride must be one of {', '.join(map(str, OUTPUT_STRIDES))}, got {value!r}.")
     if ("dropout" in field or field == "stochastic_depth") and not 0 <= value <= 1:
         raise UserError(f"{field} must be from 0 to 1, got {value!r}.")
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from jaxdl import models
 from jaxdl.data.framing import INTERPOLATIONS
 from jaxdl.errors import UserError
-from jaxdl.run import recorded
+from jaxdl.run import recorded, told_by_weights
 from jaxdl.run.channels import channels_of
 from jaxdl.run.config import MOST_SIDE, TORCHVISION
 from jaxdl.run.flags import check, flag
@@ -77,7 +77,7 @@ class NetworkOptions:
         if self.normalize is not None:
             channels_of(self.normalize)
         if self.model is None and self.pretrained not in (None, TORCHVISION):
-            object.__setattr__(self, "model", _told_by(Path(self.pretrained)))
+            object.__setattr__(self, "model", told_by_weights.model_of(Path(self.pretrained)))
         if self.weights_key == "":
             raise UserError("--weights-key is empty. Name a state dict of the file, or leave the flag out.")
         if self.checkpoint not in (LAST, BEST) and not (self.checkpoint.isascii() and self.checkpoint.isdigit()):
@@ -90,6 +90,8 @@ class NetworkOptions:
         if self.model is None:
             alone = sorted(given & set(WITHOUT_RUN))
             if "pretrained" in alone:
+                if self.pretrained != TORCHVISION:
+                    told_by_weights.check_weights(self.pretrained)
                 raise UserError(
                     f"{printable(self.pretrained)} does not tell its network: name it with --model, say resnet50."
                 )
@@ -98,9 +100,9 @@ class NetworkOptions:
                 raise UserError(f"{flags} is for a network without a run: name it with --model, or leave the flag out.")
             if "run" not in given:
                 raise UserError("name the folder of a run, or a network with --model and --pretrained.")
-            if saved_network(self.run):
+            if told_by_weights.is_weights(Path(self.run)):
                 where = printable(self.run)
-                raise UserError(f"{where} is no run but a saved network: --pretrained {where}, and leave the run out.")
+                raise UserError(f"{where} is no run but weights: --pretrained {where}, and leave the run out.")
             recorded.read_finished(self.run)
             return
         if self.run:
@@ -124,24 +126,6 @@ class NetworkOptions:
             given = {name: getattr(self, name) for name in ("model", *WITHOUT_RUN)}
             given = {name: value for name, value in given.items() if value is not None}
             return without_run.load(offline=self.offline, classifier=classifier, **given)
-
-
-def saved_network(folder: str) -> bool:
-    """Whether the folder is one of a network that was saved or exported, and of no run."""
-    return Path(folder, "model.json").is_file() and not Path(folder, "config.json").exists()
-
-
-def _told_by(weights: Path) -> str | None:
-    """The network that the weights tell by themselves: a saved one's folder, or the hash of a file of torchvision's."""
-    if weights.is_dir() or weights.suffix == ".safetensors":
-        from jaxdl import saved_model  # with which comes JAX
-
-        if (folder := saved_model.folder_of(weights)) is not None:
-            name = saved_model.description(folder).get("model")
-            return name if isinstance(name, str) and name in models.MODELS else None
-    from jaxdl.transfer.torchvision_files import network_of  # with all that downloads
-
-    return network_of(weights) if weights.is_file() else None
 
 
 WITH_EITHER = ("run", "checkpoint", "model", "offline")

@@ -1,8 +1,10 @@
 """A run's configuration: one frozen dataclass whose every field is a flag, its default and its one-line help."""
 
+import dataclasses
 import re
 import typing
 from dataclasses import dataclass
+from pathlib import Path
 
 from jaxdl import losses, models, optim
 from jaxdl.data import sources
@@ -12,6 +14,7 @@ from jaxdl.run import flags
 from jaxdl.run.channels import channels_of
 from jaxdl.run.duration import seconds_of
 from jaxdl.run.flags import check, flag
+from jaxdl.run.told_by_weights import model_of
 from jaxdl.train import parallel
 
 PRECISIONS = ("f32", "bf16")
@@ -318,4 +321,9 @@ def parse(argv: list[str], recipes: typing.Mapping[str, Config], command: str) -
     for other in ("epochs", "steps"):
         if {"budget", other} <= given:
             raise UserError(f"--budget and {flags.flag_name(other)} both end the training; give one.")
+    if config.pretrained not in (None, TORCHVISION) and not given & {"model", "resume"}:
+        told = model_of(Path(config.pretrained))
+        if told is not None and told != config.model:
+            print(f"note     the network is {told}, whose weights these are", flush=True)
+            config = dataclasses.replace(config, model=told)
     return config, given

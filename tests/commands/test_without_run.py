@@ -69,7 +69,7 @@ def test_predictions_are_the_networks_on_pixels_in_0_to_1(weights, pictures, nam
         (["--stem", "cifar", "runs/a", "a.png"], "--stem is for a network without a run"),
         (
             ["--pretrained", __file__, "runs/a", "a.png"],
-            "does not tell its network: name it with --model",
+            "is neither of torch.save nor a safetensors file",
         ),
         (["--checkpoint", "newest", "runs/a", "a.png"], "--checkpoint must be last, best or a number"),
         (["--normalize", "5", "--model", "vgg11", "a.png"], "--normalize must be one of"),
@@ -225,5 +225,26 @@ def test_what_would_wait_or_take_all_memory_is_a_line(weights, pictures, tmp_pat
 
 def test_a_saved_network_named_as_a_run_is_told_how(weights, tmp_path, capsys):
     (tmp_path / "model.json").write_text("{}")
-    assert demo.main([str(tmp_path)]) == 2
-    assert f"is no run but a saved network: --pretrained {tmp_path}" in capsys.readouterr().err
+    (tmp_path / "weights.pth").write_text("x")
+    for path in (tmp_path, tmp_path / "weights.pth"):
+        assert demo.main([str(path)]) == 2
+        assert f"is no run but weights: --pretrained {path}" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("name", "says"),
+    [
+        ("nowhere.pth", "cannot read "),
+        ("text.pth", "is neither of torch.save nor a safetensors file"),
+        ("pictures", "is a folder, but not one with an exported network"),
+        ("mine.safetensors", "does not tell its network: name it with --model"),
+    ],
+)
+def test_weights_that_are_none_are_told_before_a_flag_is_asked_for(name, says, weights, tmp_path, capsys):
+    (tmp_path / "text.pth").write_text("hello")
+    (tmp_path / "pictures").mkdir()
+    shutil.copyfile(weights[0], tmp_path / "mine.safetensors")
+    assert demo.main(["--pretrained", str(tmp_path / name)]) == 2
+    printed = capsys.readouterr().err
+    assert says in printed
+    assert str(tmp_path / name) in printed

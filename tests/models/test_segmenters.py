@@ -189,6 +189,7 @@ def test_unet_is_the_papers_but_for_norms():
         ({"backbone": "resnet5"}, "Did you mean resnet50"),
         ({"backbone": "fcn"}, "unknown model 'fcn'"),
         ({"dropout": 2.0}, "from 0 to 1"),
+        ({"output_stride": 7}, "output_stride must be one of 4, 8, 16, 32, got 7"),
     ],
 )
 def test_fields_that_no_network_can_have_are_a_user_error(fields, message):

@@ -1,4 +1,5 @@
 import dataclasses
+import hashlib
 
 import numpy as np
 import pytest
@@ -9,6 +10,8 @@ from jaxdl.errors import UserError
 from jaxdl.run.config import Config, parse
 from jaxdl.run.flags import flag_name
 from jaxdl.run.recipes import RECIPES, adapt
+from jaxdl.transfer import torchvision_files
+from jaxdl.transfer.published import Published
 
 
 def parsed(*argv):
@@ -110,3 +113,16 @@ def test_adapt_makes_do_with_a_handful_of_pictures(picture_folder):
             file.unlink()
     config = adapt(RECIPES["quick"], sources.load("folder", picture_folder), frozenset())
     assert (config.val_size, config.batch_size) == (0, 2)
+
+
+def test_weights_that_tell_their_network_name_it(tmp_path, monkeypatch, capsys):
+    path = tmp_path / "weights.pth"
+    path.write_bytes(b"weights")
+    digest = hashlib.sha256(b"weights").hexdigest()
+    monkeypatch.setattr(torchvision_files, "PUBLISHED", {"vgg11": (Published(f"vgg11-{digest[:8]}.pth"),)})
+    config, _ = parse(["--pretrained", str(path)], RECIPES, "train")
+    assert config.model == "vgg11"
+    assert capsys.readouterr().out == "note     the network is vgg11, whose weights these are\n"
+    assert parse(["--pretrained", str(path), "--model", "vgg13"], RECIPES, "train")[0].model == "vgg13"
+    path.write_bytes(b"of one's own")
+    assert parse(["--pretrained", str(path)], RECIPES, "train")[0].model == "quick_cnn"
