@@ -4,6 +4,7 @@ import os
 import socket
 import sys
 import threading
+import time
 
 import jax
 
@@ -14,6 +15,7 @@ PATIENCE = 300  # seconds in which all have to come
 NOTICE = 15  # seconds of that after which a process says that it waits
 STAY = 3.0  # seconds that the first waits longer, for its end has JAX abort the others
 PROBE = 3.0  # seconds to answer in
+TURN = 0.2  # seconds of waiting until a signal is heard
 
 
 def check_address(coordinator: str, *, found: bool) -> None:
@@ -64,10 +66,10 @@ def meet(place: Place | None, *, heartbeat_timeout_seconds: int) -> None:
     thread = threading.Thread(target=connect, daemon=True)
     thread.start()
     patience = PATIENCE + (STAY if place is None or place.process_id == 0 else 0)
-    thread.join(min(NOTICE, patience))
+    _join(thread, min(NOTICE, patience))
     if thread.is_alive():
         print(f"{_waiting(place)}.", file=sys.stderr, flush=True)
-        thread.join(patience - NOTICE)
+        _join(thread, patience - NOTICE)
     if thread.is_alive():
         raise UserError(f"{_waiting(place)}, {PATIENCE} s so far. Start all of them, with the same coordinator.")
     if problems and place is None and isinstance(problems[0], ValueError):
@@ -78,6 +80,13 @@ def meet(place: Place | None, *, heartbeat_timeout_seconds: int) -> None:
     if problems:
         reason = " ".join(str(problems[0]).split())[:200]
         raise UserError(f"cannot join the other processes ({reason}).") from problems[0]
+
+
+def _join(thread: threading.Thread, seconds: float) -> None:
+    """Waits for it in short turns: a signal that another thread was given is heard between two of them."""
+    ends = time.monotonic() + seconds
+    while thread.is_alive() and (left := ends - time.monotonic()) > 0:
+        thread.join(min(left, TURN))
 
 
 def _check_own_name() -> None:
