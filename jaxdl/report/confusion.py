@@ -39,9 +39,12 @@ class Matrix:
 def matrix(classes: Sequence[str], confusion: Sequence[Sequence[int]], *, most: int, kept: int) -> Matrix:
     """The counts of ``confusion``, in full for at most ``most`` classes.
 
-    For more, the ``kept`` classes with the most mistakes, in their order, and the others merged into one.
+    Of more, those that occur: if they are too many as well, the ``kept`` classes with the most mistakes, in their
+    order, and the others merged into one.
     """
     counts = np.asarray(confusion, np.int64)
+    there = np.arange(len(classes)) if len(classes) <= most else occurring(counts)
+    counts, classes = counts[np.ix_(there, there)], [classes[index] for index in there]
     if len(classes) <= most:
         return _matrix(tuple(classes), counts, left_out=0)
     wrong = counts.sum(0) + counts.sum(1) - 2 * counts.diagonal()
@@ -52,6 +55,12 @@ def matrix(classes: Sequence[str], confusion: Sequence[Sequence[int]], *, most: 
     np.add.at(smaller, (group[:, None], group[None, :]), counts)
     left_out = len(classes) - kept
     return _matrix((*(classes[k] for k in chosen), counted(left_out, "other")), smaller, left_out=left_out)
+
+
+def occurring(confusion: Sequence[Sequence[int]]) -> np.ndarray:
+    """Numbers of the classes that an example is of, or was taken for; int[K]."""
+    counts = np.asarray(confusion, np.int64)
+    return np.flatnonzero(counts.sum(0) + counts.sum(1))
 
 
 def _matrix(names: tuple[str, ...], counts: np.ndarray, *, left_out: int) -> Matrix:

@@ -25,7 +25,8 @@ FILTER_COLUMNS = 16
 class RunReport:
     """Contents of a run's page.
 
-    title: the run's name. notice: a warning on top. facts: about the run, in order. records: of ``metrics.jsonl``.
+    title: the run's name. notice: a warning on top. facts: about the run, in order. records: of ``metrics.jsonl``, None
+    where nothing was trained.
     groups: layer groups from the input to the output. split: what was evaluated.
     images: uint8[N, H, W, 3], a row per prediction, or anything that can be indexed by an array of rows like it.
     seen: uint8[B, H, W, 3], a batch as the network saw it, with seen_names its classes.
@@ -35,7 +36,7 @@ class RunReport:
     title: str
     notice: str | None
     facts: Mapping[str, str]
-    records: Sequence[Mapping]
+    records: Sequence[Mapping] | None
     groups: Sequence[str]
     findings: Sequence[Finding]
     split: str
@@ -82,8 +83,9 @@ def render(report: RunReport) -> str:
         report=report,
         evaluation=evaluation,
         key_figures=_key_figures(evaluation, report.split),
-        charts=training_charts(report.records, report.groups),
+        charts=training_charts(report.records or (), report.groups),
         matrix=confusion.matrix(evaluation.classes, evaluation.confusion, most=WHOLE_MATRIX, kept=MOST_CONFUSED),
+        listed=_listed(evaluation),
         pairs=[
             Pair(
                 evaluation.classes[true],
@@ -101,6 +103,13 @@ def render(report: RunReport) -> str:
         filters=_filters(report.filters),
         pixel_size=_pixel_size(report),
     )
+
+
+def _listed(evaluation: Evaluation) -> list[str]:
+    """Classes of the table: all, or of many those that occur."""
+    if len(evaluation.classes) <= WHOLE_MATRIX:
+        return list(evaluation.classes)
+    return [evaluation.classes[index] for index in confusion.occurring(evaluation.confusion)]
 
 
 def accuracy_interval(evaluation: Evaluation) -> tuple[float, float]:

@@ -85,14 +85,14 @@ def write(
     split: what was evaluated, in a word. images: uint8[N, H, W, C], row by row those of ``predictions``, or what may
     stand for such an array; files: their names. about: what else there is to say of what was evaluated.
     """
-    records = recorded.records(run.config.out) if run.config.out else []
+    records = recorded.records(run.config.out) if run.config.out else None
     evaluation = evaluation_of(predictions)
     report = RunReport(
         title=Path(run.config.out or run.config.model).name,
         notice=run.record["notice"],
         facts=facts(run) | {name: str(value) for name, value in about.items()},
         records=records,
-        groups=recorded.groups(records),
+        groups=recorded.groups(records or []),
         findings=findings,
         split=split,
         predictions=predictions,

@@ -35,6 +35,15 @@ def test_of_many_classes_those_in_most_mistakes_are_shown_and_the_others_as_one(
     assert found.rows[3][3].level == 0  # it counts right and wrong, and has the colour of neither
 
 
+def test_of_many_classes_those_that_do_not_occur_are_left_out():
+    counts = np.zeros((1000, 1000), np.int64)
+    counts[3, 3], counts[3, 700], counts[40, 3] = 5, 2, 1
+    found = matrix([str(k) for k in range(1000)], counts, most=10, kept=3)
+    assert found.names == ("3", "40", "700")
+    np.testing.assert_array_equal(counts_of(found), [[5, 0, 2], [1, 0, 0], [0, 0, 0]])
+    assert found.left_out == 0
+
+
 def test_colour_says_how_large_a_share_of_the_row_it_is():
     found = matrix("ab", [[0, 0], [1, 999]], most=9, kept=1)
     assert [cell.level for cell in found.rows[0]] == [0, 0]  # a class without examples

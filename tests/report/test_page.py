@@ -147,6 +147,7 @@ def test_only_the_pictures_that_are_shown_are_read():
         ({"classes": ("ants", "bees"), "examples": 1, "skill": -50.0}, "The one wrong prediction."),
         ({"classes": ("ants", "bees"), "examples": 1}, "The one example of the test split"),
         ({"classes": ("a", "b", "c"), "records": []}, "recorded no figures of its training"),
+        ({"classes": ("a", "b", "c"), "records": None, "groups": ()}, "Calibration"),
         ({"classes": ("a", "b", "c"), "records": reports.records(1, validation=False), "groups": ()}, "all layers"),
         ({"classes": ("a", "b", "c"), "findings": []}, "a diagnosis needs an epoch"),
         ({"classes": ("a", "b", "c"), "seen": None, "filters": None, "notice": None}, "Calibration"),
@@ -161,6 +162,7 @@ def test_only_the_pictures_that_are_shown_are_read():
         "one mistake",
         "one example",
         "no records",
+        "no training",
         "one epoch",
         "no finding",
         "no batch",
@@ -180,6 +182,7 @@ def test_unusual_runs_read_well(browser, tmp_path, report, says):
         sums = [(sum(int(count or 0) for count in row[:-1]), int(row[-1])) for row in rows]
         assert all(total == stated for total, stated in sums)
         assert sum(total for total, _ in sums) == len(report.predictions)
+        assert page.locator("#training").count() == page.locator("#diagnosis").count() == (report.records is not None)
         for absent, field in (("#seen", report.seen), ("#filters", report.filters), ("[role=note]", report.notice)):
             assert page.locator(absent).count() == (field is not None)
 
