@@ -139,7 +139,7 @@ def test_the_page_on_networks_holds(tmp_path):
     output_of(NETWORKS, tmp_path)
 
 
-@pytest.mark.long
+@pytest.mark.slow
 def test_the_page_on_segmentation_holds(tmp_path):
     printed = output_of(PAGES["docs/segmentation.md"], tmp_path)
     assert float(re.search(r"mean IoU (\d\.\d+)", printed)[1]) > 0.8

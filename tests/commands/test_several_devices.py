@@ -101,8 +101,8 @@ def test_a_run_of_eight_devices_goes_on_with_one_and_the_other_way_round(referen
         jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, rtol=0, atol=ROUNDING), ours.params, theirs.params)
 
 
-@pytest.mark.long
-@pytest.mark.parametrize("form", [pytest.param("pmap", marks=pytest.mark.slow), "fsdp"])
+@pytest.mark.slow
+@pytest.mark.parametrize("form", ["pmap", "fsdp"])
 def test_two_processes_of_two_devices_are_one_run(reference, tmp_path, form):
     out = tmp_path / "run"
     ends = Pair(*EPOCH, *FORMS[form], out=out).end()

@@ -116,7 +116,7 @@ def test_a_sweep_is_no_run_to_other_commands(swept, capsys, name):
     assert "holds a sweep of many runs" in capsys.readouterr().err
 
 
-@pytest.mark.long
+@pytest.mark.slow
 def test_stopped_by_a_signal_and_resumed_is_never_stopped(swept, tmp_path, capsys):
     after, out = 14, tmp_path / "run"  # in the second epoch
     command = [sys.executable, "-m", "tests.commands.tiny", "slow", *SHORT, *SWEPT, "--ensemble", "--out", str(out)]

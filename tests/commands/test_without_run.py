@@ -187,6 +187,7 @@ def test_weights_of_whole_numbers_are_refused(dtype, weights, pictures, tmp_path
     assert "the weights are no floating-point numbers" in capsys.readouterr().err
 
 
+@pytest.mark.long
 def test_a_network_saved_with_its_edits_is_used_as_it_was_saved(pictures, tmp_path, capsys):
     images = np.zeros((1, 48, 48, 3), np.float32)
     model = models.create("googlenet", num_classes=3, transform_input=True, stem="cifar", auxiliary=False)

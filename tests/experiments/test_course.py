@@ -29,13 +29,17 @@ ROWS = [
 ]
 HEAVY = {
     "devices",
+    "diagnosis",
     "layers",
     "pooling",
     "pretrained",
     "regularisation",
+    "saving",
     "segmentation",
+    "training",
     "transfer",
     "transforms",
+    "validation",
     "vanishing",
 }  # lessons of a quarter of a minute and more
 NOTEBOOKS = ("gradients", "convolution", "linear_regression")

@@ -42,7 +42,10 @@ def test_a_dilated_network_gives_the_strided_ones_map_between_further_places(nam
     assert np.abs(fine[:, 1::4, ::4] - coarse).max() > 0.01 * largest  # the map is no constant
 
 
-@pytest.mark.parametrize("name", [*DILATED, *GATED])
+@pytest.mark.parametrize(
+    "name",
+    ["resnet18", *(pytest.param(name, marks=pytest.mark.long) for name in (*DILATED, *GATED) if name != "resnet18")],
+)
 def test_strides_end_where_they_are_to(name):
     network = network_of(name)
     stages = tuple(course(network).strides)
@@ -54,6 +57,7 @@ def test_strides_end_where_they_are_to(name):
         assert variables["params"].items() < whole["params"].items()  # its classifier is left out
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("name", POOLED)
 def test_networks_that_pool_are_backbones_as_they_are(name):
     network = network_of(name)

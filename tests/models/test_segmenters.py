@@ -128,7 +128,10 @@ def test_arrays_have_torchvisions_names_and_the_published_parameters(name):
 
 
 @pytest.mark.parametrize("head", ["fcn", "deeplabv3", "lraspp"])
-@pytest.mark.parametrize("backbone", ["mobilenet_v2", "regnet_y_400mf", "resnet18"])
+@pytest.mark.parametrize(
+    "backbone",
+    ["resnet18", *(pytest.param(name, marks=pytest.mark.long) for name in ("mobilenet_v2", "regnet_y_400mf"))],
+)
 def test_heads_take_any_backbone_of_strided_convolutions(head, backbone):
     model = models.create(head, backbone=backbone, num_classes=11, output_stride=16)
     images = jax.ShapeDtypeStruct((2, 45, 70, 3), jnp.float32)
@@ -157,6 +160,7 @@ def test_a_backbones_weights_are_a_classifiers():
     assert not any(leaf.any() for leaf in jax.tree.leaves(filled["params"]["classifier"]))
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("name", ["resnet34", "resnet50", "mobilenet_v2"])
 def test_another_classifiers_weights_are_a_user_error(name):
     variables = shapes_of(models.create("fcn", backbone="wide_resnet50_2"))

@@ -49,7 +49,9 @@ def test_logits_equal_torchvisions(name, size, monkeypatch):
 
 
 @pytest.mark.long
-@pytest.mark.parametrize("family", SMALL)
+@pytest.mark.parametrize(
+    "family", [pytest.param(name, marks=pytest.mark.slow) if name == "swin_v2" else name for name in SMALL]
+)
 def test_logits_and_gradients_of_a_small_one_equal_torchvisions(family, monkeypatch):
     monkeypatch.setattr(pytorch.torchvision().models, "small", drawn(partial(theirs, family)), raising=False)
     assert_parity("small", SMALL[family], size=52, gradient=True)  # 13 places, then 7: an odd side is merged
