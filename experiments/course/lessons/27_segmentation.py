@@ -64,7 +64,7 @@ prepare = lambda images: augment.normalize(images, (0.3,), (0.35,))  # noqa: E73
 model, optimizer = Classifier(), optim.create("adam", learning_rate=3e-3)
 step = make_train_step(model, optimizer, losses.cross_entropy, augment=augment.plain(prepare))
 state = create_state(model, optimizer, jax.random.key(0), prepare(train.images[:1]))
-for number in range(pick(full=400, quick=150)):
+for number in range(pick(full=300, quick=150)):
     state, measured = step(state, pipeline.train_batch(train, number, batch_size=128, seed=0))
 logits = model.apply(state.variables, prepare(test.images), train=False)
 accuracy = float((logits.argmax(-1) == test.labels).mean())
@@ -140,7 +140,7 @@ step = make_train_step(network, optimizer, losses.pixel_cross_entropy, augment=a
 state = create_state(network, optimizer, jax.random.key(0), prepare(canvases[:1]))
 print(f"{parameter_count(state.params):,} parameters")
 curve = []
-for number in range(pick(full=300, quick=120)):
+for number in range(pick(full=220, quick=120)):
     rows = np.random.default_rng(number).integers(0, len(canvases), 32)
     state, measured = step(state, {"images": canvases[rows], "labels": masks[rows]})
     curve.append(measured["loss"])
