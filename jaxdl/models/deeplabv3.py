@@ -11,7 +11,7 @@ import jax
 import jax.numpy as jnp
 from jax.typing import DTypeLike
 
-from jaxdl.models.segmenter import Segmenter
+from jaxdl.models.segmenter import WithAuxiliary
 from jaxdl.nn import Conv, batch_norm
 
 FEATURES = 256
@@ -62,7 +62,7 @@ class DeepLabHead(nn.Module):
         return Conv(self.num_classes, (1, 1), dtype=self.dtype, name="4")(x)
 
 
-class DeepLabV3(Segmenter):
+class DeepLabV3(WithAuxiliary):
     """A backbone with a ``DeepLabHead``: torchvision's ``deeplabv3_resnet50``.
 
     rates: dilations of the head's convolutions, those for an output stride of 8 also where it is 16, as torchvision.
@@ -71,9 +71,11 @@ class DeepLabV3(Segmenter):
     dropout: float = 0.5
     rates: Sequence[int] = (12, 24, 36)
 
-    def head(self, x: jax.Array, train: bool) -> jax.Array:
-        """x: float[B, h, w, C]; returns float[B, h, w, num_classes]."""
-        return DeepLabHead(self.num_classes, self.rates, self.dropout, self.dtype, name="classifier")(x, train=train)
+    @nn.compact
+    def __call__(self, x: jax.Array, *, train: bool) -> jax.Array:
+        """x: float[B, H, W, 3]; returns float32[B, H, W, num_classes]. In training needs a key named "dropout"."""
+        head = DeepLabHead(self.num_classes, self.rates, self.dropout, self.dtype, name="classifier")
+        return self.logits(x, head, train=train)
 
 
 deeplabv3_resnet50 = partial(DeepLabV3, backbone="resnet50")

@@ -5,17 +5,20 @@ Parameters are named as in torchvision: a path joined by dots is the name there.
 
 from functools import partial
 
+import flax.linen as nn
 import jax
 
-from jaxdl.models.segmenter import FCNHead, Segmenter
+from jaxdl.models.segmenter import FCNHead, WithAuxiliary
 
 
-class FCN(Segmenter):
+class FCN(WithAuxiliary):
     """A fully convolutional network (Long et al. 2015), as torchvision has it: its ``fcn_resnet50``."""
 
-    def head(self, x: jax.Array, train: bool) -> jax.Array:
-        """x: float[B, h, w, C]; returns float[B, h, w, num_classes]."""
-        return FCNHead(self.num_classes, self.dropout, self.dtype, name="classifier")(x, train=train)
+    @nn.compact
+    def __call__(self, x: jax.Array, *, train: bool) -> jax.Array:
+        """x: float[B, H, W, 3]; returns float32[B, H, W, num_classes]. In training needs a key named "dropout"."""
+        head = FCNHead(self.num_classes, self.dropout, self.dtype, name="classifier")
+        return self.logits(x, head, train=train)
 
 
 fcn_resnet50 = partial(FCN, backbone="resnet50")

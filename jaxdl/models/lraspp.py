@@ -3,7 +3,6 @@
 Parameters are named as in torchvision: a path joined by dots is the name there.
 """
 
-from collections.abc import Mapping
 from functools import partial
 
 import flax.linen as nn
@@ -11,8 +10,7 @@ import jax
 import jax.numpy as jnp
 from jax.typing import DTypeLike
 
-from jaxdl.models.backbone import Backbone
-from jaxdl.models.segmenter import backbone_of, enlarged, stages_of, torchvision_names
+from jaxdl.models.segmenter import Segmenter, enlarged
 from jaxdl.nn import Conv, batch_norm
 
 
@@ -41,35 +39,22 @@ class LRASPPHead(nn.Module):
         return sum(each.astype(jnp.float32) for each in logits)
 
 
-class LRASPP(nn.Module):
-    """A backbone, an ``LRASPPHead`` on two of its maps, and logits enlarged to the image's pixels.
+class LRASPP(Segmenter):
+    """An ``LRASPPHead`` on two of the backbone's maps, its logits enlarged to the image's pixels.
 
-    backbone: name of a classifier that gives maps, see ``models.names``. features: of the head.
-    output_stride: pixels of the image for a place of the last map, see ``Backbone``.
+    features: of the head.
     """
 
     backbone: str = "mobilenet_v3_large"
-    num_classes: int = 21
-    features: int = 128
     output_stride: int = 16
-    dtype: DTypeLike = jnp.float32
-
-    @property
-    def pytorch_names(self) -> Mapping[str, str]:
-        """For ``transfer.conversion``: torchvision takes a backbone out of its ``features``."""
-        return torchvision_names(self.clone(parent=None))
+    features: int = 128
 
     @nn.compact
     def __call__(self, x: jax.Array, *, train: bool) -> jax.Array:
-        """x: float[B, H, W, 3]; returns float32[B, H, W, num_classes].
-
-        Raises UserError for a backbone that gives no maps, or cannot be dilated to ``output_stride``.
-        """
-        network = backbone_of(self.backbone, dtype=self.dtype)
-        low, high = stages_of(self.backbone, network)
-        maps = Backbone(network, (low, high), self.output_stride, name="backbone")(x, train=train)
+        """x: float[B, H, W, 3]; returns float32[B, H, W, num_classes]. Errors: as of ``maps``."""
+        low, high = self.maps(x, train=train, finer=True)
         head = LRASPPHead(self.num_classes, self.features, self.dtype, name="classifier")
-        return enlarged(head(maps[low], maps[high], train=train), x.shape[1:3])
+        return enlarged(head(low, high, train=train), x.shape[1:3])
 
 
 lraspp_mobilenet_v3_large = LRASPP

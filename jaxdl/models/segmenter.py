@@ -41,21 +41,15 @@ class FCNHead(nn.Module):
 
 
 class Segmenter(nn.Module):
-    """A backbone, a classifier of each place of its last map, and logits enlarged to the image's pixels.
+    """A backbone, of which subclasses classify each place of its maps.
 
-    A subclass gives ``head``. backbone: name of a classifier that gives maps, see ``models.names``.
-    auxiliary: whether an ``FCNHead`` looks at a finer stage. It sows its logits into the collection "auxiliary"; a
-    training step adds its loss times ``auxiliary_weight``.
+    backbone: name of a classifier that gives maps, see ``models.names``.
     output_stride: pixels of the image for a place of the last map, see ``Backbone``.
-    dropout: the fraction dropped before the last layer in training; takes the key "dropout".
     """
 
     backbone: str = "resnet50"
     num_classes: int = 21
-    auxiliary: bool = True
-    auxiliary_weight: float = 0.4
     output_stride: int = 8
-    dropout: float = 0.1
     dtype: DTypeLike = jnp.float32
 
     @property
@@ -63,27 +57,38 @@ class Segmenter(nn.Module):
         """For ``transfer.conversion``: torchvision takes a backbone out of its ``features``."""
         return torchvision_names(self.clone(parent=None))
 
-    @nn.compact
-    def __call__(self, x: jax.Array, *, train: bool) -> jax.Array:
-        """x: float[B, H, W, 3]; returns float32[B, H, W, num_classes]. In training needs a key named "dropout".
+    def maps(self, x: jax.Array, *, train: bool, finer: bool) -> list[jax.Array]:
+        """The backbone's last map, float[B, h, w, C]; before it, if asked, the ``finer`` one. For use in ``__call__``.
 
         Raises UserError for a backbone that gives no maps, or cannot be dilated to ``output_stride``.
         """
         network = backbone_of(self.backbone, dtype=self.dtype)
-        finer, last = stages_of(self.backbone, network)
-        stages = (finer, last) if self.auxiliary else (last,)
-        maps = Backbone(network, stages, self.output_stride, name="backbone")(x, train=train)
-        logits = enlarged(self.head(maps[last], train), x.shape[1:3])
-        if self.auxiliary:  # in evaluation too, where nobody takes what it sows, and so nothing computes it
-            head = FCNHead(self.num_classes, dtype=self.dtype, name="aux_classifier")
-            others = enlarged(head(maps[finer], train=train), x.shape[1:3])
+        stages = stages_of(self.backbone, network)[0 if finer else 1 :]
+        found = Backbone(network, stages, self.output_stride, name="backbone")(x, train=train)
+        return [found[stage] for stage in stages]
+
+
+class WithAuxiliary(Segmenter):
+    """A segmenter of the last map's places, its logits enlarged to the image's pixels.
+
+    auxiliary: whether an ``FCNHead`` looks at a finer stage. It sows its logits into the collection "auxiliary"; a
+    training step adds its loss times ``auxiliary_weight``.
+    dropout: the fraction dropped before the last layer in training; takes the key "dropout".
+    """
+
+    auxiliary: bool = True
+    auxiliary_weight: float = 0.4
+    dropout: float = 0.1
+
+    def logits(self, x: jax.Array, head: nn.Module, *, train: bool) -> jax.Array:
+        """float32[B, H, W, num_classes] of x: float[B, H, W, 3]; head: classifies places. Errors: as of ``maps``."""
+        *finer, last = self.maps(x, train=train, finer=self.auxiliary)
+        for each in finer:  # in evaluation too, where nobody takes what it sows, and so nothing computes it
+            classifier = FCNHead(self.num_classes, dtype=self.dtype, name="aux_classifier")
+            others = enlarged(classifier(each, train=train), x.shape[1:3])
             if not self.is_initializing():
                 self.sow("auxiliary", "logits", others)
-        return logits
-
-    def head(self, x: jax.Array, train: bool) -> jax.Array:
-        """Logits of each place of the map."""
-        raise NotImplementedError
+        return enlarged(head(last, train=train), x.shape[1:3])
 
 
 def backbone_of(name: str, *, dtype: DTypeLike) -> nn.Module:
