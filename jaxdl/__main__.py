@@ -7,7 +7,8 @@ from jaxdl.errors import unknown
 from jaxdl.train.interrupt import leave, stop_at_once
 
 COMMANDS = {
-    "train": "train a network, or continue a run",
+    "train": "train a classifier, or continue its run",
+    "segment": "train a network that finds the class of each pixel",
     "sweep": "train many that differ in a number or a seed, in one program",
     "evaluate": "measure a run's network on a split or a folder of pictures",
     "predict": "classify pictures with a run's network",

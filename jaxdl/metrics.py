@@ -15,7 +15,7 @@ from jaxdl.variables import flat, layer_of
 class Mean:
     """An average kept as total and count, so that batches of any size add up exactly.
 
-    total: float32[], the sum over the examples that count.
+    total: float32[], the sum over the examples that count; of a step's ``sums`` an array of any shape.
     count: float32[], the number of those examples.
     """
 

@@ -25,7 +25,7 @@ def confusion(
     counts = masks != ignored
     if mask is not None:
         counts &= mask[:, None, None]
-    pairs = jnp.where(counts, masks * classes + logits.argmax(-1), classes * classes)
+    pairs = jnp.where(counts, masks.astype(jnp.int32) * classes + logits.argmax(-1), classes * classes)
     return jnp.bincount(pairs.ravel(), length=classes * classes + 1)[:-1].reshape(classes, classes)
 
 

@@ -15,7 +15,8 @@ from jaxdl import models
 from jaxdl.commands import compare, demo, diagnose, evaluate, export, predict, probe, summary
 from jaxdl.commands.train import COMMAND
 from jaxdl.run import flags
-from jaxdl.run.config import Config, parse
+from jaxdl.run.asked import parse
+from jaxdl.run.config import Config
 from jaxdl.run.recipes import RECIPES
 from jaxdl.run.sweep import asked as sweep
 

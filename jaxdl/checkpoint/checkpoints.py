@@ -28,7 +28,7 @@ LONGEST_WRITE = 3_600_000  # ms that a process waits for the others to write the
 
 
 class Checkpoints:
-    """The checkpoints of one run: the last two, and the best by validation accuracy.
+    """The checkpoints of one run: the last two, and the best by its validation.
 
     Saving is asynchronous: ``save`` returns once the state is copied, and the files appear in one rename. The caller's
     notes, any JSON, and a checksum of every array are saved with the state. Use it as a context manager, or call
@@ -60,14 +60,14 @@ class Checkpoints:
 
     @property
     def best_step(self) -> int | None:
-        """Step of the checkpoint of highest validation accuracy, the newest of equals; None if none was measured."""
-        measured = ((manifest.val_accuracy(self._folder(step)), step) for step in self.steps)
-        return max(((accuracy, step) for accuracy, step in measured if accuracy is not None), default=(None, None))[1]
+        """Step of the checkpoint of the highest score, the newest of equals; None if none was measured."""
+        measured = ((manifest.score(self._folder(step)), step) for step in self.steps)
+        return max(((score, step) for score, step in measured if score is not None), default=(None, None))[1]
 
-    def save(self, state: TrainState, notes: dict, *, val_accuracy: float | None = None) -> None:
+    def save(self, state: TrainState, notes: dict, *, score: float | None = None) -> None:
         """Saves under ``state.step``; does nothing if that step is there already, unless ``restore`` found it damaged.
 
-        val_accuracy: ranks the checkpoint; None if it was not measured. A failed write (a full disk, say) raises
+        score: of the validation, higher is better; None if not measured. A failed write (a full disk, say) raises
         nothing: it is reported at once or by the next call, and ``steps`` after ``wait`` lists what was saved. Older
         checkpoints stay until a newer one is complete.
         """
@@ -83,8 +83,7 @@ class Checkpoints:
         leaves = named(state)
         arrays = {name: _copied(data_of(leaf)) for name, leaf in leaves.items() if leaf.size}  # the caller donates his
         sums = dict(zip(arrays, checksums(list(arrays.values())), strict=True))
-        accuracy = None if val_accuracy is None else float(val_accuracy)
-        written = Manifest(described(leaves), sums, notes_text, accuracy)
+        written = Manifest(described(leaves), sums, notes_text, None if score is None else float(score))
         self._writing = step, self._writer.submit(self._write, Path(folder), step, arrays, written)
 
     def restore(self, like: TrainState, *, step: int | None = None) -> tuple[TrainState, dict]:

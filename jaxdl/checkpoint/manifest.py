@@ -1,4 +1,4 @@
-"""Manifest of a checkpoint: its arrays, their checksums and those of its files, the notes, the validation accuracy."""
+"""Manifest of a checkpoint: its arrays, their checksums and those of its files, the notes, the validation's score."""
 
 import os
 import re
@@ -15,6 +15,7 @@ from jaxdl.processes import from_first
 from jaxdl.wording import brief
 
 MANIFEST, NOTES = "manifest/metadata", "notes/metadata"  # JSON where Orbax looks for it
+EARLIER = "val_accuracy"  # the score in manifests of earlier versions
 
 
 class DamagedError(Exception):
@@ -26,13 +27,13 @@ class Manifest:
     """Manifest of one checkpoint.
 
     leaves: by name, such as ``float32[64, 10]``. sums: ``checksums`` of those that are not empty. notes: the caller's,
-    as JSON text. val_accuracy: None where it was not measured.
+    as JSON text. score: of the validation, None where it was not measured.
     """
 
     leaves: Mapping[str, str]
     sums: Mapping[str, jax.Array | int]
     notes: str
-    val_accuracy: float | None
+    score: float | None
 
     def write(self, folder: Path) -> None:
         """Writes the notes and the manifest to a checkpoint's folder, after all other files."""
@@ -41,7 +42,7 @@ class Manifest:
         contents = {
             "leaves": dict(self.leaves),
             "sums": {name: int(total) for name, total in jax.device_get(dict(self.sums)).items()},
-            "val_accuracy": self.val_accuracy,
+            "score": self.score,
             "files": {str(path.relative_to(folder)): disk.crc32(path) for path in folder.rglob("*") if path.is_file()},
         }
         (folder / MANIFEST).parent.mkdir()
@@ -69,10 +70,10 @@ def read(folder: Path) -> Manifest:
     return Manifest(**found)
 
 
-def val_accuracy(folder: Path) -> float | None:
-    """Validation accuracy in the manifest in ``folder``, None where it cannot be read; asks no other process."""
+def score(folder: Path) -> float | None:
+    """The validation's score in the manifest in ``folder``, None where it cannot be read; asks no other process."""
     try:
-        return _contents(folder)["val_accuracy"]
+        return _contents(folder)["score"]
     except (OSError, ValueError):
         return None
 
@@ -109,4 +110,7 @@ def _read(folder: Path) -> tuple[dict[str, Any], str | None]:
 def _contents(folder: Path) -> dict[str, Any]:
     """Raises ValueError if they have changed."""
     with disk.opened(folder / MANIFEST) as file:
-        return disk.unsealed(file.read())
+        contents = disk.unsealed(file.read())
+    if EARLIER in contents:
+        contents["score"] = contents.pop(EARLIER)
+    return contents

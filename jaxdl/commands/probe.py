@@ -96,14 +96,14 @@ def _probe(argv: list[str]) -> None:
 
 def _dataset(options: Options, name: str | None, run: "FinishedRun") -> "Dataset":
     """The dataset, its pictures of the size that the network takes."""
-    from jaxdl.run import loading
+    from jaxdl.run import fitted, loading
 
     height, width, channels = run.image
     changes: dict[str, Any] = {"offline": options.offline or run.config.offline, "image_size": height}
     if name is not None and (name != run.config.dataset or options.data_dir is not None):
         changes |= {"dataset": name, "data_dir": options.data_dir, "stream": None}
     config = dataclasses.replace(run.config, **changes)
-    data = loading.load(dataclasses.replace(config, stream=loading.streams(config)))
+    data = loading.load(dataclasses.replace(config, stream=fitted.streams(config)))
     if data.train.images.shape[1:] != run.image:
         size = " x ".join(map(str, data.train.images.shape[1:]))
         raise UserError(

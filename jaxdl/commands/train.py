@@ -1,12 +1,14 @@
-"""Train a network, or continue a run: ``jaxdl train``, ``python -m experiments.cifar``."""
+"""Train a classifier, or continue its run: ``jaxdl train``, ``python -m experiments.cifar``."""
 
 import sys
+from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
-from jaxdl.run import recorded
-from jaxdl.run.config import Config, parse
+from jaxdl.run import asked, recorded
+from jaxdl.run.config import Config
 from jaxdl.run.process import training_process
 from jaxdl.run.recipes import RECIPES
+from jaxdl.run.tasks import TASKS, USUAL
 from jaxdl.train.interrupt import Interruptible
 
 if TYPE_CHECKING:
@@ -15,22 +17,28 @@ if TYPE_CHECKING:
 COMMAND = "jaxdl train"
 
 
-def main(argv: list[str] | None = None, *, command: str = COMMAND, task: "Task | None" = None) -> int:
+def main(
+    argv: list[str] | None = None,
+    *,
+    command: str = COMMAND,
+    task: "Task | str" = USUAL,
+    recipes: Mapping[str, Config] = RECIPES,
+    about: str = asked.ABOUT,
+) -> int:
     """The command line; returns the exit status. command: how its user called it, behind ``python -m``.
 
-    task: image classification if None.
+    task: a record of functions, or the name of one in ``TASKS``. recipes, about: see ``asked.parse``.
     """
 
-    def start(asked: tuple[Config, frozenset[str]], interrupt: Interruptible) -> int:
+    def start(given: tuple[Config, frozenset[str]], interrupt: Interruptible) -> int:
         from jaxdl.run import compilation_cache  # with which comes JAX
-        from jaxdl.run.classification import CLASSIFICATION
         from jaxdl.run.story import run
 
         compilation_cache.use()
-        return run(*asked, interrupt, command=command, task=task or CLASSIFICATION)
+        return run(*given, interrupt, command=command, task=TASKS[task] if isinstance(task, str) else task)
 
     def read() -> tuple[Config, frozenset[str]]:
-        config, given = parse(sys.argv[1:] if argv is None else argv, RECIPES, command)
+        config, given = asked.parse(sys.argv[1:] if argv is None else argv, recipes, command, about=about)
         recorded.check_files(config)
         return config, given
 

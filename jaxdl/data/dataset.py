@@ -10,6 +10,7 @@ from tqdm import tqdm
 from jaxdl.errors import UserError
 
 SAMPLE = 10_000  # pictures left in their files that channel_statistics decodes
+SPLITS = ("train", "val", "test")
 
 
 @dataclass(frozen=True)
@@ -34,6 +35,7 @@ class Split:
 class Dataset:
     """Two splits and their description for reports.
 
+    val: the validation split where the data brings one; else a part of ``train`` is held out.
     source: where the pixels came from, in words.
     fingerprint: SHA-256 over every image and label, the same wherever the same data is read.
     mirrorable: whether a mirrored image keeps its class; no flip augmentation where it does not.
@@ -50,27 +52,42 @@ class Dataset:
     mirrorable: bool = True
     notice: str | None = None
     remarks: tuple[str, ...] = ()
+    val: Split | None = None
 
     @classmethod
     def of(cls, name: str, stored: dict[str, np.ndarray], **about) -> "Dataset":
-        """From arrays named ``train_images``, ``train_labels``, ``test_images`` and ``test_labels``."""
-        train = Split(stored["train_images"], stored["train_labels"])
-        test = Split(stored["test_images"], stored["test_labels"])
-        return cls(name=name, train=train, test=test, **about)
+        """From arrays named ``train_images``, ``train_labels``, ``test_images`` and ``test_labels``, and so of ``val``
+        if they are there."""
+        splits = {split: Split(stored[f"{split}_images"], stored[f"{split}_labels"]) for split in SPLITS
+                  if f"{split}_images" in stored}  # fmt: skip
+        return cls(name=name, **splits, **about)
+
+    def held_out(self, *, val_size: int, seed: int) -> tuple[Split, Split | None]:
+        """Split to train on, and the one that validates, None for a ``val_size`` of 0: ``val`` if there is one, else
+        so many examples of ``train``, as ``train_val_split`` holds them out."""
+        if self.val is not None:
+            return self.train, self.val if val_size else None
+        return train_val_split(self.train, val_size=val_size, seed=seed, classes=self.classes)
 
 
 def train_val_split(
     split: Split, *, val_size: int, seed: int, classes: Sequence[str] = ()
 ) -> tuple[Split, Split | None]:
-    """Splits into two, ``val_size`` examples in the second, stratified by class, the same for the same seed.
+    """Splits into two, ``val_size`` examples in the second, the same for the same seed; labels stratified by class,
+    masks at random.
 
     With ``val_size`` 0 the second is None. seed: from 0 to 2**32 - 1. classes: their names, for errors.
-    Raises UserError for sizes that leave a class without an example on either side.
+    Raises UserError for sizes that leave a class, or a side, without an example.
     """
     if val_size == 0:
         return split, None
     if not 0 <= seed < 2**32:
         raise UserError(f"seed must be from 0 to {2**32 - 1}, got {seed}.")
+    if split.labels.ndim > 1:
+        if not 0 < val_size < len(split):
+            raise UserError(f"val_size must be from 0 to {len(split) - 1}, got {val_size}.")
+        order = np.random.default_rng(seed).permutation(len(split))
+        return split.take(np.sort(order[val_size:])), split.take(np.sort(order[:val_size]))
     labels, counts = np.unique(split.labels, return_counts=True)
     if counts.min() < 2:
         label = int(labels[counts.argmin()])
@@ -121,9 +138,11 @@ def channel_statistics(images: np.ndarray, *, progress: bool = False) -> tuple[t
 
 
 def fingerprint_of(stored: dict[str, np.ndarray]) -> str:
-    """SHA-256 over the four arrays that ``Dataset.of`` takes, their names, dtypes and shapes."""
+    """SHA-256 over the arrays that ``Dataset.of`` takes, their names, dtypes and shapes."""
     digest = hashlib.sha256()
-    for name in ("train_images", "train_labels", "test_images", "test_labels"):
+    for name in ("train_images", "train_labels", "test_images", "test_labels", "val_images", "val_labels"):
+        if name not in stored:
+            continue
         digest.update(f"{name}{stored[name].dtype.str}{stored[name].shape}".encode())
         digest.update(np.ascontiguousarray(stored[name]).data)
     return digest.hexdigest()

@@ -1,7 +1,8 @@
 """A dataset for segmentation from a folder: pictures, and a mask of the same name for each.
 
-Either ``root/train/images/*``, ``root/train/masks/*`` and so for ``test`` or ``val``, with the names of the classes in
-``root/classes.txt``; or as in PASCAL VOC: ``JPEGImages``, ``SegmentationClass`` and ``ImageSets/Segmentation``.
+Either ``root/train/images/*``, ``root/train/masks/*`` and so for ``test`` and, if there is one, ``val``, with the names
+of the classes in ``root/classes.txt``; or as in PASCAL VOC: ``JPEGImages``, ``SegmentationClass`` and
+``ImageSets/Segmentation``.
 """
 
 import os
@@ -38,7 +39,8 @@ class Pair(NamedTuple):
 
 
 class Listing(NamedTuple):
-    """classes: names in the order of their numbers, and where they are from. splits: ``train`` and ``test``.
+    """classes: names in the order of their numbers, and where they are from. splits: ``train``, ``test``, and ``val``
+    where there is one beside.
 
     remarks: sentences about what is not read, and what was substituted (``val/`` for a missing ``test/``).
     """
@@ -61,7 +63,8 @@ def load(root: str | os.PathLike[str], *, progress: bool = False) -> Dataset:
     root = Path(os.path.expanduser(root))
     listed = listing(root)
     files = [path for pairs in listed.splits.values() for pair in pairs for path in pair]
-    key = cache.key_of("masks", files, (len(listed.classes),), len(listed.splits["train"]))
+    counts = tuple(map(len, listed.splits.values()))
+    key = cache.key_of("masks", files, len(listed.classes), counts)
     stored, _ = cache.arrays(key, lambda: (_decoded(listed, progress=progress), {}))
     height, width = stored["train_images"].shape[1:3]
     return Dataset.of(
@@ -101,7 +104,8 @@ def _of_folders(root: Path) -> tuple[dict[str, list[Pair]], list[str]]:
     if not tests:
         raise UserError(f"{printable(str(root / 'test' / IMAGES))} is not a folder: nothing is left to test on.")
     splits, remarks = {}, []
-    for split, name in (("train", "train"), ("test", tests[0])):
+    named = {"train": "train", "test": tests[0]} | ({"val": "val"} if "val" in tests[1:] else {})
+    for split, name in named.items():
         folders = root / name / IMAGES, root / name / MASKS
         images, masks = (_by_stem(folder, remarks) for folder in folders)
         _refuse_alone(images, masks, folders[1], "mask")
@@ -111,7 +115,7 @@ def _of_folders(root: Path) -> tuple[dict[str, list[Pair]], list[str]]:
             raise UserError(f"{printable(str(folders[0]))} holds no pictures ({', '.join(pictures.SUFFIXES)}).")
     if tests[0] != "test":
         remarks.append(f"there is no test/: the test split is {tests[0]}/")
-    if unused := tests[1:]:
+    if unused := [name for name in tests if name not in named.values()]:
         remarks.append(f"not read: {', '.join(f'{name}/' for name in unused)}")
     return splits, remarks
 
@@ -212,13 +216,11 @@ def _decoded(listed: Listing, *, progress: bool) -> dict[str, np.ndarray]:
 
     with tqdm(total=len(every), desc="reading pictures", unit="img", disable=None if progress else True) as bar:
         _each(decode, len(every), on_pictures=bar.update)
-    count = len(listed.splits["train"])
-    return {
-        "train_images": images[:count],
-        "train_labels": masks[:count],
-        "test_images": images[count:],
-        "test_labels": masks[count:],
-    }
+    stored, first = {}, 0
+    for split, pairs in listed.splits.items():
+        rows = slice(first, first := first + len(pairs))
+        stored |= {f"{split}_images": images[rows], f"{split}_labels": masks[rows]}
+    return stored
 
 
 def _mask(pair: Pair, size: tuple[int, int], listed: Listing) -> np.ndarray:

@@ -30,8 +30,8 @@ def train_batch(
 ) -> HostBatch:
     """Batch number ``step`` (from 0) of an endless run over ``split``, in a new order each epoch.
 
-    Returns ``images: uint8[B, H, W, C]`` and ``labels: int32[B]``. With a ``padded_size`` above ``batch_size``, B is
-    that, the rows beyond ``batch_size`` are zeros, and ``mask: bool[B]`` is False for them.
+    Returns ``images: uint8[B, H, W, C]`` and ``labels: int32[B]``, or masks uint8[B, H, W]. With a ``padded_size``
+    above ``batch_size``, B is that, the rows beyond ``batch_size`` are zeros, and ``mask: bool[B]`` is False for them.
 
     rows: the part of these rows to gather, such as one process's share; all of them if None.
     alternate: adds ``mirrored: bool[B]``, True for the images that this epoch shows mirrored: about half, drawn once
@@ -105,7 +105,7 @@ def _gather(split: Split, chosen: slice | np.ndarray, size: int) -> HostBatch:
     missing = size - len(labels)
     if missing:
         images = np.pad(images, ((0, missing), (0, 0), (0, 0), (0, 0)))
-        labels = np.pad(labels, (0, missing))
+        labels = np.pad(labels, ((0, missing), *[(0, 0)] * (labels.ndim - 1)))
     return {"images": images, "labels": labels, "mask": filled}
 
 

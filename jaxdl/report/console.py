@@ -33,9 +33,15 @@ def steps_bar(step: int, steps: int) -> tqdm:
 
 
 class Console:
-    """Progress from ``step`` to ``steps``; a context."""
+    """Progress from ``step`` to ``steps``; a context.
 
-    def __init__(self, *, step: int, steps: int, steps_per_epoch: int):
+    score: what validation is judged by, its name in records and in words.
+    """
+
+    def __init__(
+        self, *, step: int, steps: int, steps_per_epoch: int, score: tuple[str, str] = ("accuracy", "accuracy")
+    ):
+        self._score = score
         self._first, self._steps = step, steps
         self._began: float | None = None  # when the first update was finished, and compiling with it
         self._epochs, self._steps_per_epoch = steps / steps_per_epoch, steps_per_epoch
@@ -86,12 +92,14 @@ class Console:
 
     def _epoch_line(self, record: dict, *, brief: bool = False) -> str:
         loss, accuracy = ("", "") if brief else (" loss", " accuracy")
+        name, words = self._score
+        score = "" if brief and name == "accuracy" else f" {words}"
         line = (
             f"epoch {record['epoch']:.4g}/{self._epochs:.4g}  train{loss} {record['train_loss']:.4f}"
             f" {accuracy} {record['train_accuracy']:.2%}"
         )
         if "val_loss" in record:
-            line += f"  |  val{loss} {record['val_loss']:.4f} {accuracy} {record['val_accuracy']:.2%}"
+            line += f"  |  val{loss} {record['val_loss']:.4f} {score} {record[f'val_{name}']:.2%}"
         if record.get("skipped_updates"):
             line += f"  |  {counted(record['skipped_updates'], 'update')} skipped"
         rate = "" if brief else f"{record['images_per_second']:,.0f} images/s  "

@@ -51,6 +51,11 @@ class Predictions:
         """Fraction predicted right."""
         return float(self.correct.mean())
 
+    @property
+    def figures(self) -> dict[str, float]:
+        """``loss`` and ``accuracy``."""
+        return {"loss": self.loss, "accuracy": self.accuracy}
+
     def confident_mistakes(self, most: int) -> np.ndarray:
         """The rows of at most ``most`` wrong predictions, the most confident first."""
         wrong = np.flatnonzero(~self.correct)

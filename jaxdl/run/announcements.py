@@ -2,15 +2,16 @@
 
 import shlex
 import time
+from collections.abc import Mapping
 from typing import Any
 
 from jaxdl import cluster
 from jaxdl.data.dataset import Dataset
-from jaxdl.report.evaluation import Predictions
 from jaxdl.run import run_folder
 from jaxdl.run.accelerators import described
 from jaxdl.run.config import Config
 from jaxdl.run.network import name_of
+from jaxdl.run.task import Score
 from jaxdl.run.training import Training
 from jaxdl.train import parallel
 from jaxdl.train.history import History
@@ -27,8 +28,9 @@ def print_data(config: Config, dataset: Dataset) -> None:
     """The data, before a network is made for it."""
     if dataset.notice:
         print("!" * 100, dataset.notice, "!" * 100, sep="\n")
+    held_out = config.val_size if dataset.val is None else 0
     print(
-        f"dataset  {dataset.name}: {counted(len(dataset.train) - config.val_size, 'image')} to train, "
+        f"dataset  {dataset.name}: {counted(len(dataset.train) - held_out, 'image')} to train, "
         f"{config.val_size:,} to validate, {len(dataset.test):,} to test\n"
         f"pixels   {dataset.source}",
         flush=True,
@@ -72,10 +74,15 @@ def print_stopped_testing(resume_command: str) -> None:
     print(f"Stopped during the test; all training is saved. Finish with:\n  {resume_command}")
 
 
+def print_stopped_reporting(out: str) -> None:
+    """The same while the report was written."""
+    print(f"Stopped while the report was written; write it with:\n  python -m jaxdl evaluate {shlex.quote(out)}")
+
+
 def summary_of(
-    training: Training, dataset: Dataset, predictions: Predictions, history: History, *, step: int
+    training: Training, dataset: Dataset, figures: Mapping[str, float], history: History, *, step: int
 ) -> dict[str, Any]:
-    """``summary.json``: what the finished run reached, and at what cost."""
+    """``summary.json``: what the finished run reached, and at what cost. figures: of the test split."""
     config, state = training.config, training.state
     return {
         **run_folder.about(dataset),
@@ -86,10 +93,9 @@ def summary_of(
         "epochs": step / training.steps_per_epoch,
         "steps": step,
         "skipped_updates": history.skipped_updates,
-        "test_examples": len(predictions),
-        "test_loss": predictions.loss,
-        "test_accuracy": predictions.accuracy,
-        "best_val_accuracy": history.best_val_accuracy,
+        "test_examples": len(dataset.test),
+        **{f"test_{name}": value for name, value in figures.items()},
+        f"best_val_{training.task.score.name}": history.best_score,
         "train_seconds": history.seconds,
         "images_per_second": history.images_per_second,
         "waiting_for_data": history.waiting_for_data,
@@ -99,10 +105,10 @@ def summary_of(
     }
 
 
-def print_result(summary: dict[str, Any], out: str) -> None:
-    """Test accuracy, and where to look."""
+def print_result(summary: dict[str, Any], out: str, *, score: Score) -> None:
+    """The score on the test split, and where to look."""
     print(
-        f"test accuracy {summary['test_accuracy']:.2%} on {counted(summary['test_examples'], 'image')} of "
+        f"test {score.words} {summary[f'test_{score.name}']:.2%} on {counted(summary['test_examples'], 'image')} of "
         f"{summary['dataset']}, loss {summary['test_loss']:.4f}, after {summary['train_seconds']:.0f} s of training\n"
         f"figures  {out}/summary.json\n"
         f"curves   tensorboard --logdir {shlex.quote(out)}",

@@ -17,7 +17,7 @@ from jaxdl.report.heartbeat import Heartbeat
 from jaxdl.run.build import build
 from jaxdl.run.config import Config
 from jaxdl.run.duration import seconds_of
-from jaxdl.run.evaluating import outputs_of
+from jaxdl.run.evaluating import evaluated
 from jaxdl.run.flags import flag_name
 from jaxdl.run.input import feed
 from jaxdl.run.task import Task
@@ -103,9 +103,9 @@ def measured(training: Training, *, seconds: float) -> Speed:
             should_stop=lambda: bool(times) and jax.process_count() == 1 and time.monotonic() > times[0][1] + seconds,
         )
     sample = training.train.take(np.arange(min(EVALUATED, len(training.train))))
-    outputs_of(training, state, sample, doing="measuring")  # compiles
+    evaluated(training, state, sample, doing="measuring")  # compiles
     before = time.monotonic()
-    outputs_of(training, state, sample, doing="measuring")
+    evaluated(training, state, sample, doing="measuring")
     return Speed(_update(times), (time.monotonic() - before) / len(sample), times[0][1] - began)
 
 

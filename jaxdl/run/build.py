@@ -12,7 +12,7 @@ import optax
 
 from jaxdl import initial_values, metrics, optim, transfer
 from jaxdl.data import pipeline
-from jaxdl.data.dataset import Dataset, Split, channel_statistics, train_val_split
+from jaxdl.data.dataset import Dataset, Split, channel_statistics
 from jaxdl.errors import UserError
 from jaxdl.report.heartbeat import Heartbeat
 from jaxdl.report.layers import grouped, layers, total
@@ -36,9 +36,10 @@ from jaxdl.train.step import make_gradient_step, make_train_step
 from jaxdl.train.takeover import Takeover
 from jaxdl.variables import depth_of
 
-SAMPLE = 2000  # training images that a layer initialised from data sees
+SAMPLE = 2000  # training images, at most, that a layer initialised from data sees
 GROUPS = 24  # layer groups, at most, whose gradients are logged
-EVAL_BATCH = 500  # images evaluated at once
+EVAL_BATCH = 500  # images, at most, evaluated at once
+MOST_PIXELS = 2**21  # of images that a network sees at once, where it keeps nothing for a gradient
 
 
 def build(
@@ -57,7 +58,7 @@ def build(
     """
     if config.batch_size % config.accumulate:
         raise UserError(f"--accumulate {config.accumulate} must divide --batch-size {config.batch_size}.")
-    train, val = train_val_split(dataset.train, val_size=config.val_size, seed=config.seed, classes=dataset.classes)
+    train, val = dataset.held_out(val_size=config.val_size, seed=config.seed)
     mean, std = channels_of(config.normalize or DATA) or channel_statistics(train.images, progress=True)
     steps_per_epoch = pipeline.steps_per_epoch(len(train), config.batch_size)
     model, learning_rate, optimizer = network_and_optimizer(
@@ -68,7 +69,7 @@ def build(
         task=task,
     )
     prepare = partial(task.prepare, mean=mean, std=std)
-    key, sample = jax.random.key(config.seed), jax.jit(prepare)(train.images[:SAMPLE])
+    key, sample = jax.random.key(config.seed), jax.jit(prepare)(train.images[: at_once(train, SAMPLE)])
     freeze = frozen_patterns(config.freeze, model, sample[:1])
     variables = loaded(config, model, key, sample[:1])[0] if weights else None
     create = partial(create_state, model, optimizer, freeze=freeze)
@@ -97,6 +98,7 @@ def build(
         devices=devices,
         train=train,
         val=val,
+        classes=dataset.classes,
         mean=mean,
         std=std,
         model=model,
@@ -114,11 +116,17 @@ def build(
     )
 
 
+def at_once(split: Split, most: int = EVAL_BATCH) -> int:
+    """How many images of ``split`` are looked at together: of large ones fewer."""
+    height, width, _ = split.images.shape[1:]
+    return max(min(most, len(split), MOST_PIXELS // (height * width)), 1)
+
+
 def _evaluation(
     functions: StepFunctions, devices: parallel.Devices, compiler: Compiler | None, state: TrainState, split: Split
 ) -> Evaluation:
     """state: described, as ``split`` is evaluated with it."""
-    step, size = functions.eval_and_predict, devices.padded(min(EVAL_BATCH, len(split)))
+    step, size = functions.eval_and_predict, devices.padded(at_once(split))
     if compiler is None:
         return Evaluation(devices.compile(step), size)
     program = Program(compiler, step.jitted, state, batch_described(split, size, mask=True))
@@ -208,6 +216,7 @@ def step_functions(
         "prepare": partial(task.prepare, mean=mean, std=std),
         "views": task.views(config),
     }
+    measured: Mapping[str, Any] = {**evaluation, "metrics": task.metrics, "sums": task.sums}
     loss = task.loss(config) if loss is None else loss
     train = make_train_step(
         model,
@@ -221,9 +230,9 @@ def step_functions(
     return StepFunctions(
         train=train,
         gradient=make_gradient_step(model, loss, **training),
-        eval=make_eval_step(model, task.eval_loss, **evaluation, metrics=task.metrics),
-        predict=make_predict_step(model, **evaluation),
-        eval_and_predict=make_eval_step(model, task.eval_loss, **evaluation, metrics=task.metrics, outputs=True),
+        eval=make_eval_step(model, task.eval_loss, **measured),
+        predict=make_predict_step(model, **evaluation, kept=task.kept),
+        eval_and_predict=make_eval_step(model, task.eval_loss, **measured, kept=task.kept),
     )
 
 

@@ -7,8 +7,8 @@ from jaxdl.errors import UserError
 from jaxdl.transfer.published import IMAGENET_MEAN, IMAGENET_STD
 
 MOST = 10.0  # of pixels in [0, 1] neither a mean nor a deviation is near it
-DATA, WEIGHTS, NONE = "data", "weights", "none"
-CHANNELS = {NONE: ((0.0,), (1.0,)), "imagenet": (IMAGENET_MEAN, IMAGENET_STD)}
+DATA, WEIGHTS, NONE, IMAGENET = "data", "weights", "none", "imagenet"
+CHANNELS = {NONE: ((0.0,), (1.0,)), IMAGENET: (IMAGENET_MEAN, IMAGENET_STD)}
 
 
 def channels_of(normalize: str) -> tuple[tuple[float, ...], tuple[float, ...]] | None:

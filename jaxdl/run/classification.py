@@ -1,17 +1,24 @@
 """Image classification: one label an image."""
 
 import inspect
+from collections.abc import Mapping, Sequence
 from functools import partial
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
 
 from jaxdl import losses, metrics
 from jaxdl.data import augment
 from jaxdl.errors import UserError
 from jaxdl.report.evaluation import Predictions
+from jaxdl.run import fitted
 from jaxdl.run.augmentation import augmentation_of, mix_of
 from jaxdl.run.config import Config
 from jaxdl.run.loading import load
 from jaxdl.run.network import model_of
-from jaxdl.run.task import Task
+from jaxdl.run.task import Score, Task
 from jaxdl.run.views import views_of
 from jaxdl.train.gradients import Loss
 
@@ -25,15 +32,39 @@ def _loss(config: Config) -> Loss:
     return partial(loss, label_smoothing=config.label_smoothing)
 
 
+def _logits(outputs: jax.Array) -> jax.Array:
+    return outputs.astype(jnp.float32)
+
+
+def _predictions(
+    logits: np.ndarray, labels: np.ndarray, classes: Sequence[str], figures: Mapping[str, float]
+) -> Predictions:
+    return Predictions(logits, labels, classes)  # which measures the loss again, in float64
+
+
+def _leave(*args: Any) -> None:
+    from jaxdl.run import review  # with what draws and renders, which training needs nothing of
+
+    review.leave(*args)
+
+
 CLASSIFICATION = Task(
+    name="classification",
+    settle=fitted.to_weights,
     load=load,
+    adapt=fitted.to_data,
     model=model_of,
     loss=_loss,
     eval_loss=losses.cross_entropy,
     metrics={"accuracy": metrics.correct},
+    sums={},
+    figures=lambda totals, classes: totals.means(),
+    score=Score("accuracy", "accuracy"),
     augment=augmentation_of,
     mix=mix_of,
     prepare=augment.normalize,
     views=views_of,
-    predictions=Predictions,
+    kept=_logits,
+    predictions=_predictions,
+    leave=_leave,
 )

@@ -1,20 +1,15 @@
 """A run's configuration: one frozen dataclass whose every field is a flag, its default and its one-line help."""
 
-import dataclasses
-import re
-import typing
 from dataclasses import dataclass
-from pathlib import Path
 
 from jaxdl import losses, models, optim
 from jaxdl.data import sources
 from jaxdl.data.framing import INTERPOLATIONS
-from jaxdl.errors import UserError, unknown
+from jaxdl.errors import UserError
 from jaxdl.run import flags
 from jaxdl.run.channels import channels_of
 from jaxdl.run.duration import seconds_of
 from jaxdl.run.flags import check, flag
-from jaxdl.run.told_by_weights import model_of
 from jaxdl.train import parallel
 
 PRECISIONS = ("f32", "bf16")
@@ -301,29 +296,3 @@ RESUMABLE = flags.names(Config, "resumable")
 PER_PROCESS = flags.names(Config, "per_process")
 SWEEPABLE = flags.names(Config, "sweepable")
 SETTINGS = flags.names(Config, "setting")
-
-
-def parse(argv: list[str], recipes: typing.Mapping[str, Config], command: str) -> tuple[Config, frozenset[str]]:
-    """The configuration that the flags ask for, and the names of those that were given.
-
-    Raises UserError for what is not understood. ``--help`` prints and exits.
-    """
-    name = flags.value_of(argv, "--recipe", "quick")
-    if name not in recipes:
-        raise unknown("recipe", name, recipes)
-    about = f"Train an image classifier. Defaults are those of --recipe {name}; recipes: {', '.join(recipes)}."
-    try:
-        config, given = flags.parse(argv, recipes[name], command, about)
-    except UserError as error:
-        if not re.search(r"invalid (?:int|float) value: '[^']*[,:]", str(error)):
-            raise
-        raise UserError(f"{error} Of several values it is a sweep: jaxdl sweep.") from None
-    for other in ("epochs", "steps"):
-        if {"budget", other} <= given:
-            raise UserError(f"--budget and {flags.flag_name(other)} both end the training; give one.")
-    if config.pretrained not in (None, TORCHVISION) and not given & {"model", "resume"}:
-        told = model_of(Path(config.pretrained))
-        if told is not None and told != config.model:
-            print(f"note     the network is {told}, whose weights these are", flush=True)
-            config = dataclasses.replace(config, model=told)
-    return config, given

@@ -13,8 +13,8 @@ from tqdm import tqdm
 from jaxdl.data import pipeline
 from jaxdl.data.dataset import Split
 from jaxdl.data.prefetch import Prefetch
-from jaxdl.metrics import Mean
-from jaxdl.run.build import EVAL_BATCH, for_evaluation
+from jaxdl.metrics import Mean, Totals
+from jaxdl.run.build import at_once, for_evaluation
 from jaxdl.run.training import Training
 from jaxdl.train import parallel
 from jaxdl.train.loop import evaluate, predict
@@ -31,7 +31,7 @@ def batches_of(
 
     size: as many as are evaluated at once, or as there are, if None.
     """
-    size = devices.padded(min(EVAL_BATCH, len(split)) if size is None else size)
+    size = devices.padded(at_once(split) if size is None else size)
     count = pipeline.eval_steps(len(split), size)
     batch_at = partial(pipeline.eval_batch, split, batch_size=size, rows=devices.share(size))
     with Prefetch(batch_at, start=0, stop=count, put=partial(devices.place, examples=size)) as placed:
@@ -46,7 +46,7 @@ def bar(each: Iterable[T], doing: str) -> Iterable[T]:
 def validation(
     training: Training, *, should_stop: Callable[[], bool]
 ) -> Callable[[TrainState], dict[str, float] | None] | None:
-    """``validate(state) -> means of the metrics``, as ``fit`` takes it; None where nothing is held out.
+    """``validate(state) -> figures of the task``, as ``fit`` takes it; None where nothing is held out.
 
     should_stop: asked before each batch; of several processes none is asked, as all must come to the same answer.
     """
@@ -62,18 +62,25 @@ def validation(
     def validate(state: TrainState) -> dict[str, float] | None:
         with batches_of(training.val, training.devices, "validating", size=size) as batches:
             totals = evaluate(metrics, for_evaluation(state, training.config), batches, should_stop=asked)
-        return None if totals is None else totals.means()
+        return None if totals is None else training.task.figures(totals, training.classes)
 
     return validate
 
 
-def outputs_of(training: Training, state: TrainState, split: Split, *, doing: str = "testing") -> np.ndarray:
-    """The network's outputs for all of ``split``: float32[N, classes]."""
+def evaluated(
+    training: Training, state: TrainState, split: Split, *, doing: str = "testing"
+) -> tuple[np.ndarray, dict[str, float]]:
+    """What the task keeps of the network's outputs for all of ``split``, [N, ...], and its figures."""
     step, size = training.evaluation.step, training.evaluation.batch_size
+    totals, waiting = Totals(), []
+
+    def kept(state: TrainState, batch: parallel.PlacedBatch) -> jax.Array:
+        sums, outputs = step(state, batch)
+        waiting.append(sums)
+        return outputs
+
     with batches_of(split, training.devices, doing, size=size) as batches:
-        return predict(
-            lambda state, batch: step(state, batch)[1],
-            for_evaluation(state, training.config),
-            batches,
-            examples=len(split),
-        )
+        found = predict(kept, for_evaluation(state, training.config), batches, examples=len(split))
+    for sums in waiting:
+        totals.add(jax.device_get(sums))
+    return found, training.task.figures(totals, training.classes)

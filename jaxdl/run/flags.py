@@ -52,7 +52,17 @@ def flag(
     about = {"help": text, "group": group, "min": min, "above": above, "below": below, "max": max, "choices": choices,
              "unset": unset, "value": value, "path": path, "on_only": on_only, "positional": positional,
              "optional": optional, "resumable": resumable or per_process, "per_process": per_process,
-             "sweepable": sweepable, "in_sweep": in_sweep, "setting": setting and not per_process}  # fmt: skip
+             "sweepable": sweepable, "in_sweep": in_sweep, "setting": setting and not per_process,
+             "fixed": False}  # fmt: skip
+    return dataclasses.field(default=default, metadata=about)
+
+
+def fixed(default: Any, *, group: str | None = None) -> Any:
+    """Field of an inherited configuration that is no flag of this one: it keeps its default.
+
+    group: heading in the help above the flags that follow, as of ``flag``.
+    """
+    about = {**flag(default, "", group=group, setting=False).metadata, "fixed": True}
     return dataclasses.field(default=default, metadata=about)
 
 
@@ -81,6 +91,8 @@ def parse(
     for field in dataclasses.fields(base):
         if field.metadata["group"]:
             group = parser.add_argument_group(field.metadata["group"])
+        if field.metadata["fixed"]:
+            continue
         _add(group, field, getattr(base, field.name), hidden=shown is not None and not field.metadata[shown])
     values, rest = parser.parse_known_intermixed_args(argv)
     for word in rest:
@@ -122,7 +134,7 @@ def in_flags(message: str, options: type) -> str:
 
     Arguments are known by an underscore, ``data_dir``, or by a choice behind them, ``dataset digits``.
     """
-    fields = dataclasses.fields(options)
+    fields = [field for field in dataclasses.fields(options) if not field.metadata["fixed"]]
     names = [field.name for field in fields if "_" in field.name]
     names += [f"{field.name}(?= (?:{'|'.join(field.metadata['choices'])})\\b)" for field in fields
               if field.metadata["choices"]]  # fmt: skip

@@ -13,6 +13,8 @@ import numpy as np
 
 from jaxdl import initial_values, models, saved_model
 from jaxdl.errors import UserError
+from jaxdl.models.backbone import with_backbone
+from jaxdl.models.segmenter import Segmenter, backbone_of
 from jaxdl.models.vit import VisionTransformer, resize_position_embedding
 from jaxdl.run import stored
 from jaxdl.run.config import TORCHVISION, Config
@@ -94,6 +96,11 @@ def start_from(
     held = contents(path, weights_key)
     _check_architecture(held.path)
     choice = _located(held, model, ours, images)
+    if isinstance(model, Segmenter) and not choice.whole:
+        classifier = backbone_of(model.backbone, dtype=jnp.float32)
+        photograph = jax.ShapeDtypeStruct((1, SIDE, SIDE, 3), jnp.float32)
+        if _located(held, classifier, initial_values.shapes(classifier, photograph), photograph).whole:
+            return _with_backbone(held, classifier, ours, photograph, tell)
     arrays = held.arrays(choice)
     try:
         loaded = _loaded(held, arrays, model, ours, images)
@@ -109,6 +116,15 @@ def start_from(
     if absent_layers(choice.placement.names, [layer for layer in anew if layer in head(model, images)]):
         tell("the weights have no classifier")
     return loaded, anew
+
+
+def _with_backbone(
+    held: Contents, classifier: nn.Module, ours: dict[str, Any], images: Any, tell: Callable[[str], Any]
+) -> tuple[dict[str, Any], list[str]]:
+    """As ``start_from``, where the file is of the classifier that the network's backbone is."""
+    given, _ = start_from(held.path, classifier, None, images, weights_key=held.key, tell=tell)
+    tell("the weights are a classifier's: the backbone begins with them")
+    return with_backbone(ours, given), sorted({layer_of(path) for path in flat(ours) if path[1] != "backbone"})
 
 
 def classes_in(held: Contents, model: nn.Module, images: jax.Array) -> int | None:

@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 
 import jax
 import numpy as np
+from jax.dtypes import canonicalize_dtype
 
 from jaxdl.data import pipeline, streaming
 from jaxdl.data.dataset import Split
@@ -58,7 +59,7 @@ def batch_described(split: Split, size: int, **flags: bool) -> dict[str, jax.Sha
     """Shapes and dtypes of a batch on one device. flags: what it has of one truth value an image, if that holds."""
     described = {
         "images": jax.ShapeDtypeStruct((size, *split.images.shape[1:]), np.uint8),
-        "labels": jax.ShapeDtypeStruct((size,), np.int32),
+        "labels": jax.ShapeDtypeStruct((size, *split.labels.shape[1:]), canonicalize_dtype(split.labels.dtype)),
     }
     return described | {name: jax.ShapeDtypeStruct((size,), bool) for name, there in flags.items() if there}
 

@@ -43,11 +43,11 @@ class OpenRun(NamedTuple):
     resume_command: str
     about: dict[str, Any]
 
-    def save(self, state: TrainState, history: History | MemberHistory, val_accuracy: float | None) -> None:
+    def save(self, state: TrainState, history: History | MemberHistory, score: float | None) -> None:
         """A checkpoint, as ``fit`` calls it."""
         self.log.flush()  # before the checkpoint that counts its bytes
         notes = {"history": history.to_json(), "log_size": self.log.size, "config": dataclasses.asdict(self.config)}
-        self.checkpoints.save(state, notes | self.about, val_accuracy=val_accuracy)
+        self.checkpoints.save(state, notes | self.about, score=score)
 
     def check_saved(self, step: int) -> None:
         """Waits for the checkpoint of ``step``; raises UserError if there is none."""

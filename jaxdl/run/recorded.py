@@ -16,6 +16,7 @@ from jaxdl.run import stored
 from jaxdl.run.channels import DATA, NONE
 from jaxdl.run.config import RESUMABLE, TORCHVISION, Config
 from jaxdl.run.flags import flag_name
+from jaxdl.run.tasks import CONFIGS, USUAL
 from jaxdl.wording import counted, printable
 
 RECORD = {"command": str, "dataset": str, "dataset_source": str, "dataset_fingerprint": str, "notice": str | None,
@@ -38,6 +39,8 @@ def check_files(config: Config) -> None:
     if config.resume:
         read(config.out)
         return
+    if config.dataset == "masks" and config.data_dir is None:
+        raise UserError("--data-dir is not given: a folder with train/images, train/masks, test/... and classes.txt.")
     if config.dataset == "folder" and config.data_dir is None:
         raise UserError("--dataset folder needs --data-dir: a folder with train/<class>/*.jpg and test/<class>/*.jpg.")
     if config.weights_key is not None and config.pretrained is None:
@@ -96,7 +99,11 @@ def read_finished(folder: str) -> tuple[dict, Config]:
 
 def config_of(record: dict, folder: str) -> Config:
     """The configuration in ``record``, which ``read`` found in ``folder``."""
-    path, hints = Path(folder, "config.json"), typing.get_type_hints(Config)
+    path, task = Path(folder, "config.json"), record.get("task", USUAL)
+    if task not in CONFIGS:
+        raise UserError(f"{path} is not of this version of the program: its task is {task!r:.40}.")
+    kind = CONFIGS[task]
+    hints = typing.get_type_hints(kind)
     if isinstance(normalize := record["config"].get("normalize"), bool):  # of runs from before it had more values
         record["config"]["normalize"] = DATA if normalize else NONE
     unknown = sorted(record["config"].keys() - hints.keys())
@@ -105,7 +112,7 @@ def config_of(record: dict, folder: str) -> Config:
     known = {name: hints[name] for name in record["config"]}
     stored.checked(record["config"], known, path)
     try:
-        return Config(**record["config"])
+        return kind(**record["config"])
     except UserError as error:
         raise UserError(f"{path} is not as this program writes it: {error}") from error
 

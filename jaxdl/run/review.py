@@ -1,7 +1,6 @@
 """Report of a run: figures, every prediction, the diagnosis, and a page that shows them."""
 
 import json
-import shlex
 from collections.abc import Mapping, Sequence
 from functools import partial
 from pathlib import Path
@@ -169,11 +168,6 @@ def log_pictures(
         log.images("mistakes", images[mistakes], run.step)
     log.image("confusion_matrix", confusion_picture(evaluation), run.step)
     log.hyperparameters(run.record["config"], {"test_accuracy": evaluation.top1, "test_loss": evaluation.loss})
-
-
-def command(folder: str) -> str:
-    """Command that writes the report afterwards."""
-    return f"python -m jaxdl evaluate {shlex.quote(folder)}"
 
 
 def first_filters(run: FinishedRun) -> np.ndarray | None:

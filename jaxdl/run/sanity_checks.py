@@ -11,6 +11,7 @@ from jaxdl.data.dataset import Dataset, Split
 from jaxdl.report import checks
 from jaxdl.report.checks import Check
 from jaxdl.report.heartbeat import Heartbeat
+from jaxdl.run.build import at_once
 from jaxdl.run.training import Training
 from jaxdl.train.eval_step import make_eval_step
 from jaxdl.train.state import create_state
@@ -18,7 +19,7 @@ from jaxdl.train.step import make_train_step
 
 IMAGES = 32  # of the batch that is learned by heart
 UPDATES = 200  # in which it is to be
-SAMPLE = 500  # images that the first loss is taken over
+SAMPLE = 500  # images, at most, that the first loss is taken over
 RATE = 1e-3  # Adam's own, whatever the run is to use: the network is on trial
 
 
@@ -29,7 +30,7 @@ def before_training(training: Training, dataset: Dataset) -> Iterator[Check]:
     yield checks.labels(splits, dataset.classes)
     if isinstance(dataset.test.images, np.ndarray):
         yield checks.repeated(dataset.train, dataset.test)
-    sample = train.take(np.random.default_rng(0).permutation(len(train))[:SAMPLE])
+    sample = train.take(np.random.default_rng(0).permutation(len(train))[: at_once(train, SAMPLE)])
     yield checks.inputs(np.asarray(training.prepare(sample.images)))
     batch = {"images": sample.images, "labels": sample.labels}
     first = make_eval_step(model, training.task.eval_loss, prepare=training.prepare)(training.state, batch)

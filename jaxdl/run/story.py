@@ -17,7 +17,7 @@ from jaxdl.run.budget import within_budget
 from jaxdl.run.build import build, for_evaluation
 from jaxdl.run.classification import CLASSIFICATION
 from jaxdl.run.config import Config
-from jaxdl.run.evaluating import outputs_of, validation
+from jaxdl.run.evaluating import evaluated, validation
 from jaxdl.run.finished_run import FinishedRun
 from jaxdl.run.input import Feed, feed
 from jaxdl.run.loading import all_unreadable_named, load_for
@@ -51,7 +51,7 @@ def run(
     if not config.check:
         announcements.print_device(devices)
     saved = record is not None and has_checkpoint(config.out)
-    config, dataset = load_for(config, given, record, load=task.load)
+    config, dataset = load_for(config, given, record, task=task)
 
     if not config.check:
         announcements.print_data(config, dataset)
@@ -76,7 +76,9 @@ def run(
             training.state,
             History(),
             steps=training.steps,
-            new_folder=partial(run_folder.create, mean=training.mean, std=training.std, more={"network": name}),
+            new_folder=partial(
+                run_folder.create, mean=training.mean, std=training.std, more={"network": name, "task": task.name}
+            ),
             first_record={"kind": "run", "groups": training.groups},
             print_header=partial(announcements.print_header, training),
             command=command,
@@ -84,12 +86,12 @@ def run(
             saved=saved,
         ) as opened,
     ):
-        train, tested = training.train, dataset.test
+        train, test = training.train, dataset.test
         if config.cache_features:
             from jaxdl.run.cached_features import on_features
 
             with Heartbeat("computing features"):
-                training, tested = on_features(training, tested, opened.state)
+                training, test = on_features(training, test, opened.state)
 
         # ---- fit ---------------------------------------------------------------------------------------------------
         stopped = cluster.Agreement(lambda: interrupt.requested is not None)
@@ -102,36 +104,34 @@ def run(
             return Interrupted(interrupt.requested or signal.SIGTERM).status
         if step < training.steps:
             patience = counted(config.patience, "epoch")
-            print(f"no better validation accuracy in {patience}: stopped at step {step:,}")
+            print(f"no better validation {task.score.words} in {patience}: stopped at step {step:,}")
 
         # ---- test, once --------------------------------------------------------------------------------------------
         print(f"testing on {counted(len(dataset.test), 'image')}", flush=True)
         try:
             with Heartbeat("testing"):
-                outputs = outputs_of(training, state, tested)
+                kept, figures = evaluated(training, state, test)
         except Interrupted as interrupted:
             announcements.print_stopped_testing(opened.resume_command)
             return interrupted.status
-        predictions = task.predictions(outputs, dataset.test.labels, dataset.classes)
-        summary = announcements.summary_of(training, dataset, predictions, opened.history, step=step)
-        tested = {name: value for name, value in summary.items() if name.startswith("test_")}
-        opened.log.write({"kind": "test", "step": step, **tested})
+        predictions = task.predictions(kept, dataset.test.labels, dataset.classes, figures)
+        summary = announcements.summary_of(training, dataset, predictions.figures, opened.history, step=step)
+        reached = {name: value for name, value in summary.items() if name.startswith("test_")}
+        opened.log.write({"kind": "test", "step": step, **reached})
         out = opened.config.out
         if cluster.is_first():
             run_folder.write_summary(out, summary)
-            announcements.print_result(summary, out)
+            announcements.print_result(summary, out, score=task.score)
 
         # ---- review ------------------------------------------------------------------------------------------------
-        kept = devices.fetch(for_evaluation(state, config).replace(opt_state=()))
+        state = devices.fetch(for_evaluation(state, config).replace(opt_state=()))
         if not cluster.is_first():
             return 0
-        from jaxdl.run import review  # with what draws and renders, which training needs nothing of
-
-        finished = FinishedRun(training.model, kept, opened.config, recorded.read(out))
+        finished = FinishedRun(training.model, state, opened.config, recorded.read(out))
         try:
-            review.leave(finished, dataset, train, predictions, opened.log)
+            task.leave(finished, dataset, train, predictions, opened.log)
         except Interrupted as interrupted:
-            print(f"Stopped while the report was written; write it with:\n  {review.command(out)}")
+            announcements.print_stopped_reporting(out)
             return interrupted.status
     return 0
 
@@ -142,14 +142,16 @@ def _fit(training: Training, opened: OpenRun, *, should_stop: Callable[[], bool]
 
     def patience_ended() -> bool:
         patience = config.patience
-        return patience is not None and stops_early(history.val_accuracies, patience=patience, mode="max")
+        return patience is not None and stops_early(history.scores, patience=patience, mode="max")
 
     def on_record(record: dict[str, Any]) -> None:
         opened.log.write(record)
         console.record(record)
 
     with (
-        Console(step=start, steps=training.steps, steps_per_epoch=training.steps_per_epoch) as console,
+        Console(
+            step=start, steps=training.steps, steps_per_epoch=training.steps_per_epoch, score=training.task.score
+        ) as console,
         feed(training, start=start) as fed,
     ):
         return fit(
@@ -168,6 +170,7 @@ def _fit(training: Training, opened: OpenRun, *, should_stop: Callable[[], bool]
             on_epoch=_histograms(training, opened, fed) if config.histograms else lambda state, batch: None,
             should_stop=lambda: should_stop() or patience_ended(),
             history=history,
+            score=training.task.score.name,
         )
 
 

@@ -8,32 +8,55 @@ import jax
 import numpy as np
 
 from jaxdl.data.dataset import Dataset
+from jaxdl.metrics import Totals
 from jaxdl.run.config import Config
+from jaxdl.train.eval_step import Sum
 from jaxdl.train.gradients import Loss, PerExample
 
 Images = Callable[[jax.Array], jax.Array]
 
 
+class Score(NamedTuple):
+    """Measure that chooses the best epoch, the higher the better: its name in records, and in words."""
+
+    name: str
+    words: str
+
+
 class Task(NamedTuple):
     """A record of functions of the configuration and of arrays.
 
-    load: config -> dataset; prints what was left out of it.
-    model: (config, num_classes=) -> the network, whose outputs the loss, the metrics and ``predictions`` take.
+    name: in ``jaxdl.run.tasks``.
+    settle: (config, given) -> config, before the data is read. load: config -> dataset; prints what was left out of it.
+    adapt: (config, dataset, given) -> config, with what depends on the data settled.
+    model: (config, num_classes=) -> the network, whose outputs the loss, the metrics and ``kept`` take.
     loss: config -> what training minimises, (outputs, targets) -> float32[B, ...]; eval_loss: what evaluation measures.
-    metrics: (outputs, targets) -> float32[B], by name; ``accuracy`` chooses the best epoch.
+    metrics: (outputs, targets) -> float32[B], by name; sums: of evaluation alone, (outputs, targets, mask) -> what is
+    added up over a split. figures: (all of these over a split, classes) -> numbers by name, of which ``score`` chooses
+    the best epoch.
     augment: (config, mean=, std=) -> (key, images) -> images, normalised; mix: (config, num_classes=) -> (key, images,
     targets) -> (images, targets), or None.
     prepare: (images, mean=, std=) -> what the network sees in evaluation; views: config -> other versions of it.
-    predictions: (outputs, targets, classes) -> an object with ``loss`` and ``accuracy`` that the review shows.
+    kept: outputs -> what is left of them, of every example of a split, for ``predictions``.
+    predictions: (kept, targets, classes, figures) -> an object with ``figures``, of which the review makes a report.
+    leave: (run, dataset, train, predictions, log) -> a finished run's diagnosis and report.
     """
 
+    name: str
+    settle: Callable[[Config, frozenset[str]], Config]
     load: Callable[[Config], Dataset]
+    adapt: Callable[[Config, Dataset, frozenset[str]], Config]
     model: Callable[..., nn.Module]
     loss: Callable[[Config], Loss]
     eval_loss: Loss
     metrics: Mapping[str, PerExample]
+    sums: Mapping[str, Sum]
+    figures: Callable[[Totals, Sequence[str]], dict[str, float]]
+    score: Score
     augment: Callable[..., Callable[..., jax.Array]]
     mix: Callable[..., Callable[..., Any] | None]
     prepare: Callable[..., jax.Array]
     views: Callable[[Config], Sequence[Images]]
-    predictions: Callable[[np.ndarray, np.ndarray, Sequence[str]], Any]
+    kept: Callable[[jax.Array], jax.Array]
+    predictions: Callable[[np.ndarray, np.ndarray, Sequence[str], Mapping[str, float]], Any]
+    leave: Callable[..., None]

@@ -20,7 +20,7 @@ def model_of(weights: Path) -> str | None:
 
         if (folder := saved_model.folder_of(weights)) is not None:
             name = saved_model.description(folder).get("model")
-            return name if isinstance(name, str) and name in models.MODELS else None
+            return name if isinstance(name, str) and (name in models.MODELS or name in models.SEGMENTERS) else None
     from jaxdl.transfer.torchvision_files import network_of  # with all that downloads
 
     return network_of(weights) if weights.is_file() else None

@@ -44,8 +44,8 @@ class Evaluation(NamedTuple):
 class Training(NamedTuple):
     """All that ``fit`` and an evaluation need.
 
-    train, val: the two parts of the training split; val is None where there is none. mean, std: of its channels, as the
-    network sees them. state: before the first update, on the devices. steps: updates to make in all.
+    train, val: what is trained on, and what validates, None where nothing does. classes: their names. mean, std: of the
+    channels, as the network sees them. state: before the first update, on the devices. steps: updates to make in all.
     step_functions: not yet compiled for the devices. takeover: the training step's two programs, where it takes batches
     on one device; that of the first update is being compiled. depth: of the layer names whose gradients are measured
     together; groups: these names, from the input to the output. freeze: patterns of what is not trained.
@@ -56,6 +56,7 @@ class Training(NamedTuple):
     devices: parallel.Devices
     train: Split
     val: Split | None
+    classes: Sequence[str]
     mean: Sequence[float]
     std: Sequence[float]
     model: nn.Module

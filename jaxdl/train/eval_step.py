@@ -12,11 +12,17 @@ from jaxdl.cpu import compiler, convolution
 from jaxdl.metrics import Mean
 from jaxdl.train.batch_checks import Check, LabelCheck, check_batch, labels_fit
 from jaxdl.train.collectives import all_gather, psum
-from jaxdl.train.gradients import Batch, Loss, PerExample, mask_of, mean_loss
+from jaxdl.train.gradients import Batch, Loss, PerExample, mask_of, mean_of
 from jaxdl.train.state import TrainState
 
 EvalStep = Callable[[TrainState, Batch], dict[str, Mean]]
 PredictStep = Callable[[TrainState, Batch], jax.Array]
+Sum = Callable[[jax.Array, jax.Array, jax.Array], jax.Array]
+
+
+def in_float32(logits: jax.Array) -> jax.Array:
+    """The logits, all of them."""
+    return logits.astype(jnp.float32)
 
 
 def make_eval_step(
@@ -26,7 +32,8 @@ def make_eval_step(
     prepare: Callable[[jax.Array], jax.Array] | None = None,
     views: Sequence[Callable[[jax.Array], jax.Array]] = (),
     metrics: Mapping[str, PerExample] | None = None,
-    outputs: bool = False,
+    sums: Mapping[str, Sum] | None = None,
+    kept: Callable[[jax.Array], jax.Array] | None = None,
 ) -> EvalStep:
     """``step(state, batch) -> metrics``, jitted; nothing is donated. ``step.__wrapped__`` is the pure function.
 
@@ -35,17 +42,22 @@ def make_eval_step(
     prepare: images -> float images, inside the compiled step.
     views: each makes another version of the prepared images (a mirror image, say); logits are averaged over the
     images themselves and all views.
-    outputs: returns (metrics, what ``make_predict_step``'s step would), by one program.
+    metrics: (logits, labels) -> float32[B], or a pair of such values and their weights, as a loss returns.
+    sums: (logits, labels, mask: bool[B]) -> an array that is added up over batches, such as a confusion matrix: the
+    ``total`` of a ``Mean`` whose ``count`` is that of the examples.
+    kept: logits -> [B, ...], what is left of them: then it returns (metrics, that), by one program.
     """
-    measured = dict(metrics or {})
+    measured, added = dict(metrics or {}), dict(sums or {})
     logits_of = _averaged(model, prepare, views)
 
     def step(state: TrainState, batch: Batch) -> dict[str, Mean]:
         labels, mask = batch["labels"], mask_of(batch)
         logits = logits_of(state, batch["images"])
-        means = {name: Mean.of(of(logits, labels), mask) for name, of in measured.items()}
-        sums = psum({"loss": mean_loss(loss, logits, labels, mask), **means})
-        return (sums, all_gather(logits.astype(jnp.float32))) if outputs else sums
+        means = {name: mean_of(each, logits, labels, mask) for name, each in {"loss": loss, **measured}.items()}
+        examples = mask.sum(dtype=jnp.float32)
+        means |= {name: Mean(each(logits, labels, mask), examples) for name, each in added.items()}
+        found = psum(means)
+        return found if kept is None else (found, all_gather(kept(logits)))
 
     check_labels = LabelCheck(partial(labels_fit, model, loss))
 
@@ -61,15 +73,16 @@ def make_predict_step(
     *,
     prepare: Callable[[jax.Array], jax.Array] | None = None,
     views: Sequence[Callable[[jax.Array], jax.Array]] = (),
+    kept: Callable[[jax.Array], jax.Array] = in_float32,
 ) -> PredictStep:
     """``step(state, batch) -> logits: float32[B, classes]`` of every row, padding included, replicated on each device.
 
-    Otherwise as ``make_eval_step``.
+    kept: logits -> [B, ...], what it returns in their place. Otherwise as ``make_eval_step``.
     """
     logits_of = _averaged(model, prepare, views)
 
     def step(state: TrainState, batch: Batch) -> jax.Array:
-        return all_gather(logits_of(state, batch["images"]).astype(jnp.float32))
+        return all_gather(kept(logits_of(state, batch["images"])))
 
     return _checked(step, check_batch)
 

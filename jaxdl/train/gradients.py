@@ -16,8 +16,8 @@ from jaxdl.train.state import TrainState
 from jaxdl.variables import flat, merge, restrict
 
 Batch = Mapping[str, jax.Array]
-PerExample = Callable[[jax.Array, jax.Array], jax.Array]
 Loss = Callable[[jax.Array, jax.Array], jax.Array | tuple[jax.Array, jax.Array]]
+PerExample = Loss  # a metric
 GATHERED = "gathered"  # the name under which ``jax.checkpoint`` knows what is gathered again rather than kept
 
 
@@ -53,10 +53,10 @@ def make_gradients(
                 mutable=["batch_stats", "auxiliary"],
                 rngs={"dropout": part["key"]},
             )
-        means = {name: Mean.of(of(logits, labels), mask) for name, of in measured.items()}
-        objective = means["loss"] = mean_loss(loss, logits, labels, mask)
+        means = {name: mean_of(each, logits, labels, mask) for name, each in measured.items()}
+        objective = means["loss"] = mean_of(loss, logits, labels, mask)
         for others in jax.tree.leaves(changed.get("auxiliary", {})):
-            extra = mean_loss(loss, others, labels, mask)
+            extra = mean_of(loss, others, labels, mask)
             objective = objective.replace(total=objective.total + model.auxiliary_weight * extra.total)
         return objective, means, restrict(changed.get("batch_stats", {}), flat(variables["batch_stats"]))
 
@@ -114,9 +114,9 @@ def mask_of(batch: Batch) -> jax.Array:
     return batch["mask"] if "mask" in batch else jnp.ones(batch["images"].shape[:1], bool)
 
 
-def mean_loss(loss: Loss, logits: jax.Array, labels: jax.Array, mask: jax.Array) -> Mean:
-    """``loss`` averaged over the rows of ``mask``, by its weights if it returns any."""
-    result = loss(logits, labels)
+def mean_of(measure: Loss, logits: jax.Array, labels: jax.Array, mask: jax.Array) -> Mean:
+    """A loss or a metric averaged over the rows of ``mask``, by its weights if it returns any."""
+    result = measure(logits, labels)
     values, weights = result if isinstance(result, tuple) else (result, None)
     return Mean.of(values, mask, weights)
 

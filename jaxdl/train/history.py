@@ -8,27 +8,30 @@ from jaxdl.metrics import Mean, Totals
 from jaxdl.train.clock import Timing
 from jaxdl.train.finite import check_metrics, check_params
 
+EARLIER = {"val_accuracies": "scores", "best_val_accuracy": "best_score"}  # names of fields, and what they are now
+
 
 @dataclass
 class History(Timing):
     """History of a run, saved beside its state so that a resumed run is the same as an uninterrupted one; plain JSON.
 
     window, epoch: training metrics since the last step record and since the last epoch record.
-    val_accuracies: at the end of each epoch so far.
+    scores: of the validation at the end of each epoch so far; best_score: of any validation.
     skipped_updates: updates skipped because they were not finite.
     validation_due: the epoch that has just ended is not validated yet, because the run was asked to stop.
     """
 
     window: Totals = field(default_factory=Totals)
     epoch: Totals = field(default_factory=Totals)
-    best_val_accuracy: float | None = None
-    val_accuracies: list[float] = field(default_factory=list)
+    best_score: float | None = None
+    scores: list[float] = field(default_factory=list)
     skipped_updates: int = 0
     validation_due: bool = False
 
     @classmethod
     def from_json(cls, stored: dict) -> "History":
-        """The inverse of ``to_json``."""
+        """The inverse of ``to_json``, of earlier versions too."""
+        stored = {EARLIER.get(name, name): value for name, value in stored.items()}
         return cls(**{**stored, "window": Totals(stored["window"]), "epoch": Totals(stored["epoch"])})
 
     def to_json(self) -> dict:
@@ -43,16 +46,16 @@ class History(Timing):
         self.window.add(metrics)
         self.epoch.add(metrics)
 
-    def add_validation(self, means: Mapping[str, float], *, epoch_ends: bool) -> bool:
-        """Adds the result of a validation; returns whether its accuracy is the best so far."""
-        accuracy = means.get("accuracy")
-        if accuracy is None:
+    def add_validation(self, means: Mapping[str, float], *, epoch_ends: bool, score: str = "accuracy") -> bool:
+        """Adds the result of a validation; returns whether its mean of the name ``score`` is the best so far."""
+        value = means.get(score)
+        if value is None:
             return False
         if epoch_ends:
-            self.val_accuracies.append(accuracy)
-        best = self.best_val_accuracy is None or accuracy > self.best_val_accuracy
+            self.scores.append(value)
+        best = self.best_score is None or value > self.best_score
         if best:
-            self.best_val_accuracy = accuracy
+            self.best_score = value
         return best
 
     def check_params(self, step: int, params: Any) -> None:

@@ -84,6 +84,7 @@ def fit(
     on_epoch: Callable[[TrainState, Any | None], None] = lambda state, batch: None,
     should_stop: Callable[[], bool] = lambda: False,
     history: History | MemberHistory | None = None,
+    score: str = "accuracy",
 ) -> TrainState:
     """Trains from ``state.step`` to ``steps`` updates, or until ``should_stop()``; the state returned has been saved.
 
@@ -92,10 +93,11 @@ def fit(
     ``make_resident_steps`` does, and ``batch_at`` returns the feed of so many; each call makes those up to the next
     record, validation or checkpoint, and of those as many as take about a second.
     learning_rate: of a step, for the records; left out of them if None.
-    validate: called at the end of each epoch and of the run; returns at least ``accuracy`` and ``loss``, or None if it
-    was asked to stop: then the run stops too, and the next ``fit`` with this ``history`` begins with it.
-    save: called with (state, history, validation accuracy or None) at each epoch's end, or every ``save_every``
-    updates and at each new best validation accuracy; and at the end.
+    validate: called at the end of each epoch and of the run; returns at least ``loss`` and what ``score`` names, the
+    higher the better; or None if it was asked to stop: then the run stops too, and the next ``fit`` with this
+    ``history`` begins with it.
+    save: called with (state, history, validation's score or None) at each epoch's end, or every ``save_every`` updates
+    and at each new best score; and at the end.
     on_step: called for each finished step, in order, with (step, history).
     on_record: called with a flat dict of metrics every ``log_every`` steps, if any, and at each epoch's end.
     on_epoch: called after that, at the end of each epoch and of the run, with the state and the last result of
@@ -147,7 +149,7 @@ def fit(
                 settle(0)
                 record("step", history.window_means())
 
-        val_accuracy, best = None, False
+        value, best = None, False
         epoch_ends, run_ends = step % steps_per_epoch == 0, step == steps
         if epoch_ends or run_ends or history.validation_due:
             settle(0)
@@ -155,8 +157,8 @@ def fit(
             history.validation_due = validation is None
             if validation is None:
                 break
-            val_accuracy = validation.get("accuracy")
-            best = history.add_validation(validation, epoch_ends=epoch_ends)
+            value = validation.get(score)
+            best = history.add_validation(validation, epoch_ends=epoch_ends, score=score)
             clock.update()
             trained = {f"train_{name}": value for name, value in history.epoch_means().items()}
             record("epoch", trained | {f"val_{name}": value for name, value in validation.items()})
@@ -168,7 +170,7 @@ def fit(
         if save and (best or run_ends or (step % save_every == 0 if save_every else epoch_ends)):
             settle(0)
             history.check_params(step, state.params)
-            save(state, history, val_accuracy)
+            save(state, history, value)
             saved = step
             clock.stop()
 

@@ -62,10 +62,10 @@ class MemberHistory(Timing):
         if "skipped" in metrics:
             self.skipped = (np.array(self.skipped) + metrics["skipped"].total.astype(int)).tolist()
 
-    def add_validation(self, means: Mapping[str, Series], *, epoch_ends: bool) -> bool:
+    def add_validation(self, means: Mapping[str, Series], *, epoch_ends: bool, score: str = "accuracy") -> bool:
         """Adds the result of a validation; there is no best of different members, so returns False."""
-        if "accuracy" in means:
-            self.val_accuracies.append(means["accuracy"])
+        if score in means:
+            self.val_accuracies.append(means[score])
         return False
 
     def check_params(self, step: int, params: Any) -> None:

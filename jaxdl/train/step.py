@@ -121,7 +121,7 @@ def make_train_step(
     in less memory; only batch norm sees the parts. It must divide B.
     skip_not_finite: skips an update whose loss or gradient is not finite: only ``step`` changes in the state, and the
     metrics count nothing but ``skipped``.
-    metrics: (logits, labels) -> float32[B], one value per example.
+    metrics: (logits, labels) -> float32[B], one value per example, or a pair of such values and their weights.
     gradient_metrics: gradients -> float32[] by name, before clipping.
     If the model sows logits of auxiliary classifiers into the collection ``auxiliary``, their losses are added to the
     one that is differentiated, each weighted by the model's ``auxiliary_weight``.

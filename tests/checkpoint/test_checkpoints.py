@@ -43,7 +43,7 @@ def test_the_last_two_and_the_best_are_kept_across_processes(tmp_path):
     for part in ((1, 2, 3), (4, 5, 6)):
         with Checkpoints(tmp_path) as checkpoints:
             for step in part:
-                checkpoints.save(state_of(step=step), {}, val_accuracy=accuracies[step])
+                checkpoints.save(state_of(step=step), {}, score=accuracies[step])
             checkpoints.wait()
     with Checkpoints(tmp_path) as checkpoints:
         assert checkpoints.steps == [2, 5, 6]

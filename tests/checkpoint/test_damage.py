@@ -44,7 +44,7 @@ def saved(tmp_path_factory):
     folder = tmp_path_factory.mktemp("saved")
     with Checkpoints(folder) as checkpoints:
         for step in (1, 2):
-            checkpoints.save(small_state(step), {"at": step}, val_accuracy=step / 10)
+            checkpoints.save(small_state(step), {"at": step}, score=step / 10)
     return folder
 
 

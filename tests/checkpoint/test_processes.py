@@ -106,7 +106,7 @@ with Checkpoints(f"{folder}/alone", report=print) as checkpoints:
         assert notes == {"words": "from one"}
 with Checkpoints(f"{folder}/together", report=print) as checkpoints:
     for step, name in ((1, "replicated"), (2, "parts")):
-        checkpoints.save(small_state(step, place=place[name]), {"at": step}, val_accuracy=step / 10)
+        checkpoints.save(small_state(step, place=place[name]), {"at": step}, score=step / 10)
     checkpoints.wait()
     assert checkpoints.steps == [1, 2]
     assert_parts_same(checkpoints.restore(small_state(0, place=everywhere))[0], small_state(2))

@@ -60,11 +60,24 @@ def test_pictures_and_masks_are_those_of_the_files_filled_up_to_the_largest(root
     np.testing.assert_array_equal(again.train.labels, data.train.labels)
 
 
-def test_the_test_split_may_be_val_and_what_is_not_read_is_told(root):
+def test_val_validates_beside_test_and_is_tested_on_without_it(root):
     put(root / "val", "a")
-    assert "not read: val/" in mask_folder.load(root).remarks
+    data = mask_folder.load(root)
+    assert len(data.val) == 1
+    assert data.held_out(val_size=1, seed=0) == (data.train, data.val)
+    assert data.held_out(val_size=0, seed=0) == (data.train, None)
     (root / "test").rename(root / "elsewhere")
-    assert "there is no test/: the test split is val/" in mask_folder.load(root).remarks
+    alone = mask_folder.load(root)
+    assert alone.val is None
+    assert alone.remarks == ("there is no test/: the test split is val/",)
+    np.testing.assert_array_equal(alone.test.images, data.val.images)
+    assert len({alone.fingerprint, data.fingerprint, mask_folder.load(root).fingerprint}) == 2
+
+
+def test_a_third_folder_to_test_on_is_told_as_not_read(root):
+    put(root / "val", "a")
+    put(root / "valid", "a")
+    assert "not read: valid/" in mask_folder.load(root).remarks
 
 
 def test_the_layout_of_pascal_voc_is_read_with_its_palette_and_names(tmp_path):

@@ -9,9 +9,10 @@ import pytest
 from jaxdl.data import sources
 from jaxdl.errors import UserError
 from jaxdl.run import budget
+from jaxdl.run.asked import parse
 from jaxdl.run.budget import Speed, within_budget
 from jaxdl.run.build import build
-from jaxdl.run.config import Config, parse
+from jaxdl.run.config import Config
 from jaxdl.run.duration import seconds_of
 from jaxdl.run.recipes import RECIPES, adapt
 from jaxdl.train import parallel

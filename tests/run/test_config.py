@@ -7,7 +7,8 @@ import pytest
 from jaxdl.data import sources
 from jaxdl.data.dataset import Dataset, Split
 from jaxdl.errors import UserError
-from jaxdl.run.config import Config, parse
+from jaxdl.run.asked import parse
+from jaxdl.run.config import Config
 from jaxdl.run.flags import flag_name
 from jaxdl.run.recipes import RECIPES, adapt
 from jaxdl.transfer import torchvision_files

@@ -9,7 +9,7 @@ import pytest
 
 from jaxdl import models
 from jaxdl.report.diagnosis import CASES
-from jaxdl.run.config import parse
+from jaxdl.run.asked import parse
 from jaxdl.run.optimization import optimizer_of, schedule_of
 from jaxdl.run.recipes import RECIPES
 from jaxdl.run.remedies import BY_CASE, LARGE, RESIDUAL, SMALL, Treated, remedies

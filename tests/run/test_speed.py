@@ -13,8 +13,8 @@ from jaxdl import models
 from jaxdl.commands.train import main
 from jaxdl.data import sources
 from jaxdl.errors import UserError
+from jaxdl.run.asked import parse
 from jaxdl.run.augmentation import alternates, augmentation_of
-from jaxdl.run.config import parse
 from jaxdl.run.input import train_batches
 from jaxdl.run.optimization import optimizer_of, schedule_of, steps_of
 from jaxdl.run.recipes import RECIPES, adapt

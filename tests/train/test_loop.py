@@ -71,7 +71,7 @@ def test_fit_validates_and_saves_each_epoch_and_at_the_end():
     assert run.validated == [4, 8, 10]
     assert run.saved == [(4, 0.04), (8, 0.08), (10, 0.1)]
     assert run.shown == list(range(1, 11))
-    assert run.history.val_accuracies == [0.04, 0.08]  # of whole epochs, so that stopping in between leaves no trace
+    assert run.history.scores == [0.04, 0.08]  # of whole epochs, so that stopping in between leaves no trace
 
 
 def test_fit_records_means_of_windows_and_epochs():

@@ -77,7 +77,7 @@ with RunLog(folder) as log, Checkpoints(folder / "checkpoints") as checkpoints:
         steps_per_epoch=per_epoch,
         learning_rate=lambda step: 0.1,
         validate=validate,
-        save=lambda state, history, accuracy: checkpoints.save(state, history.to_json(), val_accuracy=accuracy),
+        save=lambda state, history, score: checkpoints.save(state, history.to_json(), score=score),
         log_every=20,
         on_record=record,
     )

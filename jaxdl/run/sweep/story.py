@@ -41,7 +41,7 @@ def run(asked: Asked, interrupt: Interruptible, *, command: str, task: Task = CL
         grid, ensemble = _resumed(record, config.out, asked)
         config = recorded.resumed(record, config, given)
     saved = record is not None and has_checkpoint(config.out)
-    config, dataset = load_for(config, given, record, load=partial(_whole, task))
+    config, dataset = load_for(config, given, record, task=task._replace(load=partial(_whole, task)))
 
     # ---- build -----------------------------------------------------------------------------------------------------
     with Heartbeat("drawing the first parameters"):

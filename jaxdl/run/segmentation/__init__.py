@@ -1,0 +1,1 @@
+"""Semantic segmentation as a task of a run: a class for each pixel."""

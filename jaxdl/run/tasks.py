@@ -1,0 +1,19 @@
+"""Tasks by name: the record of functions of each, and its configuration, imported when they are taken."""
+
+from jaxdl.lazy import Table
+
+TASKS = Table(
+    "jaxdl.run",
+    {
+        "classification": "classification.CLASSIFICATION",
+        "segmentation": "segmentation.task.SEGMENTATION",
+    },
+)
+CONFIGS = Table(
+    "jaxdl.run",
+    {
+        "classification": "config.Config",
+        "segmentation": "segmentation.config.SegmentationConfig",
+    },
+)
+USUAL = "classification"  # of runs whose record names none: earlier versions knew no other
