@@ -5,7 +5,7 @@ import pytest
 
 from jaxdl import losses
 from jaxdl.errors import UserError
-from jaxdl.train.gradients import mean_loss
+from jaxdl.train.gradients import mean_of
 from tests import pytorch
 
 CLASSES = 4
@@ -20,7 +20,7 @@ def pixels(rng):
 
 
 def as_a_step_has_it(loss, logits, masks):
-    return mean_loss(loss, logits, masks, jnp.ones(len(logits), bool)).value
+    return mean_of(loss, logits, masks, jnp.ones(len(logits), bool)).value
 
 
 @pytest.mark.parametrize("options", [{}, {"weight": [0.5, 2.0, 1.0, 3.0]}, {"label_smoothing": 0.1}])

@@ -18,6 +18,8 @@ from jaxdl.run import flags
 from jaxdl.run.asked import parse
 from jaxdl.run.config import Config
 from jaxdl.run.recipes import RECIPES
+from jaxdl.run.segmentation.config import SegmentationConfig
+from jaxdl.run.segmentation.recipes import RECIPES as SEGMENTATION_RECIPES
 from jaxdl.run.sweep import asked as sweep
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -103,6 +105,8 @@ def test_the_commands_and_flags_it_names_exist(page):
                 pass
             case "experiments.cifar" | "train":
                 parse(words, RECIPES, COMMAND)
+            case "experiments.camvid" | "segment":
+                parse(words, SEGMENTATION_RECIPES, COMMAND)
             case "sweep":
                 sweep.parse(words, RECIPES, "sweep")
             case "experiments.benchmark":
@@ -122,9 +126,10 @@ def test_the_commands_and_flags_it_names_exist(page):
 
 def test_the_page_on_commands_names_every_command_and_every_flag_of_a_run():
     named = {words[1] for words in commands(COMMANDS) if words[0] == "jaxdl"}
-    assert named == {"train", "sweep", "NAME", *OF_A_RUN}
+    assert named == {"train", "segment", "sweep", "NAME", *OF_A_RUN}
     known = re.findall(r"--(?:no-)?([a-z0-9-]+)", COMMANDS + (DOCS / "devices.md").read_text())
-    assert [name for name in Config.__dataclass_fields__ if name.replace("_", "-") not in known] == []
+    for config in (Config, SegmentationConfig):
+        assert [name for name in config.__dataclass_fields__ if name.replace("_", "-") not in known] == []
 
 
 def test_links_and_pictures_of_the_pages_exist():

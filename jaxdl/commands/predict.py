@@ -4,6 +4,7 @@ import dataclasses
 import json
 import os
 import sys
+import time
 from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -26,11 +27,12 @@ from jaxdl.wording import counted, printable
 
 if TYPE_CHECKING:
     from jaxdl.run.answers import Answer
+    from jaxdl.run.finished_run import FinishedRun
 
 COMMAND = "jaxdl predict"
 ABOUT = (
     "Print a network's predictions for pictures (JPEG, PNG, WebP, BMP, GIF, TIFF, PPM), brought to its size as its own "
-    "were: a run's network, or pretrained weights with --model and --pretrained. "
+    "were: a run's network, or pretrained weights with --model and --pretrained. Masks of a segmenter go to files. "
     "The exit status is 2 if any of them cannot be read."
 )
 FEW = 10  # pictures, up to which each is shown with bars
@@ -53,6 +55,9 @@ class Options(NetworkOptions):
         unset=f"{TOP}, or {TOP_OF_MANY} in a table of more than {FEW} pictures",
     )
     json: bool = flag(False, "print one JSON document", on_only=True)
+    out: str | None = flag(
+        None, "of a segmenter: folder for masks and overlays", unset="<run>/predictions/<time>", path=True
+    )
 
     @property
     def pictures(self) -> tuple[str, ...]:
@@ -96,9 +101,6 @@ def _predict(argv: list[str]) -> "list[Answer]":
         raise UserError("name one picture or more, or folders of them.")
     (options if options.model is None else dataclasses.replace(options, run="")).check_there(given)
     terminal.say_loading()
-    from jaxdl.run.answers import answers_of  # with which comes JAX
-    from jaxdl.run.classifier import Classifier
-
     run = options.load()
     if run.record["notice"]:
         print(printable(run.record["notice"]), file=sys.stderr)
@@ -108,26 +110,50 @@ def _predict(argv: list[str]) -> "list[Answer]":
             print(f"left out of {printable(name)}: {said}", file=sys.stderr)
     table = len(files) > FEW and not options.json
     top = options.top or (TOP_OF_MANY if table else TOP)
-    answers = list(answers_of(Classifier(run), files, top))
+    answers, figure = ANSWERED[run.task.name](run, files, options, top)
     refused = [answer for answer in answers if answer.error]
     if options.json:
-        print(json.dumps([_as_json(answer) for answer in answers], indent=1))
+        print(json.dumps([_as_json(answer, figure) for answer in answers], indent=1))
     else:
         console = Console(width=None if sys.stdout.isatty() else WIDE, highlight=False)
         answered = [answer for answer in answers if not answer.error]
         if answered:
-            (_show_table if table else _show_bars)(console, answered)
+            (_show_table if table else _show_bars)(console, answered, figure)
+        if any(answer.written for answer in answered):
+            print(f"masks and overlays  {Path(answered[0].written[0]).parent}")
     return refused
 
 
-def _as_json(answer: "Answer") -> dict:
+def _classes(run: "FinishedRun", files: list[str], options: Options, top: int) -> "tuple[list[Answer], str]":
+    from jaxdl.run.answers import answers_of
+    from jaxdl.run.classifier import Classifier
+
+    if options.out is not None:
+        raise UserError("--out is for the masks of a segmenter, and this is a classifier: leave it out.")
+    return list(answers_of(Classifier(run), files, top)), "probability"
+
+
+def _masks(run: "FinishedRun", files: list[str], options: Options, top: int) -> "tuple[list[Answer], str]":
+    from jaxdl.run.segmentation.answers import answers_of
+    from jaxdl.run.segmentation.segmented import Segmented
+
+    out = Path(options.out or Path(options.run, "predictions", time.strftime("%Y%m%d-%H%M%S")))
+    if out.exists():
+        raise UserError(f"{out} exists; nothing is overwritten. Name another folder with --out.")
+    return list(answers_of(Segmented(run), files, None if options.json else top, out)), "share"
+
+
+ANSWERED = {"classification": _classes, "segmentation": _masks}  # by task: the answers, and what they give of a class
+
+
+def _as_json(answer: "Answer", figure: str) -> dict:
     if answer.error:
         return {"file": answer.file, "error": answer.error}
-    predictions = [{"class": name, "probability": probability} for name, probability in answer.best]
-    return {"file": answer.file, "predictions": predictions}
+    found = {"file": answer.file, "predictions": [{"class": name, figure: value} for name, value in answer.best]}
+    return found | ({"written": list(answer.written)} if answer.written else {})
 
 
-def _show_bars(console: Console, answers: "list[Answer]") -> None:
+def _show_bars(console: Console, answers: "list[Answer]", figure: str) -> None:
     widest = max(len(printable(name)) for answer in answers for name, _ in answer.best)
     for number, answer in enumerate(answers):
         table = Table.grid(padding=(0, 2, 0, 0))
@@ -147,11 +173,11 @@ def _show_bars(console: Console, answers: "list[Answer]") -> None:
         console.print(table)
 
 
-def _show_table(console: Console, answers: "list[Answer]") -> None:
+def _show_table(console: Console, answers: "list[Answer]", figure: str) -> None:
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
     table.add_column("file", overflow="fold")
     table.add_column("class", overflow="fold", style="bold")
-    table.add_column("probability", justify="right", no_wrap=True)
+    table.add_column(figure, justify="right", no_wrap=True)
     several = len(answers[0].best) > 1
     if several:
         table.add_column("then", overflow="fold")
@@ -165,6 +191,8 @@ def _show_table(console: Console, answers: "list[Answer]") -> None:
             *([Text(then)] if several else []),
         )
     console.print(table)
+    if figure != "probability":
+        return
     counts = Counter(answer.best[0][0] for answer in answers).most_common()
     console.print(
         Text(

@@ -1,13 +1,17 @@
 """Images with labels: splits, whole datasets, and their statistics."""
 
 import hashlib
-from collections.abc import Sequence
+import os
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from types import MappingProxyType
+from typing import Any
 
 import numpy as np
 from tqdm import tqdm
 
 from jaxdl.errors import UserError
+from jaxdl.wording import printable
 
 SAMPLE = 10_000  # pictures left in their files that channel_statistics decodes
 SPLITS = ("train", "val", "test")
@@ -18,17 +22,26 @@ class Split:
     """images: uint8[N, H, W, C]; labels: int32[N], or masks uint8[N, H, W]. Arrays may be memory-mapped and read-only.
 
     ``streaming.Pictures``, decoded as they are indexed, may stand for the array of images.
+    names: bytes[N], of the images' files within their folder; None where they are from no files.
     """
 
     images: np.ndarray
     labels: np.ndarray
+    names: np.ndarray | None = None
 
     def __len__(self) -> int:
         return len(self.labels)
 
     def take(self, rows: Sequence[int]) -> "Split":
         """A copy of those rows; pictures left in their files stay there."""
-        return Split(self.images.take(rows, axis=0), self.labels[rows])
+        return Split(
+            self.images.take(rows, axis=0), self.labels[rows], None if self.names is None else self.names[rows]
+        )
+
+    @property
+    def files(self) -> list[str] | None:
+        """``names`` as they can be printed."""
+        return None if self.names is None else [printable(os.fsdecode(bytes(name))) for name in self.names]
 
 
 @dataclass(frozen=True)
@@ -55,11 +68,21 @@ class Dataset:
     val: Split | None = None
 
     @classmethod
-    def of(cls, name: str, stored: dict[str, np.ndarray], **about) -> "Dataset":
+    def of(
+        cls,
+        name: str,
+        stored: Mapping[str, np.ndarray],
+        *,
+        names: Mapping[str, np.ndarray] = MappingProxyType({}),
+        **about: Any,
+    ) -> "Dataset":
         """From arrays named ``train_images``, ``train_labels``, ``test_images`` and ``test_labels``, and so of ``val``
-        if they are there."""
-        splits = {split: Split(stored[f"{split}_images"], stored[f"{split}_labels"]) for split in SPLITS
-                  if f"{split}_images" in stored}  # fmt: skip
+        if they are there. names: of the images' files, by split."""
+        splits = {
+            split: Split(stored[f"{split}_images"], stored[f"{split}_labels"], names.get(split))
+            for split in SPLITS
+            if f"{split}_images" in stored
+        }
         return cls(name=name, **splits, **about)
 
     def held_out(self, *, val_size: int, seed: int) -> tuple[Split, Split | None]:

@@ -14,7 +14,7 @@ import numpy as np
 from tqdm import tqdm
 
 from jaxdl.data import cache, decoding, picture_files, pictures
-from jaxdl.data.dataset import Dataset, fingerprint_of
+from jaxdl.data.dataset import Dataset, Split, fingerprint_of
 from jaxdl.data.folder import TESTED
 from jaxdl.errors import UserError
 from jaxdl.masks import IGNORED
@@ -70,11 +70,30 @@ def load(root: str | os.PathLike[str], *, progress: bool = False) -> Dataset:
     return Dataset.of(
         root.resolve().name,
         stored,
+        names={split: _names_of(pairs, root) for split, pairs in listed.splits.items()},
         classes=listed.classes,
         source=f"pictures and masks in {printable(str(root.resolve()))}, filled up to {width}x{height}",
         fingerprint=fingerprint_of(stored),
         remarks=tuple(listed.remarks),
     )
+
+
+def labelled(root: Path, classes: Sequence[str], *, progress: bool = False) -> tuple[Split, list[str]]:
+    """The pictures in ``root/images`` and their masks in ``root/masks``, of those classes, and what was left out.
+
+    Raises UserError as ``load`` does.
+    """
+    remarks: list[str] = []
+    if not all((root / name).is_dir() for name in (IMAGES, MASKS)):
+        raise UserError(f"{printable(str(root))} holds no pictures with masks: it must have {IMAGES}/ and {MASKS}/.")
+    pairs = _pairs(root, remarks)
+    listed = Listing(tuple(classes), "the network", {"test": pairs}, remarks)
+    stored = _decoded(listed, progress=progress)
+    return Split(stored["test_images"], stored["test_labels"], _names_of(pairs, root)), remarks
+
+
+def _names_of(pairs: Sequence[Pair], root: Path) -> np.ndarray:
+    return np.array([os.fsencode(pair.picture.relative_to(root)) for pair in pairs])
 
 
 def listing(root: Path) -> Listing:
@@ -106,18 +125,23 @@ def _of_folders(root: Path) -> tuple[dict[str, list[Pair]], list[str]]:
     splits, remarks = {}, []
     named = {"train": "train", "test": tests[0]} | ({"val": "val"} if "val" in tests[1:] else {})
     for split, name in named.items():
-        folders = root / name / IMAGES, root / name / MASKS
-        images, masks = (_by_stem(folder, remarks) for folder in folders)
-        _refuse_alone(images, masks, folders[1], "mask")
-        _refuse_alone(masks, images, folders[0], "picture")
-        splits[split] = [Pair(images[stem], masks[stem]) for stem in sorted(images)]
-        if not images:
-            raise UserError(f"{printable(str(folders[0]))} holds no pictures ({', '.join(pictures.SUFFIXES)}).")
+        splits[split] = _pairs(root / name, remarks)
     if tests[0] != "test":
         remarks.append(f"there is no test/: the test split is {tests[0]}/")
     if unused := [name for name in tests if name not in named.values()]:
         remarks.append(f"not read: {', '.join(f'{name}/' for name in unused)}")
     return splits, remarks
+
+
+def _pairs(root: Path, remarks: list[str]) -> list[Pair]:
+    """The pictures in ``root/images`` with their masks in ``root/masks``; each must have the other."""
+    folders = root / IMAGES, root / MASKS
+    images, masks = (_by_stem(folder, remarks) for folder in folders)
+    _refuse_alone(images, masks, folders[1], "mask")
+    _refuse_alone(masks, images, folders[0], "picture")
+    if not images:
+        raise UserError(f"{printable(str(folders[0]))} holds no pictures ({', '.join(pictures.SUFFIXES)}).")
+    return [Pair(images[stem], masks[stem]) for stem in sorted(images)]
 
 
 def _of_voc(root: Path) -> tuple[dict[str, list[Pair]], list[str]]:

@@ -147,6 +147,19 @@ def png(pixels: np.ndarray) -> bytes:
     return file.getvalue()
 
 
+def indexed_png(mask: np.ndarray, colors: np.ndarray) -> bytes:
+    """``mask``, uint8[H, W], as a PNG whose pixels are its numbers, shown by a palette; ``open_mask`` reads it.
+
+    colors: uint8[classes, 3]; what is beyond them is black.
+    """
+    image = Image.fromarray(np.ascontiguousarray(mask), "L").convert("P")
+    image.putdata(mask.ravel())
+    image.putpalette(np.asarray(colors, np.uint8).tobytes())
+    file = io.BytesIO()
+    image.save(file, "PNG", optimize=True)
+    return file.getvalue()
+
+
 def _file(source: Path | bytes | BinaryIO, name: str) -> BinaryIO:
     if isinstance(source, Path):
         about = source.stat()

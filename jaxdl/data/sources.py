@@ -79,6 +79,7 @@ def _folder(asked: Request) -> Dataset:
     return Dataset.of(
         "folder",
         stored,
+        names={split: names for split, (names, _) in listed.splits.items()},
         classes=tuple(listed.classes),
         source=f"pictures in {printable(str(root.resolve()))}, {framing}",
         fingerprint=fingerprint_of(stored),
@@ -94,7 +95,7 @@ def _streamed(root: Path, framing: Framing) -> Dataset:
         digest.update(split.encode())
         for name, label in zip(names.tolist(), labels.tolist(), strict=True):
             digest.update(b"%s\0%d\0%d\n" % (name, os.stat(os.path.join(os.fsencode(root), name)).st_size, label))
-    train, test = (Split(Pictures(root, names, framing), labels) for names, labels in listed.splits.values())
+    train, test = (Split(Pictures(root, names, framing), labels, names) for names, labels in listed.splits.values())
     return Dataset(
         name="folder",
         train=train,

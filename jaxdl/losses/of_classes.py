@@ -35,8 +35,10 @@ def focal(logits: jax.Array, labels: jax.Array, *, label_smoothing: float = 0.0,
 
 
 def of_constant_guess(name: str, classes: int) -> float:
-    """The least loss of a classifier that gives all classes one logit, whatever it sees: that of having learned
-    nothing, of classes that are equally frequent."""
+    """The least loss of a network that gives all classes one logit, whatever it sees: that of having learned nothing,
+    of classes that are equally frequent. name: of a loss of classes, or of pixels."""
+    if name == "dice":  # each class has 1 / classes of the pixels, and of the probability everywhere
+        return 1 - 1 / classes
     logits = np.linspace(-20, 20, 4001, dtype=np.float32)
     values = BY_NAME[name](jnp.broadcast_to(logits[:, None], (len(logits), classes)), jnp.zeros(len(logits), jnp.int32))
     return float(values.reshape(len(logits), -1).mean(-1).min())

@@ -17,8 +17,8 @@ from jaxdl.models.creation import create
 from jaxdl.nn import Conv, batch_norm
 from jaxdl.variables import flat, layer_of
 
-# The finer of two stages, where torchvision has chosen: the first whose stride is 8.
-FINER = {"mobilenet_v3_large": "features.4", "mobilenet_v3_small": "features.2"}
+# The finer of two stages, of stride 8: for version 3 the first, which torchvision has chosen, for version 2 the last.
+FINER = {"mobilenet_v2": "features.6", "mobilenet_v3_large": "features.4", "mobilenet_v3_small": "features.2"}
 
 
 class FCNHead(nn.Module):

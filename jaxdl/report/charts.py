@@ -12,13 +12,14 @@ Records = Sequence[Mapping]
 
 
 def training_charts(records: Records, groups: Sequence[str]) -> list[Chart]:
-    """Loss, accuracy, learning rate, gradient norm by layer group, and units without gradient.
+    """Loss, accuracy, a segmenter's mean IoU, learning rate, gradient norm by layer group, and units without gradient.
 
     Figures that the run did not record have no chart. groups: from the input to the output.
     """
     charts = [
         _learning("Loss", records, "loss", number="{:.4f}".format),
         _learning("Accuracy", records, "accuracy", number=percent, percent=True),
+        _learning("Mean IoU", records, "mean_iou", number=percent, percent=True),
         line_chart("Learning rate", [Line(name="learning rate", points=learning_rates(records))]),
         _gradient(records, groups),
         _idle(records, groups),

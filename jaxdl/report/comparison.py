@@ -8,6 +8,7 @@ from jaxdl.report.charts import comparing_charts, trained
 from jaxdl.report.diagnosis import Finding
 from jaxdl.report.document import document
 from jaxdl.report.evaluation import Evaluation
+from jaxdl.report.mask_predictions import SegmentationEvaluation
 from jaxdl.report.page import accuracy_interval
 
 WHOLE_MATRIX, MOST_CONFUSED = 20, 15  # smaller than of one run: there are several beside each other
@@ -29,7 +30,7 @@ class ComparedRun:
     records: Sequence[Mapping]
     groups: Sequence[str]
     findings: Sequence[Finding]
-    evaluation: Evaluation | None
+    evaluation: Evaluation | SegmentationEvaluation | None
     data: str
 
 
@@ -57,6 +58,7 @@ def render_comparison(runs: Sequence[ComparedRun]) -> str:
         settings=differing_settings([run.settings for run in runs]),
         charts=comparing_charts(list(zip(titles, (run.records for run in runs), strict=True))),
         per_class=_per_class(evaluations),
+        class_figure=" or ".join(sorted({_class_figure(each) for each in evaluations if each is not None})) or "F1",
         matrices=[
             each and confusion.matrix(each.classes, each.confusion, most=WHOLE_MATRIX, kept=MOST_CONFUSED)
             for each in evaluations
@@ -96,11 +98,13 @@ def key_figures(runs: Sequence[ComparedRun]) -> list[Row]:
 
     share, count, plain = "{:.2%}".format, "{:,.0f}".format, "{:.4f}".format
     rows = [
-        _row("Test accuracy", evaluated("top1", "test_accuracy"), runs, share, max if comparable else None),
+        _row("Test mean IoU", evaluated("mean_iou", "test_mean_iou"), runs, share, max if comparable else None),
+        _row("Test accuracy", evaluated("accuracy", "test_accuracy"), runs, share, max if comparable else None),
         _row("Top-5 accuracy", evaluated("top5"), runs, share, max if comparable else None),
         _row("Test loss", evaluated("loss", "test_loss"), runs, plain, min if comparable else None),
         _row("Calibration error", evaluated("calibration_error"), runs, share, min if comparable else None),
-        _row("Best validation accuracy", _best_validation, runs, share, max if comparable else None),
+        _row("Best validation mean IoU", _best("val_mean_iou"), runs, share, max if comparable else None),
+        _row("Best validation accuracy", _best("val_accuracy"), runs, share, max if comparable else None),
         _row("Training accuracy at the end", last("accuracy"), runs, share, None),
         _row("Training loss at the end", last("loss"), runs, plain, None),
         _row("Epochs", _reached("epochs", "epoch"), runs, "{:.4g}".format, None),
@@ -132,21 +136,20 @@ def _row(
     choose: Callable | None,
 ) -> Row:
     values = tuple(figure(run) for run in runs)
-    return Row(
-        name, tuple("" if value is None else text(value) for value in values), _best(values, choose), sort_keys=values
-    )
+    shown = tuple("" if value is None else text(value) for value in values)
+    return Row(name, shown, _where_best(values, choose), sort_keys=values)
 
 
-def _best(values: Sequence[float | None], choose: Callable | None) -> tuple[bool, ...]:
+def _where_best(values: Sequence[float | None], choose: Callable | None) -> tuple[bool, ...]:
     """Where the best is; nowhere if nothing is worse."""
     known = {value for value in values if value is not None}
     best = choose(known) if choose and len(known) > 1 else None
     return tuple(best is not None and value == best for value in values)
 
 
-def _best_validation(run: ComparedRun) -> float | None:
-    found = [record["val_accuracy"] for record in run.records if record.get("val_accuracy") is not None]
-    return max(found, default=None)
+def _best(figure: str) -> Callable[[ComparedRun], float | None]:
+    """Over a run's records."""
+    return lambda run: max((record[figure] for record in run.records if record.get(figure) is not None), default=None)
 
 
 def _reached(key: str, of_record: str) -> Callable[[ComparedRun], float | None]:
@@ -160,9 +163,9 @@ def _reached(key: str, of_record: str) -> Callable[[ComparedRun], float | None]:
     return figure
 
 
-def _margin(evaluations: Sequence[Evaluation | None]) -> float | None:
-    """Half the widest interval in which an accuracy is known to lie."""
-    intervals = [accuracy_interval(each) for each in evaluations if each is not None]
+def _margin(evaluations: Sequence[Evaluation | SegmentationEvaluation | None]) -> float | None:
+    """Half the widest interval in which a classifier's accuracy is known to lie; pixels are no examples."""
+    intervals = [accuracy_interval(each) for each in evaluations if isinstance(each, Evaluation)]
     return max(((high - low) / 2 for low, high in intervals), default=None)
 
 
@@ -172,14 +175,16 @@ def _said(value: object) -> str:
     return {True: "yes", False: "no"}[value] if isinstance(value, bool) else str(value)
 
 
-def _per_class(evaluations: Sequence[Evaluation | None]) -> list[Row]:
-    """F1 of each class in each run."""
+def _class_figure(evaluation: Evaluation | SegmentationEvaluation) -> str:
+    return "F1" if isinstance(evaluation, Evaluation) else "IoU"
+
+
+def _per_class(evaluations: Sequence[Evaluation | SegmentationEvaluation | None]) -> list[Row]:
+    """F1 of each class in each run, or IoU."""
     known = [each for each in evaluations if each is not None]
     rows = []
     for name in dict.fromkeys(name for each in known for name in each.classes):
-        values = tuple(
-            each.per_class[name]["f1"] if each is not None and name in each.per_class else None for each in evaluations
-        )
+        values = tuple(None if each is None else each.by_class.get(name) for each in evaluations)
         texts = tuple("" if value is None else f"{value:.1%}" for value in values)
-        rows.append(Row(name, texts, _best(values, max), sort_keys=values))
+        rows.append(Row(name, texts, _where_best(values, max), sort_keys=values))
     return rows

@@ -127,6 +127,16 @@ class Evaluation:
     bins: tuple[Bin, ...]
     confusion: tuple[tuple[int, ...], ...]
 
+    @property
+    def accuracy(self) -> float:
+        """``top1``."""
+        return self.top1
+
+    @property
+    def by_class(self) -> dict[str, float]:
+        """F1 of each class by name."""
+        return {name: figures["f1"] for name, figures in self.per_class.items()}
+
     @classmethod
     def from_json(cls, stored: dict[str, Any]) -> "Evaluation":
         """The inverse of ``to_json``; what else is stored is left out."""

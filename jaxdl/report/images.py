@@ -1,6 +1,7 @@
 """Arrays as PNG inside a page."""
 
 import base64
+import io
 import math
 
 import numpy as np
@@ -10,6 +11,7 @@ from jaxdl.data import pictures
 
 LARGEST = 96  # pixels a side of a picture in a page; larger ones are made smaller
 MOST_FILTERS = 96
+WIDE = 400  # pixels, at most, of a photograph
 
 
 def png(image: np.ndarray) -> str:
@@ -25,6 +27,16 @@ def thumbnail(image: np.ndarray) -> str:
         size = (max(round(width * scale), 1), max(round(height * scale), 1))
         image = np.asarray(Image.fromarray(np.ascontiguousarray(image)).resize(size, Image.Resampling.LANCZOS))
     return png(image)
+
+
+def photograph(image: np.ndarray, *, width: int = WIDE) -> str:
+    """A data URI of ``image``, uint8[H, W, 3], as JPEG, made at most ``width`` pixels wide."""
+    picture = Image.fromarray(np.ascontiguousarray(image))
+    if picture.width > width:
+        picture = picture.resize((width, max(round(picture.height * width / picture.width), 1)), Image.Resampling.BOX)
+    file = io.BytesIO()
+    picture.save(file, "JPEG", quality=85)
+    return "data:image/jpeg;base64," + base64.b64encode(file.getvalue()).decode()
 
 
 def sheet(images: np.ndarray, columns: int) -> np.ndarray:

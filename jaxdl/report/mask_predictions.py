@@ -85,6 +85,11 @@ class SegmentationEvaluation:
     iou: dict[str, float | None]
     confusion: tuple[tuple[int, ...], ...]
 
+    @property
+    def by_class(self) -> dict[str, float]:
+        """IoU of each class that occurs, by name."""
+        return {name: value for name, value in self.iou.items() if value is not None}
+
     @classmethod
     def from_json(cls, stored: dict[str, Any]) -> "SegmentationEvaluation":
         """The inverse of ``to_json``; what else is stored is left out."""

@@ -23,11 +23,14 @@ URL = re.compile(r"[a-z][a-z0-9+.-]*://", re.IGNORECASE)
 
 
 class Answer(NamedTuple):
-    """best: (class, probability in [0, 1]) of the most probable classes, in order; error: why there are none."""
+    """best: (class, probability in [0, 1]) of the most probable classes, in order, or of a segmenter (class, share of
+    the pixels); error: why there are none. written: files made of the picture.
+    """
 
     file: str
     best: tuple[tuple[str, float], ...] = ()
     error: str | None = None
+    written: tuple[str, ...] = ()
 
 
 def best(logits: np.ndarray, classes: Sequence[str], top: int) -> list[tuple[tuple[str, float], ...]]:
@@ -55,7 +58,7 @@ def answers_of(classifier: Classifier, files: list[str], top: int) -> Iterator[A
 
         def one(row: int) -> str | None:
             try:
-                images[row] = _open(files[step * count + row], classifier.run.framing)
+                images[row] = opened(files[step * count + row], classifier.run.framing)
             except UserError as error:
                 return str(error)
             return None
@@ -82,7 +85,8 @@ def answers_of(classifier: Classifier, files: list[str], top: int) -> Iterator[A
         pool.shutdown(cancel_futures=True)
 
 
-def _open(file: str, framing: Framing) -> np.ndarray:
+def opened(file: str, framing: Framing | None) -> np.ndarray:
+    """uint8[H, W, 3], as ``open_picture``; raises UserError as it does, and for a URL or a folder."""
     if URL.match(file) and not os.path.exists(file):
         raise UserError(f"{file} is a URL, and nothing is fetched. Download the picture, then name its file.")
     if os.path.isdir(file):

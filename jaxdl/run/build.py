@@ -165,9 +165,10 @@ def loaded(
     """
     if not config.pretrained:
         return None, []
-    from jaxdl.run.initial_weights import AUXILIARY, start_from, weights_file  # with all that reads files of weights
+    # with all that reads files of weights
+    from jaxdl.run.initial_weights import AUXILIARY, published_name, start_from, weights_file
 
-    file = weights_file(config.pretrained, config.model, offline=config.offline)
+    file = weights_file(config.pretrained, published_name(config, model), offline=config.offline)
     remarks: list[str] = []
     variables, anew = start_from(
         file,

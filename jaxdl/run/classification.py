@@ -3,10 +3,8 @@
 import inspect
 from collections.abc import Mapping, Sequence
 from functools import partial
-from typing import Any
+from types import ModuleType
 
-import jax
-import jax.numpy as jnp
 import numpy as np
 
 from jaxdl import losses, metrics
@@ -20,6 +18,7 @@ from jaxdl.run.loading import load
 from jaxdl.run.network import model_of
 from jaxdl.run.task import Score, Task
 from jaxdl.run.views import views_of
+from jaxdl.train.eval_step import in_float32
 from jaxdl.train.gradients import Loss
 
 
@@ -32,20 +31,16 @@ def _loss(config: Config) -> Loss:
     return partial(loss, label_smoothing=config.label_smoothing)
 
 
-def _logits(outputs: jax.Array) -> jax.Array:
-    return outputs.astype(jnp.float32)
-
-
 def _predictions(
     logits: np.ndarray, labels: np.ndarray, classes: Sequence[str], figures: Mapping[str, float]
 ) -> Predictions:
     return Predictions(logits, labels, classes)  # which measures the loss again, in float64
 
 
-def _leave(*args: Any) -> None:
-    from jaxdl.run import review  # with what draws and renders, which training needs nothing of
+def _review() -> ModuleType:
+    from jaxdl.run import classification_review  # with what draws and renders, which training needs nothing of
 
-    review.leave(*args)
+    return classification_review
 
 
 CLASSIFICATION = Task(
@@ -64,7 +59,7 @@ CLASSIFICATION = Task(
     mix=mix_of,
     prepare=augment.normalize,
     views=views_of,
-    kept=_logits,
+    kept=in_float32,
     predictions=_predictions,
-    leave=_leave,
+    review=_review,
 )

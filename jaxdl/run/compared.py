@@ -7,16 +7,18 @@ from pathlib import Path
 from jaxdl.errors import UserError
 from jaxdl.report.comparison import ComparedRun
 from jaxdl.report.evaluation import Evaluation
-from jaxdl.run import recorded, stored
-from jaxdl.run.config import SETTINGS
+from jaxdl.report.mask_predictions import SegmentationEvaluation
+from jaxdl.run import flags, recorded, stored
 from jaxdl.run.diagnosed import findings_of, parameters_of
+from jaxdl.run.tasks import USUAL
 
 
 def read_run(folder: str) -> ComparedRun:
     """Reads a run from the files in its folder; raises UserError if it is not a run or cannot be read."""
     record = recorded.read_single(folder)
-    settings = {name: value for name, value in record["config"].items() if name in SETTINGS}
     config = recorded.config_of(record, folder)
+    described = flags.names(type(config), "setting")
+    settings = {name: value for name, value in record["config"].items() if name in described}
     summary, records = recorded.summary(folder), recorded.records(folder)
     return ComparedRun(
         title=Path(folder).resolve().name,
@@ -27,7 +29,7 @@ def read_run(folder: str) -> ComparedRun:
         records=records,
         groups=recorded.groups(records),
         findings=findings_of(record, records, parameters=parameters_of(record, summary, folder)),
-        evaluation=_evaluation(Path(folder, "evaluation.json")),
+        evaluation=EVALUATIONS[record.get("task", USUAL)](Path(folder, "evaluation.json")),
         data=record["dataset_fingerprint"],
     )
 
@@ -56,3 +58,20 @@ def _evaluation(path: Path) -> Evaluation | None:
     if square != {count} or not all("f1" in figures for figures in per_class):
         raise UserError(f"{path} is not as this program writes it: its figures are not of its {count} classes.")
     return Evaluation.from_json(found)
+
+
+def _of_masks(path: Path) -> SegmentationEvaluation | None:
+    """The same of a segmenter's run."""
+    try:
+        found = stored.read(path, typing.get_type_hints(SegmentationEvaluation))
+    except FileNotFoundError:
+        return None
+    count = len(found["classes"])
+    if {len(found["confusion"]), *map(len, found["confusion"])} != {count} or set(found["iou"]) != set(
+        found["classes"]
+    ):
+        raise UserError(f"{path} is not as this program writes it: its figures are not of its {count} classes.")
+    return SegmentationEvaluation.from_json(found)
+
+
+EVALUATIONS = {"classification": _evaluation, "segmentation": _of_masks}  # in evaluation.json, by task

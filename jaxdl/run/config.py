@@ -295,4 +295,3 @@ class Config:
 RESUMABLE = flags.names(Config, "resumable")
 PER_PROCESS = flags.names(Config, "per_process")
 SWEEPABLE = flags.names(Config, "sweepable")
-SETTINGS = flags.names(Config, "setting")

@@ -11,8 +11,9 @@ from jaxdl import losses
 from jaxdl.errors import UserError
 from jaxdl.report.diagnosis import Finding, diagnose
 from jaxdl.run import recorded
-from jaxdl.run.network import model_of
+from jaxdl.run.flags import understood
 from jaxdl.run.remedies import remedies_of
+from jaxdl.run.tasks import CONFIGS, TASKS, USUAL
 from jaxdl.train.state import parameter_count
 
 
@@ -20,14 +21,17 @@ def findings_of(
     record: Mapping[str, Any], records: Sequence[Mapping[str, Any]], *, parameters: int | None
 ) -> list[Finding]:
     """The diagnosis of the run whose ``config.json`` and ``metrics.jsonl`` are these; [] before any epoch ends."""
-    settings, classes = record["config"], len(record["classes"])
+    settings, classes, task = record["config"], len(record["classes"]), record.get("task", USUAL)
+    remedies = remedies_of(settings, classes=classes, parameters=parameters)
     loss = settings.get("loss", "cross_entropy")  # which runs of earlier versions all had
     return diagnose(
         records,
         classes=classes,
         groups=recorded.groups(records),
         guess=None if loss == "cross_entropy" else losses.of_constant_guess(loss, classes),
-        remedies=remedies_of(settings, classes=classes, parameters=parameters),
+        remedies=lambda case, progress: tuple(
+            remedy for remedy in remedies(case, progress) if understood(remedy.change, CONFIGS[task])
+        ),
     )
 
 
@@ -37,7 +41,8 @@ def parameters_of(record: Mapping[str, Any], summary: Mapping[str, Any] | None, 
     if summary and "parameters" in summary:
         return summary["parameters"]
     try:
-        model = model_of(recorded.config_of(dict(record), folder), num_classes=len(record["classes"]))
+        config = recorded.config_of(dict(record), folder)
+        model = TASKS[record.get("task", USUAL)].model(config, num_classes=len(record["classes"]))
         images = jnp.zeros((1, *record["image"]))
         return parameter_count(jax.eval_shape(partial(model.init, train=False), jax.random.key(0), images)["params"])
     except (UserError, KeyError):

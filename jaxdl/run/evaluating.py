@@ -70,7 +70,7 @@ def validation(
 def evaluated(
     training: Training, state: TrainState, split: Split, *, doing: str = "testing"
 ) -> tuple[np.ndarray, dict[str, float]]:
-    """What the task keeps of the network's outputs for all of ``split``, [N, ...], and its figures."""
+    """The network's outputs for all of ``split``, or what the task keeps of them, [N, ...], and their figures."""
     step, size = training.evaluation.step, training.evaluation.batch_size
     totals, waiting = Totals(), []
 

@@ -17,9 +17,10 @@ from jaxdl.data.framing import INTERPOLATIONS, STRETCHED, Framing
 from jaxdl.errors import UserError
 from jaxdl.run import compilation_cache, recorded
 from jaxdl.run.build import for_evaluation, network_and_optimizer, step_functions
-from jaxdl.run.classification import CLASSIFICATION
 from jaxdl.run.config import Config
 from jaxdl.run.network import frozen_patterns
+from jaxdl.run.task import Task
+from jaxdl.run.tasks import TASKS, USUAL
 from jaxdl.run.training import StepFunctions
 from jaxdl.train.state import TrainState, create_state
 from jaxdl.wording import counted
@@ -45,6 +46,11 @@ class FinishedRun(NamedTuple):
     def step(self) -> int:
         """The updates made."""
         return int(self.state.step)
+
+    @property
+    def task(self) -> Task:
+        """The task that it was trained for."""
+        return TASKS[self.record.get("task", USUAL)]
 
     @property
     def told_updates(self) -> str:
@@ -83,7 +89,7 @@ def functions_of(run: FinishedRun, *, views: Sequence[Callable[[jax.Array], jax.
 
     views: other versions of an image over which evaluation averages, in place of the run's own.
     """
-    task = CLASSIFICATION if views is None else CLASSIFICATION._replace(views=lambda config: views)
+    task = run.task if views is None else run.task._replace(views=lambda config: views)
     about = {"mean": run.mean, "std": run.std, "num_classes": len(run.classes)}
     return step_functions(task, run.config, run.model, optax.identity(), **about)
 
@@ -101,7 +107,11 @@ def load(folder: str, *, checkpoint: str = LAST) -> FinishedRun:
     record, config = recorded.read_finished(folder)
     recorded.check_same_network(record, config.model, folder)
     model, _, optimizer = network_and_optimizer(
-        config, num_classes=len(record["classes"]), image=tuple(record["image"]), steps_per_epoch=1
+        config,
+        num_classes=len(record["classes"]),
+        image=tuple(record["image"]),
+        steps_per_epoch=1,
+        task=TASKS[record.get("task", USUAL)],
     )
     images = jnp.zeros((1, *record["image"]))
     freeze = frozen_patterns(config.freeze, model, images)

@@ -111,6 +111,19 @@ def _usage(command: str, base: Any) -> str:
     return " ".join(["python -m", command, *named, "[flags]"])
 
 
+def understood(flags: str, options: type) -> bool:
+    """Whether all the flags in a text, ``--lr 0.1 --no-flip``, are of ``options``, and choices among theirs."""
+    fields = {flag_name(field.name): field for field in dataclasses.fields(options) if not field.metadata["fixed"]}
+    words = flags.split()
+    for word, value in zip(words, [*words[1:], ""], strict=True):
+        if not word.startswith("--"):
+            continue
+        field = fields.get(word) or fields.get(word.replace("--no-", "--", 1))
+        if field is None or (field.metadata["choices"] and value not in field.metadata["choices"]):
+            return False
+    return True
+
+
 def value_of(argv: list[str], option: str, default: str) -> str:
     """Value of one option in ``argv``, ignoring everything else."""
     parser = _Parser(add_help=False, allow_abbrev=False)

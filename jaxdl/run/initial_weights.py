@@ -25,6 +25,7 @@ from jaxdl.transfer.accompanying import check_architecture
 from jaxdl.transfer.choice import Choice, absent_layers
 from jaxdl.transfer.conversion import AUXILIARY, from_pytorch, layout, located
 from jaxdl.transfer.heads import head
+from jaxdl.transfer.published import SEGMENTERS
 from jaxdl.transfer.torchvision_files import network_of, published_as, torchvision_weights
 from jaxdl.transfer.weights import Contents, contents
 from jaxdl.variables import flat, layer_of
@@ -44,6 +45,12 @@ def weights_file(pretrained: str, name: str, *, offline: bool = False) -> Path:
     if path.is_dir() and not (path / WEIGHTS).exists():
         raise UserError(f"{path} is a folder, but not one with an exported network, which has {WEIGHTS}. Name a file.")
     return path / WEIGHTS if path.is_dir() else path
+
+
+def published_name(config: Config, model: nn.Module) -> str:
+    """The network whose weights ``--pretrained torchvision`` means: of a segmenter that has none published, its
+    backbone's."""
+    return model.backbone if isinstance(model, Segmenter) and config.model not in SEGMENTERS else config.model
 
 
 def fitted_to_weights(config: Config, *, num_classes: int, image: tuple[int, int, int]) -> Config:

@@ -128,8 +128,10 @@ def run(
         if not cluster.is_first():
             return 0
         finished = FinishedRun(training.model, state, opened.config, recorded.read(out))
+        from jaxdl.run import review  # with what reads the log, which training needs nothing of
+
         try:
-            task.leave(finished, dataset, train, predictions, opened.log)
+            review.leave(finished, dataset, train, predictions, opened.log)
         except Interrupted as interrupted:
             announcements.print_stopped_reporting(out)
             return interrupted.status

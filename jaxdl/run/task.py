@@ -1,6 +1,7 @@
 """Functions in which one task differs from another. A run is wired of them, and of nothing else that knows its task."""
 
 from collections.abc import Callable, Mapping, Sequence
+from types import ModuleType
 from typing import Any, NamedTuple
 
 import flax.linen as nn
@@ -39,7 +40,8 @@ class Task(NamedTuple):
     prepare: (images, mean=, std=) -> what the network sees in evaluation; views: config -> other versions of it.
     kept: outputs -> what is left of them, of every example of a split, for ``predictions``.
     predictions: (kept, targets, classes, figures) -> an object with ``figures``, of which the review makes a report.
-    leave: (run, dataset, train, predictions, log) -> a finished run's diagnosis and report.
+    review: () -> the module with what is drawn and written of a run, imported then: ``evaluated``, ``seen_batch``,
+    ``write``, ``log_pictures`` and ``print_figures``.
     """
 
     name: str
@@ -59,4 +61,4 @@ class Task(NamedTuple):
     views: Callable[[Config], Sequence[Images]]
     kept: Callable[[jax.Array], jax.Array]
     predictions: Callable[[np.ndarray, np.ndarray, Sequence[str], Mapping[str, float]], Any]
-    leave: Callable[..., None]
+    review: Callable[[], ModuleType]

@@ -31,6 +31,10 @@ OTHER_NETWORKS = (
     (r"swinv2_.*window\d+to\d+.*", "has positions of the smaller windows it was trained with first"),
     (r".*quickgelu.*", "has another activation"),
 )
+# a window as timm's architectures name it, and those of the networks here; no array's shape tells version 2's
+WINDOW = re.compile(r"(swin|swinv2)_.*window(\d+)_.*")
+WINDOWS = {"swin": 7, "swinv2": 8}
+SMALLEST = 256  # pixels a side, below which timm gives version 2's last stage a smaller window
 
 
 class Accompanying(NamedTuple):

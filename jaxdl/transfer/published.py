@@ -1,4 +1,4 @@
-"""The files of ImageNet weights that torchvision publishes for classifiers, and what each expects of a picture.
+"""The files of weights that torchvision publishes, and what each expects of a picture.
 
 https://docs.pytorch.org/vision/stable/models.html
 """
@@ -197,5 +197,20 @@ PUBLISHED: Mapping[str, tuple[Published, ...]] = MappingProxyType(
             Published("wide_resnet101_2-d733dc28.pth", resize=232),
             Published("wide_resnet101_2-32ee1156.pth"),
         ),
+    }
+)
+
+# And those of its segmenters, trained on the pictures of COCO with PASCAL VOC's 21 classes, whole at 520 pixels.
+SEGMENTERS: Mapping[str, tuple[Published, ...]] = MappingProxyType(
+    {
+        name: (Published(file, size=520, resize=520),)
+        for name, file in (
+            ("deeplabv3_mobilenet_v3_large", "deeplabv3_mobilenet_v3_large-fc3c493d.pth"),
+            ("deeplabv3_resnet101", "deeplabv3_resnet101_coco-586e9e4e.pth"),
+            ("deeplabv3_resnet50", "deeplabv3_resnet50_coco-cd0a2569.pth"),
+            ("fcn_resnet101", "fcn_resnet101_coco-7ecb50ca.pth"),
+            ("fcn_resnet50", "fcn_resnet50_coco-1167a1af.pth"),
+            ("lraspp_mobilenet_v3_large", "lraspp_mobilenet_v3_large-d234d4ea.pth"),
+        )
     }
 )

@@ -9,7 +9,7 @@ from jaxdl import places
 from jaxdl.download import DownloadError, download, has_hash
 from jaxdl.errors import UserError, unknown
 from jaxdl.transfer.faults import faults_of
-from jaxdl.transfer.published import PUBLISHED, Published
+from jaxdl.transfer.published import PUBLISHED, SEGMENTERS, Published
 
 BASE = "https://download.pytorch.org/models/"
 
@@ -31,14 +31,14 @@ def network_of(path: Path) -> str | None:
     Raises UserError where it cannot be read.
     """
     digest = _digest(path)
-    theirs = ((name, each) for name, files in PUBLISHED.items() for each in files)
+    theirs = ((name, each) for table in (PUBLISHED, SEGMENTERS) for name, files in table.items() for each in files)
     return next((name for name, each in theirs if digest.startswith(each.sha256_prefix)), None)
 
 
 def torchvision_weights(
     name: str, *, folder: str | Path | None = None, offline: bool = False, progress: bool = False
 ) -> Path:
-    """The file with torchvision's best ImageNet weights for the model of that name, for ``load_weights``.
+    """The file with torchvision's best weights for the model of that name, for ``load_weights``.
 
     Searched in ``folder``, then in PyTorch's own download folder, else downloaded to ``folder``. Its hash is always
     verified.
@@ -48,9 +48,10 @@ def torchvision_weights(
     Raises UserError for a name that torchvision has no file for, for a file with another hash and for a folder that
     cannot be written; DownloadError if the file is not here and cannot be downloaded.
     """
-    if name not in PUBLISHED:
-        raise unknown("torchvision model", name, PUBLISHED)
-    file, sha256_prefix = PUBLISHED[name][0].file, PUBLISHED[name][0].sha256_prefix
+    table = SEGMENTERS if name in SEGMENTERS else PUBLISHED
+    if name not in table:
+        raise unknown("torchvision model", name, table)
+    file, sha256_prefix = table[name][0].file, table[name][0].sha256_prefix
     url = f"{BASE}{file}"
     path = (_folder() if folder is None else Path(os.path.expanduser(folder))) / file
     for found in (path, _torch_folder() / file):

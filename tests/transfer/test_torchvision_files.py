@@ -10,7 +10,7 @@ from jaxdl.data import cache
 from jaxdl.download import DownloadError
 from jaxdl.errors import UserError
 from jaxdl.transfer import torchvision_files
-from jaxdl.transfer.published import PUBLISHED, Published
+from jaxdl.transfer.published import PUBLISHED, SEGMENTERS, Published
 from jaxdl.transfer.torchvision_files import BASE, network_of, published_as, torchvision_weights
 from tests.download_site import CONTENT, serving
 from tests.pytorch import torch, torchvision
@@ -55,6 +55,14 @@ def test_files_and_preprocessing_are_torchvisions(name):
         assert ours.interpolation == transforms.interpolation.value
         assert (list(ours.mean), list(ours.std)) == (transforms.mean, transforms.std)
     assert not known
+
+
+@pytest.mark.parametrize("name", list(SEGMENTERS))
+def test_files_of_segmenters_are_torchvisions(name):
+    theirs = torchvision().models.get_model_weights(name).DEFAULT
+    [ours], transforms = SEGMENTERS[name], theirs.transforms()
+    assert BASE + ours.file == theirs.url
+    assert ([ours.resize], list(ours.mean), list(ours.std)) == (transforms.resize_size, transforms.mean, transforms.std)
 
 
 def test_every_classifier_of_torchvision_is_here_with_its_files():

@@ -5,53 +5,51 @@ import hashlib
 import json
 import socket
 import threading
-from functools import partial
+from collections.abc import Callable, Mapping
 from pathlib import Path
+from typing import Protocol
 
-import jax
 import numpy as np
 from jinja2 import Environment, FileSystemLoader
 from markupsafe import Markup
-from matplotlib import colormaps
-from werkzeug.exceptions import BadRequest, Forbidden, HTTPException, MethodNotAllowed, NotFound, RequestEntityTooLarge
+from werkzeug.exceptions import Forbidden, HTTPException, MethodNotAllowed, NotFound, RequestEntityTooLarge
 from werkzeug.serving import WSGIRequestHandler, make_server
 from werkzeug.wrappers import Request, Response
 
-from jaxdl.data import augment
+from jaxdl.data.framing import Framing
 from jaxdl.data.pictures import SUFFIXES, open_picture
 from jaxdl.errors import UserError
-from jaxdl.report import images
-from jaxdl.report.saliency import saliency
-from jaxdl.run.answers import best
-from jaxdl.run.classifier import MOST_PIXELS as PIXELS_AT_ONCE
-from jaxdl.run.classifier import Classifier
 from jaxdl.run.finished_run import FinishedRun
 
 MOST_BYTES = 10_000_000  # of an upload
 MOST_PIXELS = 50_000_000
 PATIENCE = 30  # seconds for the next byte of a request
-COPIES = 32  # at most, of a picture, over which its saliency is averaged
 PAGE = Path(__file__).parent
+
+
+class Answers(Protocol):
+    """Answers of a task's network to a picture, and the part of the page that shows them, ``<part>.html`` and ``.js``.
+
+    framing: how a picture is read; None: as it is. routes: by path, (request, uint8[H, W, 3]) -> what JSON can hold.
+    """
+
+    part: str
+    framing: Framing | None
+    routes: Mapping[str, Callable[[Request, np.ndarray], dict]]
 
 
 class Demo:
     """A WSGI application for one run: the page, and what the network makes of a picture that is posted to it.
 
-    ``POST /predict`` answers with the ``top`` most probable classes and the picture as the network reads it, ``POST
-    /saliency?class=N`` with a map of the pixels that class N depends on; mistakes with a status of 4xx and {"error"}.
-    One picture is decoded and predicted at a time. hosts: what the page may be called, ``name:port``.
+    ``POST`` to each path of the answers' routes answers as it does; mistakes with a status of 4xx and {"error"}. One
+    picture is decoded and predicted at a time. top: classes, at most, that a classifier answers with. hosts: what the
+    page may be called, ``name:port``.
     """
 
     def __init__(self, run: FinishedRun, *, top: int, hosts: tuple[str, ...]):
-        self._classifier, self._top, self._hosts = Classifier(run), top, hosts
+        self._answers, self._hosts = ANSWERS[run.task.name](run, top), hosts
         self._one_at_a_time = threading.Lock()
-        self._page, self._policy = _page(run)
-        height, width, _ = run.image
-        copies = max(1, min(COPIES, PIXELS_AT_ONCE // (height * width)))
-        self._saliency = jax.jit(partial(saliency, run.model, copies=copies))
-        nothing = np.zeros((1, *run.image), np.uint8)  # compiles both
-        self._classifier.logits(nothing)
-        self._map(nothing, 0)
+        self._page, self._policy = _page(run, self._answers.part)
 
     def __call__(self, environ: dict, start_response):
         request = Request(environ)
@@ -79,7 +77,7 @@ class Demo:
         host = request.headers.get("Host", "")
         if host not in self._hosts:  # a name that another site has given this computer's address
             raise Forbidden(f"this page is at http://{self._hosts[0]}/ only.")
-        routes = {"/": ("GET", None), "/predict": ("POST", self._predicted), "/saliency": ("POST", self._explained)}
+        routes = {"/": ("GET", None), **{path: ("POST", each) for path, each in self._answers.routes.items()}}
         if request.path not in routes:
             raise NotFound("there is nothing here.")
         method, answer = routes[request.path]
@@ -93,30 +91,8 @@ class Demo:
         if len(content) > MOST_BYTES:
             raise RequestEntityTooLarge
         with self._one_at_a_time:
-            picture = open_picture(content, self._classifier.run.framing, most_pixels=MOST_PIXELS)[None]
+            picture = open_picture(content, self._answers.framing, most_pixels=MOST_PIXELS)
             return _json(answer(request, picture))
-
-    def _predicted(self, request: Request, picture: np.ndarray) -> dict:
-        run = self._classifier.run
-        [found] = best(self._classifier.logits(picture), range(len(run.classes)), self._top)
-        return {
-            "predictions": [
-                {"index": index, "class": run.classes[index], "probability": probability}
-                for index, probability in found
-            ],
-            "picture": images.png(picture[0]),
-        }
-
-    def _explained(self, request: Request, picture: np.ndarray) -> dict:
-        index = request.args.get("class", type=int)
-        if index is None or not 0 <= index < len(self._classifier.run.classes):
-            raise BadRequest("class must be the number of a class.")
-        return {"map": images.png(colormaps["inferno"](self._map(picture, index), bytes=True)[..., :3])}
-
-    def _map(self, picture: np.ndarray, index: int) -> np.ndarray:
-        run = self._classifier.run
-        prepared = augment.normalize(picture, run.mean, run.std)
-        return np.asarray(self._saliency(run.variables, prepared, np.array([index]), key=jax.random.key(0))[0])
 
 
 def serve(demo: Demo, place: socket.socket) -> None:
@@ -132,9 +108,25 @@ class _Handler(WSGIRequestHandler):
         """Nothing: a page that works has nothing to report."""
 
 
-def _page(run: FinishedRun) -> tuple[str, str]:
+def _classes(run: FinishedRun, top: int) -> Answers:
+    from jaxdl.commands.demo_page.classes import Classes
+
+    return Classes(run, top=top)
+
+
+def _masks(run: FinishedRun, top: int) -> Answers:
+    from jaxdl.commands.demo_page.masks import Masks
+
+    return Masks(run)
+
+
+ANSWERS = {"classification": _classes, "segmentation": _masks}  # by task
+
+
+def _page(run: FinishedRun, part: str) -> tuple[str, str]:
     """The page, and the policy by which a browser runs what is in it and nothing else."""
-    style, script = (PAGE.joinpath(name).read_text(encoding="utf-8") for name in ("page.css", "page.js"))
+    style = PAGE.joinpath("page.css").read_text(encoding="utf-8")
+    script = "".join(PAGE.joinpath(name).read_text(encoding="utf-8") for name in ("page.js", f"{part}.js"))
     page = Environment(loader=FileSystemLoader(PAGE), autoescape=True).get_template("page.html")
     allowed = {
         "default-src": "'none'",
@@ -153,6 +145,7 @@ def _page(run: FinishedRun) -> tuple[str, str]:
         notice=run.record["notice"],
         classes=run.classes,
         size=run.image[0],
+        part=f"{part}.html",
         accept=",".join(SUFFIXES),
         most_bytes=MOST_BYTES,
         style=Markup(style),

@@ -37,11 +37,13 @@ async function show(files) {
     if (file.size > most) throw new Error(`the file has more than ${most / 1e6} MB.`);
     const said = await ask("/predict", file);
     if (mine !== newest) return;
-    const first = said.predictions[0];
     const called = files.length > 1 ? `${file.name} (the first of ${files.length} files)` : file.name;
-    draw(file, called, said);
-    by("status").textContent = `${called}: ${first.class}, ${percent(first.probability)}`;
-    explain(file, first);
+    document.body.classList.add("filled");
+    by("result").hidden = false;
+    by("result").classList.remove("waiting");
+    by("name").textContent = called;
+    by("seen").src = said.picture;
+    by("status").textContent = `${called}: ${draw(file, said)}`;
   } catch (error) {
     if (mine !== newest) return;
     clear();
@@ -49,49 +51,11 @@ async function show(files) {
   }
 }
 
-function draw(file, called, said) {
-  document.body.classList.add("filled");
-  by("result").hidden = false;
-  by("result").classList.remove("waiting");
-  by("name").textContent = called;
-  by("seen").src = said.picture;
-  by("seen").alt = `${file.name} as the network reads it`;
-  by("bars").replaceChildren(...said.predictions.map((each, place) => row(file, each, place === 0)));
-}
-
-function row(file, each, checked) {
-  const label = document.createElement("label");
-  label.className = "row";
-  const input = document.createElement("input");
-  Object.assign(input, { type: "radio", name: "class", checked });
-  input.addEventListener("change", () => explain(file, each));
-  const track = part("track", "");
-  track.append(part("", ""));
-  track.firstChild.style.width = `${100 * each.probability}%`;
-  label.append(input, part("name", each.class), part("share", percent(each.probability)), track);
-  return label;
-}
-
 function part(name, text) {
   const span = document.createElement("span");
   span.className = name;
   span.textContent = text;
   return span;
-}
-
-async function explain(file, each) {
-  const mine = ++asked;
-  by("map").classList.add("waiting");
-  try {
-    const said = await ask(`/saliency?class=${each.index}`, file);
-    if (mine !== asked) return;
-    by("map").src = said.map;
-    by("map").alt = `Map of the pixels that the score of ${each.class} depends on`;
-    by("mapped").textContent = each.class;
-    by("map").classList.remove("waiting");
-  } catch (error) {
-    if (mine === asked) complain(`${file.name}: ${error.message}`);
-  }
 }
 
 const percent = (share) => `${(100 * share).toFixed(1)}%`;

@@ -4,7 +4,7 @@ import dataclasses
 import inspect
 from collections.abc import Mapping, Sequence
 from functools import partial
-from typing import Any
+from types import ModuleType
 
 import jax
 import jax.numpy as jnp
@@ -20,13 +20,16 @@ from jaxdl.report.mask_predictions import MaskPredictions
 from jaxdl.run.channels import DATA, IMAGENET, WEIGHTS
 from jaxdl.run.segmentation.augmentation import colors_of, geometry_of
 from jaxdl.run.segmentation.config import BALANCED, SegmentationConfig, weights_of
-from jaxdl.run.segmentation.network import model_of
+from jaxdl.run.segmentation.network import FIELDS, model_of
 from jaxdl.run.task import Score, Task
 from jaxdl.train.gradients import Loss
 
 
 def settled(config: SegmentationConfig, given: frozenset[str]) -> SegmentationConfig:
-    """``config`` with how pixels are normalised: with pretrained weights as ImageNet's, else by the data's own."""
+    """``config`` with its network, and how pixels are normalised: with pretrained weights as ImageNet's, else by the
+    data's own."""
+    if "model" in given:  # the recipe's backbone is for its own
+        config = dataclasses.replace(config, **dict.fromkeys(set(FIELDS) - given))
     if config.normalize == WEIGHTS and not config.pretrained:
         raise UserError("--normalize weights: there are none. Name them with --pretrained, or choose another.")
     if config.normalize not in (None, WEIGHTS):
@@ -110,10 +113,10 @@ def _predictions(
     return MaskPredictions(predicted, masks, classes, loss=figures["loss"])
 
 
-def _leave(*args: Any) -> None:
+def _review() -> ModuleType:
     from jaxdl.run.segmentation import review  # with what draws and renders, which training needs nothing of
 
-    review.leave(*args)
+    return review
 
 
 SEGMENTATION = Task(
@@ -134,5 +137,5 @@ SEGMENTATION = Task(
     views=lambda config: (),
     kept=largest,
     predictions=_predictions,
-    leave=_leave,
+    review=_review,
 )

@@ -48,6 +48,7 @@ layers.{s}.blocks.{b}.attn.qkv.weight    features.{s*2+1}.{b}.attn.qkv.weight
 layers.{s}.blocks.{b}.attn.q_bias        features.{s*2+1}.{b}.attn.qkv.bias      no_key 0
 layers.{s}.blocks.{b}.attn.v_bias        features.{s*2+1}.{b}.attn.qkv.bias      no_key 2
 layers.{s}.blocks.{b}.attn.logit_scale   features.{s*2+1}.{b}.attn.logit_scale
+layers.{s}.blocks.{b}.attn.relative_coords_table  features.{s*2+1}.{b}.attn.relative_coords_table
 layers.{s}.blocks.{b}.attn.cpb_mlp.{i}.{leaf}  features.{s*2+1}.{b}.attn.cpb_mlp.{i}.{leaf}
 """
 # of today's timm, and of Microsoft's files and timm's before 0.9
@@ -154,7 +155,7 @@ classifier.{{{{leaf}}}} classifier.3.{{{{leaf}}}}
 _USUAL, _LARGE = 1e-5, 1e-3  # epsilons of batch norm, timm's and torchvision's of some networks
 _SWIN_OURS = "features.1.0.attn.relative_position_bias_table"
 _FIRST_LAYER = "encoder.layers.encoder_layer_0.self_attention.in_proj_weight"
-_OLD_BUFFERS = r"layers\.\d+\.blocks\.\d+\.(attn_mask|attn\.(relative_position_index|relative_coords_table|k_bias))"
+_OLD_BUFFERS = r"layers\.\d+\.blocks\.\d+\.(attn_mask|attn\.(relative_position_index|k_bias))"
 
 FAMILIES = (
     *(

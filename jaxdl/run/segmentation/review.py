@@ -1,0 +1,146 @@
+"""Report of a segmenter's run: figures, its pictures, the diagnosis, and a page that shows them."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from types import MappingProxyType
+from typing import NamedTuple
+
+import jax
+import numpy as np
+from rich import box
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from jaxdl import disk
+from jaxdl.data import mask_folder, pipeline
+from jaxdl.data.dataset import Split
+from jaxdl.errors import UserError
+from jaxdl.report.class_colors import class_colors, overlaid
+from jaxdl.report.diagnosis import Finding
+from jaxdl.report.graph import graph
+from jaxdl.report.mask_predictions import MaskPredictions, SegmentationEvaluation, evaluation_of
+from jaxdl.report.runlog import RunLog
+from jaxdl.report.segmentation_page import SegmentationReport, render
+from jaxdl.run import recorded, run_folder
+from jaxdl.run.finished_run import FinishedRun, functions_of
+from jaxdl.run.review import facts, origin, with_rows
+from jaxdl.run.segmentation.segmented import Segmented
+from jaxdl.run.views import View
+
+SEEN = 8  # pictures shown of a batch as the network saw it
+WORST = 8  # and of the worst, for TensorBoard
+ROWS = 20  # classes, at most, that the terminal lists; the page has all
+
+
+class Seen(NamedTuple):
+    """images: uint8[B, H, W, C], pixels again; masks: uint8[B, H, W]."""
+
+    images: np.ndarray
+    masks: np.ndarray
+
+
+def evaluated(run: FinishedRun, split: Split, views: Sequence[View] | None) -> MaskPredictions:
+    """Predicted masks for all of ``split``. Raises UserError for ``views``: masks of mirrored pictures differ."""
+    if views:
+        raise UserError("--views are of a classifier's logits; leave them out.")
+    return Segmented(run).evaluated(split)
+
+
+def pictures(root: Path, run: FinishedRun) -> Split:
+    """The pictures and masks in ``root/images`` and ``root/masks``, of the run's classes."""
+    split, remarks = mask_folder.labelled(root, run.classes, progress=True)
+    for remark in remarks:
+        print(f"note  {remark}", flush=True)
+    return split
+
+
+def print_figures(evaluation: SegmentationEvaluation, console: Console) -> None:
+    """The figures of a split, and of each class, the worst first."""
+    console.print(
+        f"mean IoU {evaluation.mean_iou:.2%}, pixel accuracy {evaluation.accuracy:.2%}, loss {evaluation.loss:.4f}"
+    )
+    matrix = np.array(evaluation.confusion)
+    share = matrix.sum(1) / max(matrix.sum(), 1)
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
+    table.add_column("class, the worst first", overflow="fold")
+    for title in ("IoU", "of the pixels"):
+        table.add_column(title, justify="right")
+    for name in sorted(evaluation.by_class, key=evaluation.by_class.__getitem__)[:ROWS]:
+        table.add_row(Text(name), f"{evaluation.iou[name]:.2%}", f"{share[evaluation.classes.index(name)]:.2%}")
+    console.print(table)
+
+
+def write(
+    out: Path,
+    *,
+    run: FinishedRun,
+    split: str,
+    findings: Sequence[Finding],
+    predictions: MaskPredictions,
+    data: Split,
+    seen: Seen | None = None,
+    about: Mapping[str, object] = MappingProxyType({}),
+) -> SegmentationEvaluation:
+    """``evaluation.json``, ``predictions.csv`` and ``report.html`` in the folder ``out``.
+
+    split: what was evaluated, in a word; data: its pictures and masks. about: what else there is to say of it.
+    """
+    records = recorded.records(run.config.out) if run.config.out else None
+    evaluation, files = evaluation_of(predictions), data.files
+    report = SegmentationReport(
+        title=Path(run.config.out or run.config.model).name,
+        notice=run.record["notice"],
+        facts=facts(run) | {name: str(value) for name, value in about.items()},
+        records=records,
+        groups=recorded.groups(records or []),
+        findings=findings,
+        split=split,
+        predictions=predictions,
+        evaluation=evaluation,
+        images=data.images,
+        names=files,
+        seen=seen.images if seen else None,
+        seen_masks=seen.masks if seen else None,
+    )
+    content = with_rows({"split": split, **about, **origin(run), **evaluation.to_json()})
+    with run_folder.writing(out):
+        disk.write(out / "evaluation.json", content)
+        predictions.write(out / "predictions.csv", files)
+        disk.write(out / "report.html", render(report))
+    return evaluation
+
+
+def seen_batch(run: FinishedRun, train: Split) -> Seen:
+    """The first pictures of the run as its network saw them, augmented and brought back to pixels, and their masks."""
+    config = run.config
+    batch = pipeline.train_batch(train, 0, batch_size=config.batch_size, seed=config.seed)
+    prepared = jax.jit(functions_of(run).train.prepare)(run.state.key, 0, batch)
+    rows = np.asarray(prepared["images"][:SEEN]) * np.array(run.std) + np.array(run.mean)
+    pixels = np.rint(np.clip(rows, 0, 1) * 255).astype(np.uint8)
+    return Seen(pixels, np.asarray(prepared["labels"][:SEEN]))
+
+
+def log_pictures(
+    log: RunLog,
+    run: FinishedRun,
+    *,
+    predictions: MaskPredictions,
+    evaluation: SegmentationEvaluation,
+    data: Split,
+    seen: Seen,
+) -> None:
+    """For TensorBoard: the network as a graph, a batch as it saw it, the worst pictures with both masks."""
+    colors = class_colors(len(run.classes))
+
+    def drawn(images: np.ndarray, masks: np.ndarray) -> np.ndarray:
+        return np.stack([overlaid(*each, colors) for each in zip(images, masks, strict=True)])
+
+    log.graph(graph(run.model, run.image))
+    log.images("augmented_batch", drawn(seen.images, seen.masks), run.step)
+    worst = np.sort(predictions.worst(WORST))
+    if len(worst):
+        images = data.images[worst]
+        masks = [drawn(images, each[worst]) for each in (predictions.masks, predictions.predicted)]
+        log.images("worst_picture_truth_prediction", np.concatenate([images, *masks], axis=2), run.step)
+    log.hyperparameters(run.record["config"], {f"test_{name}": value for name, value in predictions.figures.items()})

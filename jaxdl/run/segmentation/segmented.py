@@ -1,0 +1,71 @@
+"""A segmenter of a finished run on pictures: whole splits with their masks, and single pictures of any size."""
+
+import sys
+from functools import partial
+
+import jax
+import numpy as np
+from tqdm import tqdm
+
+from jaxdl.data import augment, pipeline
+from jaxdl.data.dataset import Split
+from jaxdl.data.prefetch import Prefetch
+from jaxdl.metrics import Totals
+from jaxdl.report.mask_predictions import MaskPredictions
+from jaxdl.run.build import MOST_PIXELS, at_once
+from jaxdl.run.finished_run import FinishedRun, functions_of
+from jaxdl.train import parallel
+
+WHOLE = 64  # pixels, in multiples of which the sides of single pictures are compiled
+SECONDS_UNTIL_BAR = 2
+
+
+class Segmented:
+    """``segmented.mask(picture)``, compiled once for each size, and ``segmented.evaluated(split)``."""
+
+    def __init__(self, run: FinishedRun):
+        self.run, self._devices, self._functions = run, parallel.single(), functions_of(run)
+        self._predict = self._devices.compile(self._functions.predict)
+
+    def mask(self, picture: np.ndarray) -> np.ndarray:
+        """uint8[H, W], the class of each pixel of ``picture``: uint8[H, W, 3].
+
+        The picture is filled up, below and to the right, as those of a split are; one of more than ``MOST_PIXELS`` is
+        looked at smaller.
+        """
+        height, width, _ = picture.shape
+        if height * width > MOST_PIXELS:
+            shrunk = (MOST_PIXELS / (height * width)) ** 0.5
+            size = max(int(height * shrunk), 1), max(int(width * shrunk), 1)
+            small = self.mask(np.asarray(augment.resize(picture[None], size))[0])
+            return small[np.arange(height)[:, None] * size[0] // height, np.arange(width) * size[1] // width]
+        filled = np.pad(picture, ((0, -height % WHOLE), (0, -width % WHOLE), (0, 0)))
+        batch = self._devices.place({"images": filled[None]}, examples=1)
+        return np.asarray(self._predict(self.run.state, batch))[0, :height, :width]
+
+    def evaluated(self, split: Split) -> MaskPredictions:
+        """Masks of all of ``split``, and their figures; a bar if it takes a while."""
+        size = at_once(split)
+        step, count = self._devices.compile(self._functions.eval_and_predict), pipeline.eval_steps(len(split), size)
+        batch_at = partial(pipeline.eval_batch, split, batch_size=size)
+        totals, found = Totals(), []
+        with (
+            Prefetch(batch_at, start=0, stop=count, put=partial(self._devices.place, examples=size)) as placed,
+            tqdm(
+                total=len(split),
+                desc="evaluating",
+                unit="img",
+                delay=SECONDS_UNTIL_BAR,
+                leave=False,
+                disable=None,
+                file=sys.stderr,
+            ) as bar,
+        ):
+            for number in range(count):
+                sums, masks = step(self.run.state, placed(number))
+                totals.add(jax.device_get(sums))
+                found.append(np.asarray(masks))
+                bar.update(min(size, len(split) - bar.n))
+        figures = self.run.task.figures(totals, self.run.classes)
+        predicted = np.concatenate(found)[: len(split)]
+        return self.run.task.predictions(predicted, split.labels, self.run.classes, figures)
