@@ -152,9 +152,10 @@ def indexed_png(mask: np.ndarray, colors: np.ndarray) -> bytes:
 
     colors: uint8[classes, 3]; what is beyond them is black.
     """
-    image = Image.fromarray(np.ascontiguousarray(mask), "L").convert("P")
-    image.putdata(mask.ravel())
-    image.putpalette(np.asarray(colors, np.uint8).tobytes())
+    palette = np.zeros((256, 3), np.uint8)  # a shorter one would be written with fewer bits than the numbers need
+    palette[: len(colors)] = colors
+    image = Image.frombytes("P", mask.shape[::-1], np.ascontiguousarray(mask).tobytes())
+    image.putpalette(palette.tobytes())
     file = io.BytesIO()
     image.save(file, "PNG", optimize=True)
     return file.getvalue()

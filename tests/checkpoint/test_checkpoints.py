@@ -3,8 +3,8 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from jaxdl import losses, models, optim
-from jaxdl.checkpoint import Checkpoints
+from jaxdl import disk, losses, models, optim
+from jaxdl.checkpoint import Checkpoints, manifest
 from jaxdl.errors import UserError
 from jaxdl.train.state import create_state
 from jaxdl.train.step import make_train_step
@@ -85,3 +85,16 @@ def test_restore_of_nothing_or_of_another_model_says_so(tmp_path):
         for other in (state_of("quick_cnn"), state_of(optimizer="adamw")):
             with pytest.raises(UserError, match="does not fit"):
                 checkpoints.restore(other)
+
+
+def test_a_score_that_an_earlier_version_called_accuracy_is_read(tmp_path):
+    with Checkpoints(tmp_path) as checkpoints:
+        checkpoints.save(state_of(step=1), {}, score=0.5)
+        checkpoints.save(state_of(step=2), {}, score=0.25)
+    for step in ("1", "2"):
+        path = tmp_path / step / manifest.MANIFEST
+        contents = disk.unsealed(path.read_bytes())
+        path.write_text(disk.sealed({**contents, manifest.EARLIER: contents.pop("score")}))
+    with Checkpoints(tmp_path) as checkpoints:
+        assert checkpoints.best_step == 1
+        assert int(checkpoints.restore(state_of(step=0))[0].step) == 2

@@ -64,3 +64,14 @@ def test_fingerprint_changes_with_one_pixel_one_label_and_a_swap_of_splits(split
     label = {**stored, "test_labels": split.labels[:9] + 1}
     assert len({fingerprint_of(each) for each in (stored, pixel, label)}) == 3
     assert fingerprint_of(stored) == fingerprint_of({name: array.copy() for name, array in stored.items()})
+
+
+def test_masks_are_held_out_at_random_the_same_for_a_seed(split):
+    masked = Split(split.images, np.zeros((200, 3, 3), np.uint8), np.array([b"%d" % row for row in range(200)]))
+    train, val = train_val_split(masked, val_size=30, seed=0)
+    assert (len(train), len(val)) == (170, 30)
+    assert set(train.files) | set(val.files) == set(masked.files)
+    assert train_val_split(masked, val_size=30, seed=0)[1].files == val.files
+    assert train_val_split(masked, val_size=30, seed=1)[1].files != val.files
+    with pytest.raises(UserError, match="val_size must be from 0 to 199"):
+        train_val_split(masked, val_size=200, seed=0)
