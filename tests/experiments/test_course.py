@@ -31,6 +31,7 @@ HEAVY = {
     "devices",
     "diagnosis",
     "layers",
+    "masks",
     "pooling",
     "pretrained",
     "regularisation",
