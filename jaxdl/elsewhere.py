@@ -2,7 +2,8 @@
 
 import re
 
-CLASSIFIERS = "the networks here are classifiers"
+CLASSIFIERS = "the networks here are classifiers and segmenters"
+SEGMENTERS = "jaxdl segment has fcn, deeplabv3, lraspp and unet"
 # What begins with one of these, in lower case and without anything between letters and digits.
 NETWORKS = (
     ("a video network", r"r3d|mc3|r2plus1d|s3d|mvit|swin3d|x3d|slowfast"),
@@ -82,7 +83,7 @@ def meaning(kind: str, name: str) -> str | None:
     if kind.endswith("model"):
         for what, pattern in NETWORKS:
             if re.match(pattern, plain):
-                return f"It is {what}, and {CLASSIFIERS}."
+                return f"It is {what}; {SEGMENTERS if what == 'a segmenter' else CLASSIFIERS}."
         if re.match(OTHER_NETWORKS, plain):
             return "It is another network, which is not here."
     if kind in OTHERS and re.fullmatch(OTHERS[kind], plain):

@@ -6,6 +6,7 @@ import pytest
 
 from jaxdl import elsewhere, models
 from jaxdl.data import sources
+from jaxdl.elsewhere import CLASSIFIERS
 from jaxdl.errors import unknown
 from jaxdl.nn.activations import ACTIVATIONS
 from jaxdl.nn.initializers import KERNELS
@@ -84,7 +85,8 @@ def test_a_model_written_otherwise_is_suggested(name, meant):
 )
 @pytest.mark.parametrize("kind", ["model", "torchvision model"])
 def test_a_model_of_another_task_is_called_that(kind, name, what):
-    assert hint(kind, name, models.names()) == f"It is {what}, and the networks here are classifiers"
+    here = "jaxdl segment has fcn, deeplabv3, lraspp and unet" if what == "a segmenter" else CLASSIFIERS
+    assert hint(kind, name, models.names()) == f"It is {what}; {here}"
 
 
 @pytest.mark.parametrize(

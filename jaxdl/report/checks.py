@@ -8,13 +8,15 @@ from dataclasses import dataclass
 import numpy as np
 
 from jaxdl.data.dataset import Split
+from jaxdl.masks import IGNORED
 from jaxdl.wording import counted
 
 MOST_COMMON = 0.9  # share of one class beyond which labels say next to nothing
 CENTRED, SCALED = 0.5, (0.3, 3.0)  # means and standard deviations of channels that count as normalised
 FIRST_LOSS = 0.5  # how far from a constant guess's loss, as a share of it, that of new parameters may be
 LOWERED = 0.9  # of the first update's loss: what is trained beside frozen layers learns if it gets below
-LEARNED = 0.1  # of a constant guess's loss: a batch below it is known by heart
+LEARNED = 0.1  # of a constant guess's loss: a batch below it is known by heart,
+KNOWN = 0.995  # or with such an accuracy, whatever the loss is
 
 
 @dataclass(frozen=True)
@@ -27,17 +29,18 @@ class Check:
 
 
 def labels(splits: Mapping[str, Split], classes: Sequence[str]) -> Check:
-    """Checks that every class occurs in every split, and that none dominates a split."""
+    """Checks that every class occurs in every split, and that none dominates a split; of masks, among the pixels."""
     said, fine = [], True
     for name, split in splits.items():
-        counts = np.bincount(split.labels, minlength=len(classes))
+        known = split.labels[split.labels != IGNORED] if split.labels.ndim > 1 else split.labels
+        counts = np.bincount(known, minlength=len(classes))
         missing = [classes[row] for row in np.flatnonzero(counts == 0)]
         largest = int(counts.argmax())
-        share = counts[largest] / len(split)
+        share = counts[largest] / max(len(known), 1)
         fine = fine and not missing and share < MOST_COMMON
         said.append(
             f"{name}: {np.count_nonzero(counts)} of {counted(len(classes), 'class', 'classes')}, "
-            f"{counts.min():,} to {counted(counts.max(), 'image')}"
+            f"{counts.min():,} to {counted(counts.max(), 'image' if split.labels.ndim == 1 else 'pixel')}"
             + (f", none of {', '.join(missing[:5])}" if missing else "")
             + (f", {share:.0%} of them {classes[largest]}" if share >= MOST_COMMON else "")
         )
@@ -85,7 +88,7 @@ def one_batch(
     frozen_from: if layers are frozen, the loss of the first update. The other layers may be too few to overfit the
     batch; they have to lower the loss by more than the biases of the classes alone would.
     """
-    if loss < LEARNED * math.log(classes):
+    if loss < LEARNED * math.log(classes) or accuracy >= KNOWN:
         return Check("one batch", True, f"{counted(images, 'image')} learned by heart in {counted(updates, 'update')}")
     said = f"of {counted(images, 'image')} {accuracy:.0%} are learned after {counted(updates, 'update')}, "
     if frozen_from is None:

@@ -16,7 +16,7 @@ from jaxdl.run import stored
 from jaxdl.run.channels import DATA, NONE
 from jaxdl.run.config import RESUMABLE, TORCHVISION, Config
 from jaxdl.run.flags import flag_name
-from jaxdl.run.tasks import CONFIGS, USUAL
+from jaxdl.run.tasks import CONFIGS, TRAINED_BY, USUAL
 from jaxdl.wording import counted, printable
 
 RECORD = {"command": str, "dataset": str, "dataset_source": str, "dataset_fingerprint": str, "notice": str | None,
@@ -170,6 +170,12 @@ def resumed(record: dict, config: Config, given: frozenset[str]) -> Config:
     if "parallel" in given:
         made = dataclasses.replace(made, mesh=None)  # it went with the other
     return dataclasses.replace(made, **{name: getattr(config, name) for name in given & set(RESUMABLE)})
+
+
+def check_same_task(record: dict, task: str, folder: str) -> None:
+    """Raises UserError if the run in ``record`` is of another task, with the command that is for it."""
+    if (made := record.get("task", USUAL)) != task:
+        raise UserError(f"the run in {folder} is one of {made}, not of {task}: that is for jaxdl {TRAINED_BY[made]}.")
 
 
 def check_same_network(record: dict, name: str, folder: str) -> None:

@@ -1,5 +1,6 @@
 """``--check``: a look at the data and the network before any training."""
 
+import math
 from collections.abc import Iterable, Iterator
 from functools import partial
 
@@ -17,7 +18,8 @@ from jaxdl.train.eval_step import make_eval_step
 from jaxdl.train.state import create_state
 from jaxdl.train.step import make_train_step
 
-IMAGES = 32  # of the batch that is learned by heart
+IMAGES = 32  # of the batch that is learned by heart; of large ones fewer,
+PIXELS = 2**19  # so that they have about so many
 UPDATES = 200  # in which it is to be
 SAMPLE = 500  # images, at most, that the first loss is taken over
 RATE = 1e-3  # Adam's own, whatever the run is to use: the network is on trial
@@ -36,7 +38,8 @@ def before_training(training: Training, dataset: Dataset) -> Iterator[Check]:
     first = make_eval_step(model, training.task.eval_loss, prepare=training.prepare)(training.state, batch)
     loaded = training.config.pretrained is not None
     yield checks.first_loss(float(first["loss"].value), classes, loaded=loaded)
-    yield _one_batch(training, sample.take(range(min(IMAGES, len(sample)))), classes)
+    few = min(IMAGES, len(sample), max(PIXELS // math.prod(sample.images.shape[1:3]), 1))
+    yield _one_batch(training, sample.take(range(few)), classes)
 
 
 def print_checks(found: Iterable[Check]) -> int:

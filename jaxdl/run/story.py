@@ -46,6 +46,7 @@ def run(
     began = time.monotonic()
     record = recorded.read_single(config.out) if config.resume else None
     if record is not None:
+        recorded.check_same_task(record, task.name, config.out)
         config = recorded.resumed(record, config, given)
     devices = devices_of(config)
     if not config.check:

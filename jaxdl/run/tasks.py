@@ -16,4 +16,5 @@ CONFIGS = Table(
         "segmentation": "segmentation.config.SegmentationConfig",
     },
 )
+TRAINED_BY = {"classification": "train", "segmentation": "segment"}  # the command of each
 USUAL = "classification"  # of runs whose record names none: earlier versions knew no other
