@@ -76,6 +76,7 @@ def _evaluate(argv: list[str]) -> None:
     options.check_there(given)
     terminal.say_loading()
     from jaxdl.run import review  # with which comes JAX
+    from jaxdl.run.network import told
 
     run = options.load()
     of_task = run.task.review()
@@ -95,7 +96,7 @@ def _evaluate(argv: list[str]) -> None:
         out, run=run, split=name, findings=findings, predictions=predictions, data=split, seen=seen, about=about
     )
     console = Console(width=None if sys.stdout.isatty() else WIDTH, highlight=False, markup=False)
-    console.print(f"{run.config.model}{run.told_updates} on {counted(len(split), 'image')} of {name}:")
+    console.print(f"{told(run.model, run.config)}{run.told_updates} on {counted(len(split), 'image')} of {name}:")
     of_task.print_figures(evaluation, console)
     console.print(*(f"{title:<12} {out / file}" for title, file in review.LISTED), sep="\n", soft_wrap=True)
     if run.record["notice"]:

@@ -10,7 +10,7 @@ from jaxdl.data.dataset import Dataset
 from jaxdl.run import run_folder
 from jaxdl.run.accelerators import described
 from jaxdl.run.config import Config
-from jaxdl.run.network import name_of
+from jaxdl.run.network import name_of, told
 from jaxdl.run.task import Score
 from jaxdl.run.training import Training
 from jaxdl.train import parallel
@@ -43,7 +43,7 @@ def print_header(training: Training, out: str) -> None:
     total, left = parameter_count(state.variables["params"]), parameter_count(state.params)
     trained = f", {left:,} of them trained" if left < total else ""
     print(
-        f"model    {name_of(training.model, config)}, {total:,} parameters{trained}, {config.precision}\n"
+        f"model    {told(training.model, config)}, {total:,} parameters{trained}, {config.precision}\n"
         f"recipe   {config.recipe}: {config.optimizer}, learning rate {config.lr:g} ({config.schedule}), "
         f"batch {config.batch_size}, {counted(config.epochs, 'epoch')}, seed {config.seed}{loss_words(config)}; "
         f"{counted(training.steps, 'step')}\n"

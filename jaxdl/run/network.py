@@ -18,6 +18,12 @@ def name_of(model: nn.Module, config: Config) -> str:
     return config.model if type(model) is type(table[config.model]()) else type(model).__name__
 
 
+def told(model: nn.Module, config: Config) -> str:
+    """The network in words: its name, and that of its backbone where the name does not say it."""
+    name, backbone = name_of(model, config), getattr(model, "backbone", None)
+    return f"{name} on {backbone}" if isinstance(backbone, str) and backbone not in name else name
+
+
 def model_of(config: Config, *, num_classes: int) -> nn.Module:
     """The network that the flags name."""
     stem = (config.stem or "cifar") if models.has_stem(config.model) else None

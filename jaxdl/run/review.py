@@ -14,7 +14,7 @@ from jaxdl.run import recorded
 from jaxdl.run.announcements import loss_words
 from jaxdl.run.diagnosed import findings_of
 from jaxdl.run.finished_run import FinishedRun
-from jaxdl.run.network import name_of
+from jaxdl.run.network import told
 from jaxdl.train.state import parameter_count
 from jaxdl.wording import counted
 
@@ -50,7 +50,7 @@ def facts(run: FinishedRun) -> dict[str, str]:
     """Facts about a run, as text for a page; for a run that has not ended yet, those that are known."""
     record, config = run.record, run.config
     parameters = parameter_count(run.variables["params"])
-    network = f"{name_of(run.model, config)}, {parameters:,} parameters, {config.precision}"
+    network = f"{told(run.model, config)}, {parameters:,} parameters, {config.precision}"
     if config.out is None:
         return {"command": record["command"], "weights": config.pretrained or "", "network": network}
     summary = recorded.summary(config.out)
@@ -64,7 +64,8 @@ def facts(run: FinishedRun) -> dict[str, str]:
         "updates": f"{run.step:,}",
     }
     if summary and summary["steps"] == run.step:
-        seconds, epochs = tqdm.format_interval(summary["train_seconds"]), counted(summary["epochs"], "epoch")
+        seconds = tqdm.format_interval(summary["train_seconds"])
+        epochs = counted(float(f"{summary['epochs']:.4g}"), "epoch")
         known |= {
             "device": summary["device"],
             "training": f"{seconds}, {summary['images_per_second']:,.0f} images/s, {epochs}",

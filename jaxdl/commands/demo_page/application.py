@@ -20,6 +20,7 @@ from jaxdl.data.framing import Framing
 from jaxdl.data.pictures import SUFFIXES, open_picture
 from jaxdl.errors import UserError
 from jaxdl.run.finished_run import FinishedRun
+from jaxdl.run.network import told
 
 MOST_BYTES = 10_000_000  # of an upload
 MOST_PIXELS = 50_000_000
@@ -139,7 +140,7 @@ def _page(run: FinishedRun, part: str) -> tuple[str, str]:
         "frame-ancestors": "'none'",
     }
     text = page.render(
-        model=run.config.model,
+        model=told(run.model, run.config),
         updates=run.told_updates,
         source=run.record["dataset_source"],
         notice=run.record["notice"],
