@@ -21,7 +21,8 @@ SPLITS = ("train", "val", "test")
 class Split:
     """images: uint8[N, H, W, C]; labels: int32[N], or masks uint8[N, H, W]. Arrays may be memory-mapped and read-only.
 
-    ``streaming.Pictures``, decoded as they are indexed, may stand for the array of images.
+    ``streaming.Pictures``, decoded as they are indexed, may stand for the array of images, and
+    ``mask_streaming.Decoded`` for that of images or masks.
     names: bytes[N], of the images' files within their folder; None where they are from no files.
     """
 
@@ -34,9 +35,8 @@ class Split:
 
     def take(self, rows: Sequence[int]) -> "Split":
         """A copy of those rows; pictures left in their files stay there."""
-        return Split(
-            self.images.take(rows, axis=0), self.labels[rows], None if self.names is None else self.names[rows]
-        )
+        names = None if self.names is None else self.names[rows]
+        return Split(self.images.take(rows, axis=0), self.labels.take(rows, axis=0), names)
 
     @property
     def files(self) -> list[str] | None:

@@ -5,63 +5,41 @@ of the classes in ``root/classes.txt``; or as in PASCAL VOC: ``JPEGImages``, ``S
 ``ImageSets/Segmentation``.
 """
 
+import hashlib
 import os
 from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
-from typing import NamedTuple
 
 import numpy as np
 from tqdm import tqdm
 
-from jaxdl.data import cache, decoding, picture_files, pictures
+from jaxdl.data import cache, decoding, pictures
 from jaxdl.data.dataset import Dataset, Split, fingerprint_of
-from jaxdl.data.folder import TESTED
+from jaxdl.data.mask_listing import IMAGES, MASKS, Listing, Pair, listing, pairs_in
+from jaxdl.data.mask_streaming import Decoded
 from jaxdl.errors import UserError
 from jaxdl.masks import IGNORED
-from jaxdl.wording import counted, printable
+from jaxdl.wording import printable
 
-IMAGES, MASKS, CLASSES = "images", "masks", "classes.txt"
-VOC_IMAGES, VOC_MASKS, VOC_LISTS = "JPEGImages", "SegmentationClass", "ImageSets/Segmentation"
-VOC_CLASSES = (
-    "background", "aeroplane", "bicycle", "bird", "boat", "bottle", "bus", "car", "cat", "chair", "cow", "diningtable",
-    "dog", "horse", "motorbike", "person", "pottedplant", "sheep", "sofa", "train", "tvmonitor",
-)  # fmt: skip
 MOST_BYTES = 2**34  # of decoded pictures and masks
-MOST_LETTERS = 1_000_000  # of a file with names
-MOST_NAMED = 5  # files in an error
 
 
-class Pair(NamedTuple):
-    """A picture and its mask."""
-
-    picture: Path
-    mask: Path
-
-
-class Listing(NamedTuple):
-    """classes: names in the order of their numbers, and where they are from. splits: ``train``, ``test``, and ``val``
-    where there is one beside.
-
-    remarks: sentences about what is not read, and what was substituted (``val/`` for a missing ``test/``).
-    """
-
-    classes: tuple[str, ...]
-    named_by: str
-    splits: dict[str, list[Pair]]
-    remarks: list[str]
-
-
-def load(root: str | os.PathLike[str], *, progress: bool = False) -> Dataset:
-    """The dataset in memory: images uint8[N, H, W, 3], and masks uint8[N, H, W] in the place of labels.
+def load(root: str | os.PathLike[str], *, stream: bool = False, progress: bool = False) -> Dataset:
+    """The dataset: images uint8[N, H, W, 3], and masks uint8[N, H, W] in the place of labels.
 
     A mask is a picture of the same size that holds a class's number for each pixel, as levels of gray or in a palette;
     255 is no class. H and W are the largest of all pictures: smaller ones are filled up, below and to the right, with 0
     and in their masks with 255. Decoded pixels are kept in a cache for the next start.
+    stream: leave pictures and masks in their files until they are indexed; the fingerprint is then over the files'
+    names, their sizes in bytes and the classes.
     Raises UserError for a folder of another layout, pictures without a mask and masks without a picture, a mask of
     another size, of colors or with a class that has no name, and for more pixels than memory is likely to hold.
     """
     root = Path(os.path.expanduser(root))
     listed = listing(root)
+    if stream:
+        return _streamed(root, listed)
     files = [path for pairs in listed.splits.values() for pair in pairs for path in pair]
     counts = tuple(map(len, listed.splits.values()))
     key = cache.key_of("masks", files, len(listed.classes), counts)
@@ -72,10 +50,17 @@ def load(root: str | os.PathLike[str], *, progress: bool = False) -> Dataset:
         stored,
         names={split: _names_of(pairs, root) for split, pairs in listed.splits.items()},
         classes=listed.classes,
-        source=f"pictures and masks in {printable(str(root.resolve()))}, filled up to {width}x{height}",
+        source=_source(root, height, width),
         fingerprint=fingerprint_of(stored),
         remarks=tuple(listed.remarks),
     )
+
+
+def decoded_bytes(root: str | os.PathLike[str]) -> int:
+    """The memory that ``load`` takes without streaming; opens the pictures' headers alone."""
+    every = _every(listing(Path(os.path.expanduser(root))))
+    height, width = _largest(every)
+    return len(every) * height * width * 4
 
 
 def labelled(root: Path, classes: Sequence[str], *, progress: bool = False) -> tuple[Split, list[str]]:
@@ -86,134 +71,46 @@ def labelled(root: Path, classes: Sequence[str], *, progress: bool = False) -> t
     remarks: list[str] = []
     if not all((root / name).is_dir() for name in (IMAGES, MASKS)):
         raise UserError(f"{printable(str(root))} holds no pictures with masks: it must have {IMAGES}/ and {MASKS}/.")
-    pairs = _pairs(root, remarks)
+    pairs = pairs_in(root, remarks)
     listed = Listing(tuple(classes), "the network", {"test": pairs}, remarks)
     stored = _decoded(listed, progress=progress)
     return Split(stored["test_images"], stored["test_labels"], _names_of(pairs, root)), remarks
 
 
-def _names_of(pairs: Sequence[Pair], root: Path) -> np.ndarray:
-    return np.array([os.fsencode(pair.picture.relative_to(root)) for pair in pairs])
-
-
-def listing(root: Path) -> Listing:
-    """The files of both splits, sorted by name; opens none of them. Raises UserError as ``load`` does for names."""
-    if (root / VOC_MASKS).is_dir() and (root / VOC_IMAGES).is_dir():
-        splits, remarks = _of_voc(root)
-    elif (root / "train" / IMAGES).is_dir():
-        splits, remarks = _of_folders(root)
-    else:
-        raise UserError(
-            f"{printable(str(root))} is no dataset with masks. It must hold {IMAGES}/ and {MASKS}/ in train/ and "
-            f"in test/ (or val/), or {VOC_IMAGES}/, {VOC_MASKS}/ and {VOC_LISTS}/ as PASCAL VOC does."
-        )
-    path = root / CLASSES
-    if path.exists():
-        return Listing(_names(path), str(path), splits, remarks)
-    if (root / VOC_MASKS).is_dir():
-        return Listing(VOC_CLASSES, "PASCAL VOC", splits, remarks)
-    raise UserError(
-        f"{printable(str(path))} is not there. Write the names of the classes into it, a line each, in the order "
-        "of their numbers."
-    )
-
-
-def _of_folders(root: Path) -> tuple[dict[str, list[Pair]], list[str]]:
-    tests = [name for name in TESTED if (root / name / IMAGES).is_dir()]
-    if not tests:
-        raise UserError(f"{printable(str(root / 'test' / IMAGES))} is not a folder: nothing is left to test on.")
-    splits, remarks = {}, []
-    named = {"train": "train", "test": tests[0]} | ({"val": "val"} if "val" in tests[1:] else {})
-    for split, name in named.items():
-        splits[split] = _pairs(root / name, remarks)
-    if tests[0] != "test":
-        remarks.append(f"there is no test/: the test split is {tests[0]}/")
-    if unused := [name for name in tests if name not in named.values()]:
-        remarks.append(f"not read: {', '.join(f'{name}/' for name in unused)}")
-    return splits, remarks
-
-
-def _pairs(root: Path, remarks: list[str]) -> list[Pair]:
-    """The pictures in ``root/images`` with their masks in ``root/masks``; each must have the other."""
-    folders = root / IMAGES, root / MASKS
-    images, masks = (_by_stem(folder, remarks) for folder in folders)
-    _refuse_alone(images, masks, folders[1], "mask")
-    _refuse_alone(masks, images, folders[0], "picture")
-    if not images:
-        raise UserError(f"{printable(str(folders[0]))} holds no pictures ({', '.join(pictures.SUFFIXES)}).")
-    return [Pair(images[stem], masks[stem]) for stem in sorted(images)]
-
-
-def _of_voc(root: Path) -> tuple[dict[str, list[Pair]], list[str]]:
-    remarks: list[str] = []
-    images, masks = (_by_stem(root / name, remarks) for name in (VOC_IMAGES, VOC_MASKS))
+def _streamed(root: Path, listed: Listing) -> Dataset:
+    height, width = _largest(_every(listed))
+    digest = hashlib.sha256(repr(("streamed masks", height, width, listed.classes)).encode())
     splits = {}
-    for split in ("train", "val"):
-        path = root / VOC_LISTS / f"{split}.txt"
-        stems = [line for line in _lines(path) if line]
-        if not stems:
-            raise UserError(f"{printable(str(path))} names no picture.")
-        for found, folder, what in ((images, VOC_IMAGES, "picture"), (masks, VOC_MASKS, "mask")):
-            _refuse_alone(dict.fromkeys(stems, path), found, root / folder, what)
-        splits["test" if split == "val" else split] = [Pair(images[stem], masks[stem]) for stem in stems]
-    return splits, [*remarks, f"the test split is {VOC_LISTS}/val.txt"]
-
-
-def _by_stem(folder: Path, remarks: list[str]) -> dict[str, Path]:
-    """The pictures below the folder by their names without a suffix."""
-    if not folder.is_dir():
-        raise UserError(f"{printable(str(folder))} is not a folder.")
-    found = picture_files.find(folder)
-    if said := picture_files.told([found]):
-        remarks.append(f"left out of {printable(str(folder))}: {said}")
-    by_stem: dict[str, Path] = {}
-    for name in found.pictures:
-        stem = os.path.splitext(name)[0]
-        if stem in by_stem:
-            raise UserError(f"{printable(str(by_stem[stem]))} and {printable(name)} have one name. Remove one of them.")
-        by_stem[stem] = folder / name
-    return by_stem
-
-
-def _refuse_alone(these: dict[str, Path], others: dict[str, Path], folder: Path, what: str) -> None:
-    """Raises where one of ``these`` has none among ``others``, which are in ``folder``."""
-    alone = [stem for stem in these if stem not in others]
-    if not alone:
-        return
-    named = ", ".join(printable(stem) for stem in alone[:MOST_NAMED])
-    more = f" and {len(alone) - MOST_NAMED:,} more" if len(alone) > MOST_NAMED else ""
-    raise UserError(
-        f"{printable(str(these[alone[0]]))} has no {what}: in {printable(str(folder))} there is none of the name "
-        f"{named}{more}."
+    for split, pairs in listed.splits.items():
+        for pair in pairs:
+            for path in pair:
+                name = os.fsencode(path.relative_to(root))
+                digest.update(b"%s\0%s\0%d\n" % (split.encode(), name, path.stat().st_size))
+        splits[split] = Split(
+            Decoded(pairs, (height, width, 3), _picture, 0),
+            Decoded(pairs, (height, width), partial(_mask_of, listed=listed), IGNORED),
+            _names_of(pairs, root),
+        )
+    return Dataset(
+        name=root.resolve().name,
+        **splits,
+        classes=listed.classes,
+        source=f"{_source(root, height, width)}, read as they are needed",
+        fingerprint=digest.hexdigest(),
+        remarks=tuple(listed.remarks),
     )
 
 
-def _lines(path: Path) -> list[str]:
-    try:
-        with path.open(encoding="utf-8-sig") as file:
-            return [line.strip() for line in file.read(MOST_LETTERS).splitlines()]
-    except (OSError, UnicodeDecodeError) as error:
-        raise UserError(f"cannot read {printable(str(path))} ({getattr(error, 'strerror', None) or error}).") from error
+def _source(root: Path, height: int, width: int) -> str:
+    return f"pictures and masks in {printable(str(root.resolve()))}, filled up to {width}x{height}"
 
 
-def _names(path: Path) -> tuple[str, ...]:
-    names = _lines(path)
-    while names and not names[-1]:
-        names.pop()
-    if not 2 <= len(names) <= IGNORED:
-        raise UserError(
-            f"{printable(str(path))} names {counted(len(names), 'class', 'classes')}: 2 to {IGNORED} can be told."
-        )
-    if "" in names:
-        raise UserError(f"line {names.index('') + 1} of {printable(str(path))} is empty: each class needs a name.")
-    if len(set(names)) < len(names):
-        twice = next(name for name in names if names.count(name) > 1)
-        raise UserError(f"{printable(str(path))} names {printable(twice)} twice.")
-    return tuple(printable(name) for name in names)
+def _every(listed: Listing) -> list[Pair]:
+    return [pair for pairs in listed.splits.values() for pair in pairs]
 
 
-def _decoded(listed: Listing, *, progress: bool) -> dict[str, np.ndarray]:
-    every = [pair for pairs in listed.splits.values() for pair in pairs]
+def _largest(every: Sequence[Pair]) -> tuple[int, int]:
+    """The largest height and the largest width of the pictures."""
     sizes: list[tuple[int, int]] = [(0, 0)] * len(every)
 
     def measure(row: int) -> None:
@@ -221,11 +118,21 @@ def _decoded(listed: Listing, *, progress: bool) -> dict[str, np.ndarray]:
 
     _each(measure, len(every))
     height, width = (max(side) for side in zip(*sizes, strict=True))
+    return height, width
+
+
+def _names_of(pairs: Sequence[Pair], root: Path) -> np.ndarray:
+    return np.array([os.fsencode(pair.picture.relative_to(root)) for pair in pairs])
+
+
+def _decoded(listed: Listing, *, progress: bool) -> dict[str, np.ndarray]:
+    every = _every(listed)
+    height, width = _largest(every)
     needed = len(every) * height * width * 4
     if needed > MOST_BYTES:
         raise UserError(
             f"{len(every):,} pictures of up to {width}x{height} pixels take {needed / 2**30:,.0f} GiB with their "
-            f"masks, more than {MOST_BYTES / 2**30:.0f}. Make them smaller."
+            f"masks, more than {MOST_BYTES / 2**30:.0f}. Make them smaller, or stream them."
         )
     images, masks = (
         np.zeros((len(every), height, width, 3), np.uint8),
@@ -233,7 +140,7 @@ def _decoded(listed: Listing, *, progress: bool) -> dict[str, np.ndarray]:
     )
 
     def decode(row: int) -> None:
-        pixels = pictures.open_picture(every[row].picture, None, most_pixels=decoding.MOST_PIXELS)
+        pixels = _picture(every[row])
         mask = _mask(every[row], pixels.shape[:2], listed)
         images[row, : mask.shape[0], : mask.shape[1]] = pixels
         masks[row, : mask.shape[0], : mask.shape[1]] = mask
@@ -245,6 +152,14 @@ def _decoded(listed: Listing, *, progress: bool) -> dict[str, np.ndarray]:
         rows = slice(first, first := first + len(pairs))
         stored |= {f"{split}_images": images[rows], f"{split}_labels": masks[rows]}
     return stored
+
+
+def _picture(pair: Pair) -> np.ndarray:
+    return pictures.open_picture(pair.picture, None, most_pixels=decoding.MOST_PIXELS)
+
+
+def _mask_of(pair: Pair, *, listed: Listing) -> np.ndarray:
+    return _mask(pair, pictures.size_of(pair.picture, most_pixels=decoding.MOST_PIXELS), listed)
 
 
 def _mask(pair: Pair, size: tuple[int, int], listed: Listing) -> np.ndarray:

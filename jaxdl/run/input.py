@@ -42,7 +42,7 @@ def fits_on_device(config: Config, devices: parallel.Devices, train: Split) -> b
     """
     if config.resident is False:
         return False
-    streamed, alone = isinstance(train.images, streaming.Pictures), devices.kind == "single"
+    streamed, alone = not isinstance(train.images, np.ndarray), devices.kind == "single"
     if config.resident and streamed:
         raise UserError("--resident needs the pictures in memory: add --no-stream, or leave out --resident.")
     if config.resident and not alone:

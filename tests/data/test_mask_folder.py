@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from jaxdl.data import mask_folder, pictures
+from jaxdl.data import mask_folder, mask_listing, pictures
 from jaxdl.errors import UserError
 
 NAMES = ("road", "tree", "car")
@@ -82,24 +82,24 @@ def test_a_third_folder_to_test_on_is_told_as_not_read(root):
 
 def test_the_layout_of_pascal_voc_is_read_with_its_palette_and_names(tmp_path):
     root, generator = tmp_path / "VOC2012", np.random.default_rng(0)
-    for folder in (mask_folder.VOC_IMAGES, mask_folder.VOC_MASKS, mask_folder.VOC_LISTS):
+    for folder in (mask_listing.VOC_IMAGES, mask_listing.VOC_MASKS, mask_listing.VOC_LISTS):
         (root / folder).mkdir(parents=True)
     masks = {name: generator.choice([0, 15, 20, 255], (18, 22)).astype(np.uint8) for name in ("2007_1", "2007_2")}
     for name in (*masks, "2007_3"):
         pixels = generator.integers(0, 256, (18, 22, 3), np.uint8)
-        Image.fromarray(pixels).save(root / mask_folder.VOC_IMAGES / f"{name}.jpg")
+        Image.fromarray(pixels).save(root / mask_listing.VOC_IMAGES / f"{name}.jpg")
     for name, mask in masks.items():
         picture = Image.fromarray(mask, "P")
         picture.putpalette(generator.integers(0, 256, 768, np.uint8).tolist())
-        picture.save(root / mask_folder.VOC_MASKS / f"{name}.png")
+        picture.save(root / mask_listing.VOC_MASKS / f"{name}.png")
     for split, name in (("train", "2007_2"), ("val", "2007_1")):
-        (root / mask_folder.VOC_LISTS / f"{split}.txt").write_text(f"{name}\n")
+        (root / mask_listing.VOC_LISTS / f"{split}.txt").write_text(f"{name}\n")
     data = mask_folder.load(root)
     assert (len(data.classes), data.classes[15]) == (21, "person")
     np.testing.assert_array_equal(data.train.labels[0], masks["2007_2"])
     np.testing.assert_array_equal(data.test.labels[0], masks["2007_1"])
 
-    (root / mask_folder.VOC_LISTS / "train.txt").write_text("2007_2\n2007_3\n")
+    (root / mask_listing.VOC_LISTS / "train.txt").write_text("2007_2\n2007_3\n")
     assert "train.txt has no mask: in " in refused(root)
     assert "SegmentationClass there is none of the name 2007_3." in refused(root)
 
@@ -198,3 +198,24 @@ def test_more_pixels_than_memory_holds_are_refused_before_any_is_decoded(root, m
     monkeypatch.setattr(mask_folder, "MOST_BYTES", 1000)
     monkeypatch.setattr(pictures, "open_picture", None)
     assert "pictures of up to 30x20 pixels take" in refused(root)
+
+
+def test_streamed_it_is_the_same_without_being_read(root):
+    put(root / "train", "c", size=(16, 40))
+    held, streamed = mask_folder.load(root), mask_folder.load(root, stream=True)
+    for split in ("train", "test"):
+        whole, files = getattr(held, split), getattr(streamed, split)
+        assert files.images.shape == whole.images.shape
+        assert files.labels.shape == whole.labels.shape
+        np.testing.assert_array_equal(files.images[:], whole.images)
+        np.testing.assert_array_equal(np.asarray(files.labels), whole.labels)
+        assert files.files == whole.files
+    rows = np.array([2, 0])
+    np.testing.assert_array_equal(streamed.train.take(rows).images[0], held.train.images[2])
+    np.testing.assert_array_equal(streamed.train.labels[1], held.train.labels[1])
+    assert mask_folder.decoded_bytes(root) == sum(each.nbytes for split in (held.train, held.test)
+                                                  for each in (split.images, split.labels))  # fmt: skip
+    put(root / "train", "a", values=(0, 7))
+    with pytest.raises(UserError, match="has the class 7"):
+        streamed.train.labels[:]
+    assert mask_folder.load(root, stream=True).fingerprint != streamed.fingerprint

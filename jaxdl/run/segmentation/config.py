@@ -73,7 +73,11 @@ class SegmentationConfig(Config):
         min=0,
         unset="val/, or a tenth of them",
     )
-    stream: bool | None = fixed(None)
+    stream: bool | None = flag(
+        None,
+        "decode pictures and masks when a batch needs them",
+        unset="if they would take over half the memory",
+    )
     workers: int = fixed(0)
     stem: str | None = fixed(None, group="network")
     transform_input: bool | None = fixed(None)

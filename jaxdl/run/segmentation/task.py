@@ -11,6 +11,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from jaxdl import losses, overlap
+from jaxdl.cpu import memory
 from jaxdl.data import augment, mask_folder
 from jaxdl.data.dataset import Dataset
 from jaxdl.errors import UserError
@@ -26,8 +27,10 @@ from jaxdl.train.gradients import Loss
 
 
 def settled(config: SegmentationConfig, given: frozenset[str]) -> SegmentationConfig:
-    """``config`` with its network, and how pixels are normalised: with pretrained weights as ImageNet's, else by the
-    data's own."""
+    """``config`` with its network, whether pictures are streamed, and how pixels are normalised: with pretrained
+    weights as ImageNet's, else by the data's own."""
+    if config.stream is None and config.data_dir is not None:
+        config = dataclasses.replace(config, stream=mask_folder.decoded_bytes(config.data_dir) > memory.total() / 2)
     if "model" in given:  # the recipe's backbone is for its own
         config = dataclasses.replace(config, **dict.fromkeys(set(FIELDS) - given))
     if config.normalize == WEIGHTS and not config.pretrained:
@@ -39,7 +42,7 @@ def settled(config: SegmentationConfig, given: frozenset[str]) -> SegmentationCo
 
 def load(config: SegmentationConfig) -> Dataset:
     """The pictures and masks in ``--data-dir``; prints what was left out of them."""
-    dataset = mask_folder.load(config.data_dir, progress=True)
+    dataset = mask_folder.load(config.data_dir, stream=bool(config.stream), progress=True)
     for remark in dataset.remarks:
         print(f"note     {remark}", flush=True)
     return dataset
@@ -59,7 +62,8 @@ def adapted(config: SegmentationConfig, dataset: Dataset, given: frozenset[str])
     if "batch_size" not in given and config.batch_size > left:
         config = dataclasses.replace(config, batch_size=max(left - left % config.accumulate, 1))
     if config.class_weights == BALANCED:
-        shares = np.bincount(np.asarray(dataset.train.labels).ravel(), minlength=IGNORED + 1)[: len(dataset.classes)]
+        shares = sum(np.bincount(mask.ravel(), minlength=IGNORED + 1) for mask in dataset.train.labels)
+        shares = shares[: len(dataset.classes)]
         weights = np.where(shares > 0, np.median(shares[shares > 0]) / np.maximum(shares, 1), 1.0)
         config = dataclasses.replace(config, class_weights=",".join(f"{each:.4g}" for each in weights))
         print(f"note     weights of the classes: {config.class_weights}", flush=True)
