@@ -23,6 +23,7 @@ INTERPOLATIONS = {2: "bilinear", 3: "bicubic", "bilinear": "bilinear", "bicubic"
 THEIR_FIELDS = {"downsample_in_bottleneck": False, "downsample_in_first_stage": False}
 ACTIVATIONS = {"resnet": "relu", **dict.fromkeys(("vit", "deit", "dinov2", "convnext", "swin"), "gelu")}
 HARMLESS = {"num_classes", "img_size", "in_chans", "drop_rate", "drop_path_rate", "pretrained"}  # of timm's model_args
+WITH_TOKEN = re.compile(r"(vit|deit)_.*")  # whose global_pool is usually the class token, and of all others the mean
 # timm's networks that have the names and shapes of torchvision's and compute otherwise, by their architecture's name
 OTHER_NETWORKS = (
     (r"tf_.*", "pads and normalises as TensorFlow does"),
@@ -74,7 +75,7 @@ def check_architecture(folder: Path) -> None:
     for field, usual in (THEIR_FIELDS | activation).items():
         if config.get(field, usual) != usual:
             raise UserError(f"{folder / CONFIG} has {field} {config[field]!r:.40}, which the networks here have not.")
-    changed = sorted(set(config.get("model_args") or {}) - HARMLESS) if architecture else []
+    changed = _changed(config) if architecture else []
     if changed:
         raise UserError(
             f"{folder / CONFIG} makes timm's {str(architecture)[:80]} with {', '.join(changed)[:80]}: it is not the "
@@ -86,6 +87,16 @@ def check_architecture(folder: Path) -> None:
                 f"{folder / CONFIG} says that the weights are of timm's {architecture[:80]}, which {why}: it is not "
                 "the network of that name here."
             )
+
+
+def _changed(config: dict[str, Any]) -> list[str]:
+    """Fields by which timm's network differs from the one of its architecture."""
+    given = config.get("model_args") or {}
+    changed = set(given) - HARMLESS - {"global_pool"}
+    usual = "token" if WITH_TOKEN.match(str(config["architecture"])) else "avg"
+    pools = (given.get("global_pool") if isinstance(given, dict) else None, config.get("global_pool"))
+    changed |= {f"global_pool {pool!r:.20}" for pool in pools if pool not in (None, "", usual)}
+    return sorted(map(str, changed))
 
 
 def classes_beside(folder: Path) -> tuple[str, ...] | None:

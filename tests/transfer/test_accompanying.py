@@ -30,6 +30,8 @@ TIMM = {
     },
 }  # fmt: skip
 
+SAVED = {"num_classes": 5, "in_chans": 3, "img_size": [224, 224]}  # what timm's save_for_hf writes of every network
+
 
 def write(folder, name, content):
     (folder / name).write_text(content if isinstance(content, str) else json.dumps(content))
@@ -106,6 +108,9 @@ def test_one_that_is_damaged_or_asks_for_the_impossible_is_a_user_error(content,
         {"architecture": "tf_efficientnet_b0"},
         {"architecture": "resnet18", "model_args": {"act_layer": "silu"}},
         {"architecture": "resnet18", "model_args": {"output_stride": 8}},
+        {"architecture": "resnet18", "model_args": {"global_pool": "max"}},
+        {"architecture": "vit_base_patch32_224", "model_args": {"global_pool": "avg"}},
+        {"architecture": "vit_base_patch32_224", "global_pool": "avg"},
         {"model_type": "resnet", "downsample_in_bottleneck": True},
         {"model_type": "resnet", "hidden_act": "gelu"},
         {"model_type": "vit", "hidden_act": "relu"},
@@ -120,6 +125,10 @@ def test_a_config_of_another_network_is_a_user_error(content, tmp_path):
     "content",
     [
         {"architecture": "resnet18", "model_args": {"num_classes": 10, "drop_rate": 0.1}},
+        {"architecture": "resnet18", "global_pool": "avg", "model_args": SAVED | {"global_pool": "avg"}},
+        {"architecture": "vit_base_patch32_224", "model_args": SAVED | {"global_pool": "token"}},
+        {"architecture": "deit_base_patch16_224", "model_args": SAVED | {"global_pool": ""}},
+        {"architecture": "swin_tiny_patch4_window7_224", "model_args": SAVED | {"global_pool": "avg"}},
         {"model_type": "resnet", "downsample_in_bottleneck": False, "hidden_act": "relu"},
         {"model_type": "convnext", "hidden_act": "gelu"},
         {"model_type": "bert", "hidden_act": "tanh"},
