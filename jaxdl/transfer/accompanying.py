@@ -87,6 +87,27 @@ def check_architecture(folder: Path) -> None:
                 f"{folder / CONFIG} says that the weights are of timm's {architecture[:80]}, which {why}: it is not "
                 "the network of that name here."
             )
+    _check_window(folder / CONFIG, config)
+
+
+def _check_window(path: Path, config: dict[str, Any]) -> None:
+    named = WINDOW.fullmatch(str(config.get("architecture")))
+    if named is None:
+        return
+    version, window = named.groups()
+    if int(window) != WINDOWS[version]:
+        raise UserError(
+            f"{path} says that the weights are of windows {window[:10]} places wide; those of the network here have "
+            f"{WINDOWS[version]}."
+        )
+    arguments = config.get("model_args")
+    size = arguments.get("img_size") if isinstance(arguments, dict) else None
+    sides = [side for side in (size if isinstance(size, list) else [size]) if isinstance(side, int)]
+    if version == "swinv2" and min(sides, default=SMALLEST) < SMALLEST:
+        raise UserError(
+            f"{path} says that the weights are for pictures of {min(sides)} pixels, for which timm makes windows "
+            "smaller; that is not done here."
+        )
 
 
 def _changed(config: dict[str, Any]) -> list[str]:

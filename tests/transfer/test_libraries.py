@@ -9,6 +9,7 @@ import pytest
 
 from jaxdl import models
 from jaxdl.errors import UserError
+from jaxdl.models.swin_v2 import relative_coords_table
 from jaxdl.run.initial_weights import classes_in, start_from
 from jaxdl.transfer import from_library, recognition, safetensors, to_library
 from jaxdl.transfer.conversion import AUXILIARY, layout, to_pytorch
@@ -130,6 +131,18 @@ def test_windows_merge_at_the_end_of_a_stage_in_older_files():
     older["layers.0.blocks.1.attn_mask"] = np.zeros((4, 4, 4), np.float32)
     older["layers.0.blocks.0.attn.relative_position_index"] = np.zeros((4, 4), np.int64)
     assert from_library(older).keys() == from_library(theirs).keys()
+
+
+def test_windows_of_another_size_are_told_by_older_files(tmp_path):
+    model, variables, images = network("swin_v2_t", 16, **SMALL["swin_v2_t"])
+    theirs = to_library(to_pytorch(variables, **layout(model)), "timm")
+    for window, count in ((2, 3), (4, 7)):
+        table = relative_coords_table(window)
+        assert table.shape == (1, count, count, 2)
+        safetensors.write(tmp_path / f"{window}", {**theirs, "layers.0.blocks.0.attn.relative_coords_table": table})
+    start_from(tmp_path / "2", model, None, images)
+    with pytest.raises(UserError, match="for other windows"):
+        start_from(tmp_path / "4", model, None, images)
 
 
 def test_another_networks_arrays_stay_as_they_are():
