@@ -101,7 +101,7 @@ def start_from(
     else:
         ours = initial_values.initial_variables(model, key, images)
     held = contents(path, weights_key)
-    _check_architecture(held.path)
+    _check_architecture(held.path, model)
     choice = _located(held, model, ours, images)
     if isinstance(model, Segmenter) and not choice.whole:
         classifier = backbone_of(model.backbone, dtype=jnp.float32)
@@ -139,7 +139,7 @@ def classes_in(held: Contents, model: nn.Module, images: jax.Array) -> int | Non
 
     None where they have no classifier. Raises UserError where they are of another network.
     """
-    _check_architecture(held.path)
+    _check_architecture(held.path, model)
     choice = _located(held, model, initial_values.shapes(model, images), images)
     if not choice.whole:
         start_from(held.path, model, None, images, weights_key=held.key)  # says what is wrong
@@ -197,10 +197,10 @@ def _whose(arrays: Mapping[str, Any], model: nn.Module) -> str:
     return f"These are the weights of {name}: model {name}."
 
 
-def _check_architecture(path: Path) -> None:
+def _check_architecture(path: Path, model: nn.Module) -> None:
     """Raises where a file beside says that these are of another network; one that is known by its hash is not."""
     if network_of(path) is None:
-        check_architecture(path.parent)
+        check_architecture(path.parent, getattr(model, "heads", None))
 
 
 def _saved_stem(path: Path) -> str | None:

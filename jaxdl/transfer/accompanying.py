@@ -21,7 +21,10 @@ INTERPOLATIONS = {2: "bilinear", 3: "bicubic", "bilinear": "bilinear", "bicubic"
 
 # of transformers' networks, and what they usually are
 THEIR_FIELDS = {"downsample_in_bottleneck": False, "downsample_in_first_stage": False}
-ACTIVATIONS = {"resnet": "relu", **dict.fromkeys(("vit", "deit", "dinov2", "convnext", "swin"), "gelu")}
+TRANSFORMERS = ("vit", "deit", "dinov2", "dinov2_with_registers", "swin")
+ACTIVATIONS = {"resnet": "relu", **dict.fromkeys((*TRANSFORMERS, "convnext"), "gelu")}
+HEADS = ("num_attention_heads", "num_heads")  # a number, or one of each stage
+LARGEST_EPSILON = 1e-5  # of a layer norm: that of the networks here is no larger, and smaller ones agree
 HARMLESS = {"num_classes", "img_size", "in_chans", "drop_rate", "drop_path_rate", "pretrained"}  # of timm's model_args
 WITH_TOKEN = re.compile(r"(vit|deit)_.*")  # whose global_pool is usually the class token, and of all others the mean
 # timm's networks that have the names and shapes of torchvision's and compute otherwise, by their architecture's name
@@ -67,14 +70,20 @@ def accompanying(folder: Path) -> Accompanying | None:
     return None
 
 
-def check_architecture(folder: Path) -> None:
-    """Raises UserError where timm's ``config.json`` names a network that only seems one of torchvision's."""
+def check_architecture(folder: Path, heads: int | tuple[int, ...] | None = None) -> None:
+    """Raises UserError where a ``config.json`` is of a network that only seems one of torchvision's.
+
+    heads: of the network's attention, of each stage where they differ; no array's shape tells them.
+    """
     config = _read(folder / CONFIG) or {}
     architecture = config.get("architecture")
-    activation = {"hidden_act": ACTIVATIONS.get(config.get("model_type"), config.get("hidden_act"))}
+    kind = str(config.get("model_type"))
+    activation = {"hidden_act": ACTIVATIONS.get(kind, config.get("hidden_act"))}
     for field, usual in (THEIR_FIELDS | activation).items():
         if config.get(field, usual) != usual:
             raise UserError(f"{folder / CONFIG} has {field} {config[field]!r:.40}, which the networks here have not.")
+    if kind in ACTIVATIONS:
+        _check_numbers(folder / CONFIG, config, heads)
     changed = _changed(config) if architecture else []
     if changed:
         raise UserError(
@@ -88,6 +97,17 @@ def check_architecture(folder: Path) -> None:
                 "the network of that name here."
             )
     _check_window(folder / CONFIG, config)
+
+
+def _check_numbers(path: Path, config: dict[str, Any], heads: int | tuple[int, ...] | None) -> None:
+    """Of transformers' networks, what no array's shape tells."""
+    ours = list(heads) if isinstance(heads, tuple) else heads
+    for field in HEADS:
+        if heads is not None and config.get(field, ours) != ours:
+            raise UserError(f"{path} has {field} {config[field]!r:.40}, and the network here has {ours}.")
+    epsilon = config.get("layer_norm_eps", 0)
+    if not isinstance(epsilon, int | float) or not epsilon <= LARGEST_EPSILON:
+        raise UserError(f"{path} has layer_norm_eps {epsilon!r:.20}, which is larger than those of the networks here.")
 
 
 def _check_window(path: Path, config: dict[str, Any]) -> None:

@@ -117,6 +117,8 @@ def test_one_that_is_damaged_or_asks_for_the_impossible_is_a_user_error(content,
         {"model_type": "resnet", "downsample_in_bottleneck": True},
         {"model_type": "resnet", "hidden_act": "gelu"},
         {"model_type": "vit", "hidden_act": "relu"},
+        {"model_type": "dinov2_with_registers", "hidden_act": "relu"},
+        {"model_type": "vit", "layer_norm_eps": 1e-3},
     ],
 )
 def test_a_config_of_another_network_is_a_user_error(content, tmp_path):
@@ -134,13 +136,31 @@ def test_a_config_of_another_network_is_a_user_error(content, tmp_path):
         {"architecture": "swin_tiny_patch4_window7_224", "model_args": SAVED | {"global_pool": "avg"}},
         {"architecture": "swinv2_tiny_window8_256", "model_args": {"global_pool": "avg", "img_size": [256, 256]}},
         {"model_type": "resnet", "downsample_in_bottleneck": False, "hidden_act": "relu"},
-        {"model_type": "convnext", "hidden_act": "gelu"},
+        {"model_type": "convnext", "hidden_act": "gelu", "layer_norm_eps": 1e-12},
         {"model_type": "bert", "hidden_act": "tanh"},
+        {"model_type": ["vit"], "layer_norm_eps": "small"},
         {"learning_rate": 0.1},
     ],
 )
 def test_a_config_of_the_same_network_or_of_something_else_is_none(content, tmp_path):
     check_architecture(write(tmp_path, "config.json", content))
+
+
+@pytest.mark.parametrize(
+    ("model_type", "field", "heads", "others"),
+    [
+        ("vit", "num_attention_heads", 12, [8, 24, "12", None, [12]]),
+        ("dinov2_with_registers", "num_attention_heads", 6, [12]),
+        ("swin", "num_heads", (3, 6, 12, 24), [[6, 12, 24, 48], 3]),
+    ],
+)
+def test_heads_are_those_of_the_network(model_type, field, heads, others, tmp_path):
+    check_architecture(write(tmp_path, "config.json", {"model_type": model_type, field: heads}), heads)
+    check_architecture(write(tmp_path, "config.json", {"model_type": model_type}), heads)
+    check_architecture(write(tmp_path, "config.json", {"model_type": "bert", field: 5}), heads)
+    for other in others:
+        with pytest.raises(UserError, match=rf"config\.json has {field} .*, and the network here has"):
+            check_architecture(write(tmp_path, "config.json", {"model_type": model_type, field: other}), heads)
 
 
 def test_timms_squashed_and_cut_pictures_are_a_user_error(tmp_path):

@@ -214,6 +214,9 @@ def test_what_only_seems_the_same_network_is_refused(tmp_path):
     (tmp_path / "config.json").write_text(json.dumps({"architecture": "tf_efficientnet_b0"}))
     with pytest.raises(UserError, match="timm's tf_efficientnet_b0, which pads and normalises as TensorFlow does"):
         start_from(tmp_path / "weights", model, None, images)
+    (tmp_path / "config.json").write_text(json.dumps({"model_type": "vit", "num_attention_heads": 4}))
+    with pytest.raises(UserError, match="has num_attention_heads 4, and the network here has 2"):
+        start_from(tmp_path / "weights", model, None, images)
     (tmp_path / "config.json").write_text(json.dumps({"architecture": "vit_base_patch16_224"}))
     start_from(tmp_path / "weights", model, None, images)
 
