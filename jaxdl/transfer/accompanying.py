@@ -23,6 +23,7 @@ INTERPOLATIONS = {2: "bilinear", 3: "bicubic", "bilinear": "bilinear", "bicubic"
 THEIR_FIELDS = {"downsample_in_bottleneck": False, "downsample_in_first_stage": False}
 TRANSFORMERS = ("vit", "deit", "dinov2", "dinov2_with_registers", "swin")
 ACTIVATIONS = {"resnet": "relu", **dict.fromkeys((*TRANSFORMERS, "convnext"), "gelu")}
+NOT_DONE = ("do_flip_channel_order", "rescale_offset", "include_top", "do_pad")  # to pictures, by its processors
 HEADS = ("num_attention_heads", "num_heads")  # a number, or one of each stage
 LARGEST_EPSILON = 1e-5  # of a layer norm: that of the networks here is no larger, and smaller ones agree
 HARMLESS = {"num_classes", "img_size", "in_chans", "drop_rate", "drop_path_rate", "pretrained"}  # of timm's model_args
@@ -175,6 +176,9 @@ def _of_processor(path: Path, given: dict[str, Any]) -> Accompanying:
             cut = given.get("do_center_crop", "CLIP" in kind) and "DeiT" not in kind
             of_shorter = cut or "ConvNext" in kind or "crop_pct" in given
             size = {"shortest_edge": size} if of_shorter else {"height": size, "width": size}
+        for field in NOT_DONE:
+            if given.get(field):
+                raise UserError(f"{path} has {field} {given[field]!r:.20}; that is not done to pictures here.")
         if not given.get("do_resize", True):
             raise UserError(f"{path} has pictures as large as they come, and here they are of one size.")
         crop = {"height": crop, "width": crop} if isinstance(crop, int) else crop
@@ -186,8 +190,9 @@ def _of_processor(path: Path, given: dict[str, Any]) -> Accompanying:
             kept = size["shortest_edge"]  # ConvNext's own rule
             resize = int(kept / (given.get("crop_pct") or 224 / 256)) if kept < 384 else 0
         else:
-            resize = size["shortest_edge"]
-            kept = _square(crop, path) if given.get("do_center_crop", True) else resize
+            if not given.get("do_center_crop", True):
+                raise UserError(f"{path} has do_center_crop false: its pictures are not square, and here they are.")
+            resize, kept = size["shortest_edge"], _square(crop, path)
         rescaled = given.get("rescale_factor", 1 / 255) if given.get("do_rescale", True) else 1.0
         if abs(rescaled * 255 - 1) > 1e-6:
             raise UserError(f"{path} has pixels multiplied by {rescaled:g}, and here they are in [0, 1].")

@@ -101,6 +101,20 @@ def test_one_that_is_damaged_or_asks_for_the_impossible_is_a_user_error(content,
         accompanying(write(tmp_path, "preprocessor_config.json", content))
 
 
+@pytest.mark.parametrize("field", ["do_flip_channel_order", "rescale_offset", "include_top", "do_pad"])
+def test_what_is_not_done_to_pictures_is_named(field, tmp_path):
+    with pytest.raises(UserError, match=rf"preprocessor_config\.json has {field} True"):
+        accompanying(write(tmp_path, "preprocessor_config.json", VIT | {field: True}))
+    assert accompanying(write(tmp_path, "preprocessor_config.json", VIT | {field: False})).size == 224
+
+
+def test_pictures_that_are_not_cut_to_squares_are_a_user_error(tmp_path):
+    with pytest.raises(UserError, match="do_center_crop false"):
+        accompanying(write(tmp_path, "preprocessor_config.json", DINO | {"do_center_crop": False}))
+    found = accompanying(write(tmp_path, "preprocessor_config.json", CONVNEXT | {"do_center_crop": False}))
+    assert (found.size, found.resize) == (224, 256)
+
+
 @pytest.mark.parametrize(
     "content",
     [
