@@ -69,7 +69,11 @@ class NetworkOptions:
     normalize: str | None = flag(
         None, "with --model: weights, imagenet, none, or MEAN/STD", unset="the weights'", value="HOW"
     )
-
+    transform_input: bool | None = flag(
+        None,
+        "with --model googlenet or inception_v3: rescale inputs to [-1, 1], as torchvision's weights expect",
+        unset="only with those weights",
+    )
     offline: bool = flag(False, "download nothing", on_only=True)
 
     def __post_init__(self) -> None:

@@ -19,6 +19,7 @@ from jaxdl.models.vit import VisionTransformer, resize_position_embedding
 from jaxdl.run import stored
 from jaxdl.run.config import TORCHVISION, Config
 from jaxdl.run.network import SYMMETRIC, model_of
+from jaxdl.run.preprocessing import of_weights
 from jaxdl.saved_model import WEIGHTS
 from jaxdl.transfer import recognition
 from jaxdl.transfer.accompanying import check_architecture
@@ -62,7 +63,8 @@ def fitted_to_weights(config: Config, *, num_classes: int, image: tuple[int, int
     if config.pretrained in (None, TORCHVISION):
         return config
     path = weights_file(config.pretrained, config.model)
-    saved_stem = _saved_stem(path)
+    saved = _saved_arguments(path)
+    saved_stem = saved.get("stem") if saved.get("stem") in models.STEMS else None
     if config.stem is None and models.has_stem(config.model):
         held = contents(path, config.weights_key)
         networks = {
@@ -75,7 +77,15 @@ def fitted_to_weights(config: Config, *, num_classes: int, image: tuple[int, int
             [other] = set(stems) - {stem}
             print(f"note     stem {stem}, as the weights' network has it; they fit --stem {other} too")
     if config.transform_input is None and config.model in SYMMETRIC:
-        config = dataclasses.replace(config, transform_input=published_as(path, config.model) is not None)
+        published = published_as(path, config.model) is not None
+        rescaled = published or saved.get("transform_input") is True
+        config = dataclasses.replace(config, transform_input=rescaled)
+        if not rescaled and ((known := of_weights(config.pretrained, config.model)) is None or known.assumed):
+            print(
+                f"note     pixels as they are normalised; torchvision's published {config.model} rescales them to "
+                "[-1, 1]: --transform-input if these weights do",
+                flush=True,
+            )
     return config
 
 
@@ -203,13 +213,12 @@ def _check_architecture(path: Path, model: nn.Module) -> None:
         check_architecture(path.parent, getattr(model, "heads", None))
 
 
-def _saved_stem(path: Path) -> str | None:
-    """The stem of a network saved or exported with these weights."""
+def _saved_arguments(path: Path) -> dict[str, Any]:
+    """The arguments of a network saved or exported with these weights; none of any other."""
     if (folder := saved_model.folder_of(path)) is None:
-        return None
+        return {}
     arguments = saved_model.description(folder).get("arguments")
-    stem = arguments.get("stem") if stored.fits(arguments, dict[str, Any]) else None
-    return stem if stem in models.STEMS else None
+    return arguments if stored.fits(arguments, dict[str, Any]) else {}
 
 
 def _fits(held: Contents, model: nn.Module, image: tuple[int, int, int]) -> bool:

@@ -93,6 +93,9 @@ def _saved(settings: Mapping[str, Any]) -> SavedModel | None:
     stem = settings.get("stem")
     if stem not in (None, own := getattr(_network(saved.model), "stem", None)):
         raise UserError(f"{printable(str(folder))} holds {asked}, whose stem is {own}: leave --stem out.")
+    rescaled = getattr(_network(saved.model), "transform_input", None)
+    if settings.get("transform_input", rescaled) != rescaled:
+        raise UserError(f"{printable(str(folder))} says how {asked} takes its inputs: leave --transform-input out.")
     return saved
 
 

@@ -15,6 +15,8 @@ from jaxdl.commands import demo, evaluate, export, predict
 from jaxdl.data.pictures import open_picture, png
 from jaxdl.run.chosen import NetworkOptions
 from jaxdl.run.classifier import Classifier
+from jaxdl.run.config import Config
+from jaxdl.run.initial_weights import fitted_to_weights
 from jaxdl.transfer import imagenet, safetensors
 from tests import pytorch, real_weights
 
@@ -206,6 +208,20 @@ def test_a_network_saved_with_its_edits_is_used_as_it_was_saved(pictures, tmp_pa
     assert "holds 'googlenet', not vgg11: leave --model out" in capsys.readouterr().err
     assert predict.main([*flags, "--stem", "imagenet", str(pictures)]) == 2
     assert "holds googlenet, whose stem is cifar: leave --stem out" in capsys.readouterr().err
+    assert predict.main([*flags, "--no-transform-input", str(pictures)]) == 2
+    assert "says how googlenet takes its inputs: leave --transform-input out" in capsys.readouterr().err
+    config = Config(model="googlenet", pretrained=str(tmp_path / "saved" / "weights.safetensors"), stem="cifar")
+    assert fitted_to_weights(config, num_classes=3, image=(48, 48, 3)).transform_input is True
+    (tmp_path / "saved" / "model.json").rename(tmp_path / "model.json")
+    weights = ["--model", "googlenet", "--stem", "cifar", "--image-size", "48", "--normalize", "none", "--pretrained"]
+    weights.append(str(tmp_path / "saved" / "weights.safetensors"))
+    for flag, rescaled in ([], False), (["--transform-input"], True):
+        capsys.readouterr()
+        assert predict.main([*weights, *flag, str(pictures)]) == 0
+        assert ("--transform-input if these weights do" in capsys.readouterr().err) is not rescaled
+        given = {"stem": "cifar", "image_size": 48, "transform_input": rescaled or None}
+        options = NetworkOptions(model="googlenet", pretrained=weights[-1], **given)
+        assert options.load().model.transform_input is rescaled
 
 
 def test_weights_that_are_not_finite_are_no_network_to_use(weights, pictures, tmp_path, capsys):

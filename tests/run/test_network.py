@@ -184,14 +184,16 @@ def test_a_network_saved_here_keeps_its_stem(by, tmp_path):
 
 
 @pytest.mark.long
-def test_torchvisions_own_file_is_known_wherever_it_lies(tmp_path, monkeypatch):
+def test_torchvisions_own_file_is_known_wherever_it_lies(tmp_path, monkeypatch, capsys):
     path = saved_by_torchvision(tmp_path / "mine.pth", "googlenet", init_weights=False)
     config = fitted(path, "googlenet")
     assert config.transform_input is False
+    assert "rescales them to [-1, 1]: --transform-input if these weights do" in capsys.readouterr().out
     digest = hashlib.sha256(path.read_bytes()).hexdigest()
     published = Published(f"googlenet-{digest[:8]}.pth")
     monkeypatch.setattr(torchvision_files, "PUBLISHED", {"googlenet": (published,)})
     config = fitted(path, "googlenet")
+    assert "--transform-input" not in capsys.readouterr().out
     assert model_of(config, num_classes=10).transform_input is True
     assert fitted(path, "googlenet", "transform_input", transform_input=False).transform_input is False
     with pytest.raises(UserError, match="transform_input is for googlenet and inception_v3, not for resnet18"):
