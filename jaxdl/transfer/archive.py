@@ -1,5 +1,6 @@
 """The zip archives of ``torch.save`` since PyTorch 1.6: ``<top>/data.pkl``, and ``<top>/data/<key>`` by storage."""
 
+import re
 import zlib
 from typing import Any
 
@@ -27,7 +28,7 @@ def read(data: memoryview) -> tuple[Any, Storages]:
     names = archive.members
     pickles = [name for name in names if name.split("/")[1:] == ["data.pkl"] or name == "data.pkl"]
     if len(pickles) != 1:
-        raise FileError(f"is a zip archive with {len(pickles)} members data.pkl: not what torch.save writes")
+        raise FileError(_other(list(names)))
     top = pickles[0].removesuffix("data.pkl")
     code = f"{top}code/"
     if f"{top}constants.pkl" in names or any(name.startswith(code) for name in names):
@@ -43,6 +44,18 @@ def read(data: memoryview) -> tuple[Any, Storages]:
         raise FileError(f"its pickle has more than {most:,} bytes")
     root = opcodes.run(Machine(bytes(archive.content(pickles[0])), _persistent))
     return root, Storages(lambda key: archive.content(f"{top}data/{key}"), big_endian=order == b"big")
+
+
+def _other(names: list[str]) -> str:
+    """A sentence on an archive that torch.save did not write."""
+    if names and all(name.endswith(".npy") for name in names):
+        return "is NumPy's .npz, which does not say what network it is of. Save a dict of arrays with safetensors"
+    if any(re.fullmatch(r"[^/]*/?(archive_format|data/weights/.*|models/.*)", name) for name in names):
+        return (
+            "is a program of torch.export. In PyTorch, torch.save(torch.export.load(path).state_dict, new_path), and "
+            "load that file"
+        )
+    return "is a zip archive, but not of torch.save. If weights are packed in it, unpack them first"
 
 
 def _persistent(name: Any) -> Storage:

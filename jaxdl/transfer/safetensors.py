@@ -122,7 +122,7 @@ def _split(data: memoryview) -> tuple[dict[str, dict], memoryview]:
     """The header's entries, each of known dtype and plain shape, and the bytes behind it."""
     length = int.from_bytes(data[:8], "little")
     if len(data) < 8 or length > len(data) - 8:
-        raise FileError(f"is cut short or no safetensors file: its header claims {length:,} bytes")
+        raise FileError(f"is cut short or no safetensors file: its header claims {length:,} bytes. Fetch it again")
     if length > MOST_HEADER:
         raise FileError(f"its header has {length:,} bytes, more than {MOST_HEADER:,}")
     text = bytes(data[8 : 8 + length])
@@ -171,8 +171,10 @@ def _check_cover(header: dict[str, dict], length: int) -> None:
     position = 0
     for name, entry in sorted(header.items(), key=lambda item: item[1]["data_offsets"]):
         begin, end = entry["data_offsets"]
-        if begin != position or end < begin or end > length:
-            raise FileError(f"bytes {begin:,} to {end:,} of {shown(name)} overlap others, leave a hole or are cut off")
+        if begin != position or end < begin:
+            raise FileError(f"bytes {begin:,} to {end:,} of {shown(name)} overlap others or leave a hole")
+        if end > length:
+            raise FileError(f"is cut short: {shown(name)} reaches beyond its end. Fetch it again")
         if math.prod(size for size in entry["shape"] if size) >= 2**59:
             raise FileError(f"{shown(name)} has a shape beyond all memory")
         needed = math.prod(entry["shape"]) * DTYPES[entry["dtype"]].itemsize

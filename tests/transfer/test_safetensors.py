@@ -114,7 +114,7 @@ def test_file_without_arrays_is_read(tmp_path):
 @pytest.mark.parametrize(
     ("header", "body", "reason"),
     [
-        ({"a": entry()}, 7, "cut off"),
+        ({"a": entry()}, 7, r"is cut short: a reaches beyond its end\. Fetch it again"),
         ({"a": entry()}, 9, "1 bytes at its end belong to no array"),
         ({"a": entry(begin=1, end=9)}, 9, "leave a hole"),
         ({"a": entry(), "b": entry(begin=9, end=17)}, 17, "leave a hole"),
