@@ -115,6 +115,8 @@ class NetworkOptions:
             raise UserError("--checkpoint is for a run's network, and --model for one without a run; give one.")
         if self.pretrained is None:
             raise UserError(f"--model {self.model} needs its weights: --pretrained FILE, or {TORCHVISION}.")
+        if self.pretrained == TORCHVISION:
+            told_by_weights.check_published(self.model)
         for name in ("pretrained", "classes"):
             path = getattr(self, name)
             if path not in (None, TORCHVISION) and not Path(path).exists():

@@ -17,6 +17,7 @@ from jaxdl.run.channels import DATA, NONE
 from jaxdl.run.config import RESUMABLE, TORCHVISION, Config
 from jaxdl.run.flags import flag_name
 from jaxdl.run.tasks import CONFIGS, TRAINED_BY, USUAL
+from jaxdl.run.told_by_weights import check_published
 from jaxdl.wording import counted, printable
 
 RECORD = {"command": str, "dataset": str, "dataset_source": str, "dataset_fingerprint": str, "notice": str | None,
@@ -45,7 +46,9 @@ def check_files(config: Config) -> None:
         raise UserError("--dataset folder needs --data-dir: a folder with train/<class>/*.jpg and test/<class>/*.jpg.")
     if config.weights_key is not None and config.pretrained is None:
         raise UserError("--weights-key is for the file in --pretrained, which is not given.")
-    if config.pretrained not in (None, TORCHVISION) and not os.path.exists(config.pretrained):
+    if config.pretrained == TORCHVISION:
+        check_published(config.model)
+    elif config.pretrained is not None and not os.path.exists(config.pretrained):
         raise UserError(f"cannot read {printable(config.pretrained)} (No such file or directory).")
 
 

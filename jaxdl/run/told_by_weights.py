@@ -4,6 +4,7 @@ from pathlib import Path
 
 from jaxdl import models
 from jaxdl.errors import UserError
+from jaxdl.transfer.published import PUBLISHED
 from jaxdl.wording import printable
 
 SUFFIXES = (".pth", ".pt", ".bin", ".safetensors", ".ckpt")
@@ -24,6 +25,12 @@ def model_of(weights: Path) -> str | None:
     from jaxdl.transfer.torchvision_files import network_of  # with all that downloads
 
     return network_of(weights) if weights.is_file() else None
+
+
+def check_published(model: str) -> None:
+    """Raises UserError for a classifier of which torchvision publishes no weights."""
+    if model in models.MODELS and model not in PUBLISHED:
+        raise UserError(f"torchvision publishes no weights for {model}: name a file, or leave --pretrained out.")
 
 
 def is_weights(path: Path) -> bool:

@@ -47,6 +47,7 @@ def test_mistakes_end_with_status_2_and_leave_nothing(tmp_path, capsys, picture_
         "does not fit 8 devices": ["--dataset", "digits", "--mesh", "data=16"],
         "a shape of the mesh is given, but parallel is pmap": ["--parallel", "pmap", "--mesh", "fsdp=2"],
         "Did you mean mesh": ["--dataset", "digits", "--parallel", "mehs"],
+        "torchvision publishes no weights for quick_cnn": ["--model", "quick_cnn", "--pretrained", "torchvision"],
         "need --coordinator": ["--dataset", "digits", "--process-id", "0"],
         "needs --process-id and --num-processes": ["--dataset", "digits", "--coordinator", "127.0.0.1:1"],
         "finds --process-id and --num-processes by itself": ["--coordinator", "auto", "--process-id", "0"],

@@ -68,6 +68,10 @@ def test_predictions_are_the_networks_on_pixels_in_0_to_1(weights, pictures, nam
             ["--model", "cifar_cnn", "--pretrained", "torchvision", "--checkpoint", "best", "a.png"],
             "--checkpoint is for",
         ),
+        (
+            ["--model", "quick_cnn", "--pretrained", "torchvision", "a.png"],
+            "torchvision publishes no weights for quick_cnn",
+        ),
         (["--stem", "cifar", "runs/a", "a.png"], "--stem is for a network without a run"),
         (
             ["--pretrained", __file__, "runs/a", "a.png"],
