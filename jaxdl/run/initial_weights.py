@@ -30,6 +30,7 @@ from jaxdl.transfer.published import SEGMENTERS
 from jaxdl.transfer.torchvision_files import network_of, published_as, torchvision_weights
 from jaxdl.transfer.weights import Contents, contents
 from jaxdl.variables import flat, layer_of
+from jaxdl.wording import printable
 
 EMBEDDING = "encoder.pos_embedding"
 SIDE = 224  # pixels that every network takes
@@ -104,7 +105,7 @@ def start_from(
     ``key`` draws them, or without one they are zeros. A transformer's position embedding is brought to the size of the
     images. images: as the model takes them. weights_key: which of several state dicts, see ``transfer.pickle_reader``.
     tell: called with a line for each thing that was left out or chosen. Raises UserError where the file cannot be read,
-    or is for another network, with whose it is if that is known.
+    has numbers that are not finite, or is for another network, with whose it is if that is known.
     """
     if key is None:
         ours = jax.tree.map(lambda leaf: np.zeros(leaf.shape, leaf.dtype), initial_values.shapes(model, images))
@@ -124,6 +125,7 @@ def start_from(
     except UserError as error:
         why = _other_stem(held, model, images) or _whose(held.dicts[choice.keys], model)
         raise UserError(f"{error} {why}".rstrip()) from error
+    check_finite(held.path, loaded)
     for remark in choice.remarks(asked=weights_key is not None):
         tell(remark)
     before, after = flat(ours), flat(loaded)
@@ -133,6 +135,14 @@ def start_from(
     if absent_layers(choice.placement.names, [layer for layer in anew if layer in head(model, images)]):
         tell("the weights have no classifier")
     return loaded, anew
+
+
+def check_finite(path: Path, variables: Mapping[str, Any]) -> None:
+    """Raises UserError for weights with numbers that are not finite: no network computes anything with them."""
+    for place, leaf in flat(variables).items():
+        if not np.isfinite(leaf).all():
+            name = ".".join(place[1:])
+            raise UserError(f"{printable(str(path))} has numbers in {name} that are not finite, or beyond float32.")
 
 
 def _with_backbone(

@@ -10,7 +10,6 @@ from typing import Any
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
-import numpy as np
 import optax
 
 from jaxdl import models, saved_model
@@ -21,7 +20,7 @@ from jaxdl.run.build import loaded
 from jaxdl.run.channels import channels_of
 from jaxdl.run.config import TORCHVISION, Config
 from jaxdl.run.finished_run import FinishedRun
-from jaxdl.run.initial_weights import classes_in, fitted_to_weights, weights_file
+from jaxdl.run.initial_weights import check_finite, classes_in, fitted_to_weights, weights_file
 from jaxdl.run.network import model_of
 from jaxdl.saved_model import SavedModel
 from jaxdl.train.state import create_state
@@ -29,7 +28,6 @@ from jaxdl.transfer import imagenet
 from jaxdl.transfer.conversion import AUXILIARY
 from jaxdl.transfer.edited import Edited
 from jaxdl.transfer.weights import contents
-from jaxdl.variables import flat
 from jaxdl.wording import counted, printable
 
 MOST_LETTERS = 10_000_000  # of a file with names of classes
@@ -60,10 +58,8 @@ def load(*, classes: str | None = None, offline: bool = False, classifier: bool 
         config, model, variables, count = _of_file(config, file, images, classifier=classifier)
     else:
         model, variables = saved.model, saved.variables
+        check_finite(file, variables)
         count = jax.eval_shape(lambda v, x: model.apply(v, x, train=False), variables, images).shape[-1]
-    for path, leaf in flat(variables).items():
-        if not np.isfinite(leaf).all():
-            raise UserError(f"{printable(str(file))} has numbers in {'.'.join(path[1:])} that are not finite.")
     state = create_state(model, optax.identity(), jax.random.key(0), images, variables=variables)
     mean, std = channels
     record = {

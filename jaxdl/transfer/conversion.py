@@ -85,7 +85,8 @@ def from_pytorch(
             )
         shape = _to_ours(array, path[-1], None).shape
         if shape == leaf.shape:  # else nothing is copied: a small file can have tensors beyond memory, expanded
-            filled[path] = _to_ours(array, path[-1], flattened.get(layer_of(path))).astype(leaf.dtype)
+            with np.errstate(over="ignore"):  # to infinity, which whoever uses it may refuse
+                filled[path] = _to_ours(array, path[-1], flattened.get(layer_of(path))).astype(leaf.dtype)
         elif layer_of(path) in may_differ:
             anew.add(layer_of(path))
         else:

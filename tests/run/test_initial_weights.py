@@ -74,6 +74,14 @@ def test_weights_without_a_classifier_get_a_new_one(tmp_path):
     assert value == pytest.approx(0.1)
 
 
+@pytest.mark.parametrize("odd", [np.float32(np.nan), np.float64(1e300)])
+def test_numbers_that_are_not_finite_are_named_by_file_and_array(odd, tmp_path):
+    arrays = arrays_of(3, value=0.1)
+    kernel = torch().tensor(np.full(arrays["layer1.0.conv1.weight"].shape, odd))
+    with pytest.raises(UserError, match=r"weights\.pth has numbers in layer1\.0\.conv1\.kernel that are not finite"):
+        started({**arrays, "layer1.0.conv1.weight": kernel}, tmp_path)
+
+
 @pytest.mark.parametrize("name", ["projector.", "rotation.", "momentum_predictor."])
 def test_a_layer_of_learning_without_labels_is_no_classifier(name, tmp_path):
     backbone = {name: each for name, each in arrays_of(3, value=0.1).items() if "fc" not in name}
