@@ -24,7 +24,7 @@ from jaxdl.saved_model import WEIGHTS
 from jaxdl.transfer import recognition
 from jaxdl.transfer.accompanying import check_architecture
 from jaxdl.transfer.choice import Choice, absent_layers
-from jaxdl.transfer.conversion import AUXILIARY, from_pytorch, layout, located
+from jaxdl.transfer.conversion import AUXILIARY, from_pytorch, is_auxiliary, layout, located
 from jaxdl.transfer.heads import head
 from jaxdl.transfer.published import SEGMENTERS
 from jaxdl.transfer.torchvision_files import network_of, published_as, torchvision_weights
@@ -132,7 +132,9 @@ def start_from(
     anew = sorted({layer_of(leaf) for leaf in after if after[leaf] is before[leaf]})
     if held.library is not None:
         tell(f"the weights have the names of {held.library}")
-    if absent_layers(choice.placement.names, [layer for layer in anew if layer in head(model, images)]):
+    named = layout(model)["names"]
+    classifier = [named.get(layer, layer) for layer in anew if layer in head(model, images) and not is_auxiliary(layer)]
+    if absent_layers(choice.placement.names, classifier):
         tell("the weights have no classifier")
     return loaded, anew
 

@@ -25,7 +25,7 @@ from jaxdl.run.network import model_of
 from jaxdl.saved_model import SavedModel
 from jaxdl.train.state import create_state
 from jaxdl.transfer import imagenet
-from jaxdl.transfer.conversion import AUXILIARY
+from jaxdl.transfer.conversion import is_auxiliary
 from jaxdl.transfer.edited import Edited
 from jaxdl.transfer.weights import contents
 from jaxdl.wording import counted, printable
@@ -113,7 +113,7 @@ def _of_file(config: Config, file: Path, images: jax.Array, *, classifier: bool)
     config = fitted_to_weights(config, num_classes=count, image=images.shape[1:])
     model = model_of(config, num_classes=count)
     variables, anew = loaded(config, model, None, images)
-    lacking = [layer for layer in anew if layer.partition(".")[0] not in AUXILIARY]
+    lacking = [layer for layer in anew if not is_auxiliary(layer)]
     if lacking and classifier:
         raise UserError(
             f"{printable(str(file))} has no {', '.join(lacking)} that fits {counted(count, 'class', 'classes')}: its "

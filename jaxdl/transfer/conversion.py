@@ -164,6 +164,11 @@ def layout(model: nn.Module) -> dict[str, Mapping]:
     }
 
 
+def is_auxiliary(layer: str) -> bool:
+    """Whether the layer is one of ``AUXILIARY`` or in one."""
+    return layer.partition(".")[0] in AUXILIARY
+
+
 def _name(path: tuple[str, ...], names: Mapping[str, str]) -> str:
     layer = names.get(layer_of(path), layer_of(path))
     leaf = LEAVES.get(path[-1], path[-1])

@@ -82,6 +82,18 @@ def test_numbers_that_are_not_finite_are_named_by_file_and_array(odd, tmp_path):
         started({**arrays, "layer1.0.conv1.weight": kernel}, tmp_path)
 
 
+def test_auxiliary_classifiers_that_are_missing_are_not_the_classifier(tmp_path):
+    model = models.create("googlenet", num_classes=3)
+    shapes = jax.eval_shape(lambda: model.init(jax.random.key(0), IMAGES, train=False))
+    zeros = to_pytorch(jax.tree.map(lambda leaf: np.zeros(leaf.shape, leaf.dtype), shapes), **layout(model))
+    for left_out, told in (("aux", []), (("aux", "fc"), ["the weights have no classifier"])):
+        held = {name: array for name, array in zeros.items() if not name.startswith(left_out)}
+        safetensors.write(tmp_path / "weights", held)
+        said = []
+        start_from(tmp_path / "weights", model, None, IMAGES, tell=said.append)
+        assert said == told
+
+
 @pytest.mark.parametrize("name", ["projector.", "rotation.", "momentum_predictor."])
 def test_a_layer_of_learning_without_labels_is_no_classifier(name, tmp_path):
     backbone = {name: each for name, each in arrays_of(3, value=0.1).items() if "fc" not in name}
