@@ -123,6 +123,8 @@ def start_from(
     try:
         loaded = _loaded(held, arrays, model, ours, images)
     except UserError as error:
+        if choice.whole and not choice.differing:  # it is the numbers that are at fault
+            raise
         why = _other_stem(held, model, images) or _whose(held.dicts[choice.keys], model)
         raise UserError(f"{error} {why}".rstrip()) from error
     check_finite(held.path, loaded)

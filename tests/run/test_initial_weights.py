@@ -82,6 +82,12 @@ def test_numbers_that_are_not_finite_are_named_by_file_and_array(odd, tmp_path):
         started({**arrays, "layer1.0.conv1.weight": kernel}, tmp_path)
 
 
+def test_whole_numbers_are_not_said_to_be_of_another_network(tmp_path):
+    arrays = {name: each.to(torch().int8) for name, each in arrays_of(3, value=5).items()}
+    with pytest.raises(UserError, match=r"save the one that it was made of\.$"):
+        started(arrays, tmp_path)
+
+
 def test_auxiliary_classifiers_that_are_missing_are_not_the_classifier(tmp_path):
     model = models.create("googlenet", num_classes=3)
     shapes = jax.eval_shape(lambda: model.init(jax.random.key(0), IMAGES, train=False))
