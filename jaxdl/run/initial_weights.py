@@ -126,6 +126,10 @@ def start_from(
         if choice.whole and not choice.differing:  # it is the numbers that are at fault
             raise
         why = _other_stem(held, model, images) or _whose(held.dicts[choice.keys], model)
+        if held.library is not None and not choice.whole:
+            plain = contents(path, weights_key, translate=False)
+            error = _fault(plain, model, ours, images) or error
+            why = why or _whose(plain.dicts[_located(plain, model, ours, images).keys], model)
         raise UserError(f"{error} {why}".rstrip()) from error
     check_finite(held.path, loaded)
     for remark in choice.remarks(asked=weights_key is not None):
@@ -203,6 +207,15 @@ def _loaded(
     return from_pytorch(arrays, ours, may_differ=classifier, may_lack=(*AUXILIARY, *classifier), **layout(model))
 
 
+def _fault(held: Contents, model: nn.Module, ours: dict[str, Any], images: jax.Array) -> UserError | None:
+    """Why the weights are not the network's, None where they are."""
+    try:
+        _loaded(held, held.arrays(_located(held, model, ours, images)), model, ours, images)
+    except UserError as error:
+        return error
+    return None
+
+
 def _whose(arrays: Mapping[str, Any], model: nn.Module) -> str:
     """A sentence on the network that the arrays are of, if it is known."""
     images = jax.ShapeDtypeStruct((1, SIDE, SIDE, 3), jnp.float32)
@@ -239,10 +252,9 @@ def _fits(held: Contents, model: nn.Module, image: tuple[int, int, int]) -> bool
     images = jax.ShapeDtypeStruct((1, *image), jnp.float32)
     try:  # a stem may not take such images at all
         shapes = initial_values.shapes(model, images)
-        _loaded(held, held.arrays(_located(held, model, shapes, images)), model, shapes, images)
     except UserError:
         return False
-    return True
+    return _fault(held, model, shapes, images) is None
 
 
 def _resized(

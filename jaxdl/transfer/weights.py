@@ -60,17 +60,18 @@ def load_weights(path: str | Path, key: str | None = None) -> dict[str, np.ndarr
         return {name: array(held) for name, held in state_dicts.select(dicts, key).items()}
 
 
-def contents(path: str | Path, key: str | None = None) -> Contents:
+def contents(path: str | Path, key: str | None = None, *, translate: bool = True) -> Contents:
     """All state dicts of the file but optimizers', or those that ``key`` means, for ``conversion.located``.
 
-    timm's and transformers' are brought to torchvision's names and layouts.
+    translate: whether timm's and transformers' are brought to torchvision's names and layouts.
 
     Raises UserError as ``load_weights`` does, but where there are several.
     """
     path = Path(path)
     with faults_of(path):
         dicts, array = _opened(path)
-        found = {keys: translated(given) for keys, given in state_dicts.relevant(dicts, key).items()}
+        given = state_dicts.relevant(dicts, key)
+        found = {keys: translated(held) if translate else (held, None) for keys, held in given.items()}
     library = next((library for _, library in found.values() if library), None)
     return Contents(path, key, {keys: given for keys, (given, _) in found.items()}, of_file(array), library)
 

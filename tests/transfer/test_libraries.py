@@ -221,6 +221,15 @@ def test_what_only_seems_the_same_network_is_refused(tmp_path):
     start_from(tmp_path / "weights", model, None, images)
 
 
+def test_a_network_that_is_not_known_is_told_by_the_names_in_its_file(tmp_path):
+    arrays = to_library(shapes_of("efficientnet_b0"), "timm")
+    held = {name: np.zeros(1, np.float32) for name in arrays if ".se." not in name}
+    safetensors.write(tmp_path / "weights", {**held, "conv_head.weight": np.zeros((1280, 1, 1, 1), np.float32)})
+    with pytest.raises(UserError, match=r"they have bn1.*, blocks\.0\.0.*The names are timm's") as raised:
+        start_from(tmp_path / "weights", models.create("mobilenet_v2"), None, jnp.zeros((1, 32, 32, 3)))
+    assert "features.8" not in str(raised.value)
+
+
 def known(name):
     model, images = models.create(name), jax.ShapeDtypeStruct((1, 224, 224, 3), jnp.float32)
     shapes = jax.eval_shape(lambda images: model.init(jax.random.key(0), images, train=False), images)
