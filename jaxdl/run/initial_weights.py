@@ -1,8 +1,7 @@
 """Weights that a network starts from, ``--pretrained``: the file, what it asks of the flags, and its variables."""
 
 import dataclasses
-import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -15,24 +14,24 @@ from jaxdl import initial_values, models, saved_model
 from jaxdl.errors import UserError
 from jaxdl.models.backbone import with_backbone
 from jaxdl.models.segmenter import Segmenter, backbone_of
-from jaxdl.models.vit import VisionTransformer, resize_position_embedding
 from jaxdl.run import stored
 from jaxdl.run.config import TORCHVISION, Config
 from jaxdl.run.network import SYMMETRIC, model_of
+from jaxdl.run.placed_weights import fault, loaded, placed
 from jaxdl.run.preprocessing import of_weights
 from jaxdl.saved_model import WEIGHTS
 from jaxdl.transfer import recognition
 from jaxdl.transfer.accompanying import check_architecture
-from jaxdl.transfer.choice import Choice, absent_layers
-from jaxdl.transfer.conversion import AUXILIARY, from_pytorch, is_auxiliary, layout, located
+from jaxdl.transfer.choice import absent_layers
+from jaxdl.transfer.conversion import AUXILIARY, is_auxiliary, layout
 from jaxdl.transfer.heads import head
 from jaxdl.transfer.published import SEGMENTERS
 from jaxdl.transfer.torchvision_files import network_of, published_as, torchvision_weights
 from jaxdl.transfer.weights import Contents, contents
 from jaxdl.variables import flat, layer_of
-from jaxdl.wording import printable
+from jaxdl.wording import printable, shown
 
-EMBEDDING = "encoder.pos_embedding"
+SHOWN = 3  # arrays of a classifier
 SIDE = 224  # pixels that every network takes
 
 
@@ -101,9 +100,10 @@ def start_from(
 ) -> tuple[dict[str, Any], list[str]]:
     """The model's variables with the arrays of PyTorch's file, and the layers that start anew.
 
-    Those are the classifier's where the file is for another number of classes, and auxiliary classifiers that it lacks;
-    ``key`` draws them, or without one they are zeros. A transformer's position embedding is brought to the size of the
-    images. images: as the model takes them. weights_key: which of several state dicts, see ``transfer.pickle_reader``.
+    Those are the classifier's where the file is for another number of classes or has one of other layers, and auxiliary
+    classifiers that it lacks; ``key`` draws them, or without one they are zeros. A transformer's position embedding is
+    brought to the size of the images. images: as the model takes them. weights_key: which of several state dicts, see
+    ``transfer.pickle_reader``.
     tell: called with a line for each thing that was left out or chosen. Raises UserError where the file cannot be read,
     has numbers that are not finite, or is for another network, with whose it is if that is known.
     """
@@ -113,36 +113,38 @@ def start_from(
         ours = initial_values.initial_variables(model, key, images)
     held = contents(path, weights_key)
     _check_architecture(held.path, model)
-    choice = _located(held, model, ours, images)
+    held, choice, replaced = placed(held, model, ours, images)
     if isinstance(model, Segmenter) and not choice.whole:
         classifier = backbone_of(model.backbone, dtype=jnp.float32)
         photograph = jax.ShapeDtypeStruct((1, SIDE, SIDE, 3), jnp.float32)
-        if _located(held, classifier, initial_values.shapes(classifier, photograph), photograph).whole:
+        if placed(held, classifier, initial_values.shapes(classifier, photograph), photograph)[1].whole:
             return _with_backbone(held, classifier, ours, photograph, tell)
     arrays = held.arrays(choice)
     try:
-        loaded = _loaded(held, arrays, model, ours, images)
+        filled = loaded(held, arrays, model, ours, images, replaced)
     except UserError as error:
         if choice.whole and not choice.differing:  # it is the numbers that are at fault
             raise
         why = _other_stem(held, model, images) or _whose(held.dicts[choice.keys], model)
         if held.library is not None and not choice.whole:
             plain = contents(path, weights_key, translate=False)
-            error = _fault(plain, model, ours, images) or error
-            why = why or _whose(plain.dicts[_located(plain, model, ours, images).keys], model)
+            error = fault(plain, model, ours, images) or error
+            why = why or _whose(plain.dicts[placed(plain, model, ours, images)[1].keys], model)
         raise UserError(f"{error} {why}".rstrip()) from error
-    check_finite(held.path, loaded)
+    check_finite(held.path, filled)
     for remark in choice.remarks(asked=weights_key is not None):
         tell(remark)
-    before, after = flat(ours), flat(loaded)
+    before, after = flat(ours), flat(filled)
     anew = sorted({layer_of(leaf) for leaf in after if after[leaf] is before[leaf]})
     if held.library is not None:
         tell(f"the weights have the names of {held.library}")
     named = layout(model)["names"]
     classifier = [named.get(layer, layer) for layer in anew if layer in head(model, images) and not is_auxiliary(layer)]
-    if absent_layers(choice.placement.names, classifier):
+    if replaced.names:
+        tell(f"the classifier in the file is of other layers and is left out: {_some(replaced.names)}")
+    elif absent_layers(choice.placement.names, classifier):
         tell("the weights have no classifier")
-    return loaded, anew
+    return filled, anew
 
 
 def check_finite(path: Path, variables: Mapping[str, Any]) -> None:
@@ -168,7 +170,7 @@ def classes_in(held: Contents, model: nn.Module, images: jax.Array) -> int | Non
     None where they have no classifier. Raises UserError where they are of another network.
     """
     _check_architecture(held.path, model)
-    choice = _located(held, model, initial_values.shapes(model, images), images)
+    held, choice, _ = placed(held, model, initial_values.shapes(model, images), images)
     if not choice.whole:
         start_from(held.path, model, None, images, weights_key=held.key)  # says what is wrong
     named = layout(model)["names"]
@@ -179,41 +181,16 @@ def classes_in(held: Contents, model: nn.Module, images: jax.Array) -> int | Non
     return None
 
 
+def replaced_classifier(held: Contents, model: nn.Module, images: jax.Array) -> str:
+    """Names of a classifier in the file that is of other layers than the model's, in words; empty if it has none."""
+    return _some(placed(held, model, initial_values.shapes(model, images), images)[2].names)
+
+
 def _other_stem(held: Contents, model: nn.Module, images: Any) -> str:
     """A sentence, if the weights are for the network with another of its stems."""
     others = [stem for stem in models.STEMS if stem != getattr(model, "stem", stem)]
     fitting = [stem for stem in others if _fits(held, model.clone(stem=stem), images.shape[1:])]
     return f"They are for its stem {fitting[0]}: --stem {fitting[0]}, or leave the flag out." if fitting else ""
-
-
-def _located(held: Contents, model: nn.Module, variables: dict[str, Any], images: Any) -> Choice:
-    how, classifier = layout(model), head(model, images)
-    return located(
-        held.dicts,
-        variables,
-        may_lack=(*AUXILIARY, *classifier),
-        may_differ=classifier,
-        names=how["names"],
-        buffers=how["buffers"],
-    )
-
-
-def _loaded(
-    held: Contents, arrays: Mapping[str, np.ndarray], model: nn.Module, ours: dict[str, Any], images: jax.Array
-) -> dict[str, Any]:
-    if isinstance(model, VisionTransformer) and np.ndim(arrays.get(EMBEDDING)) == 3:
-        arrays = {**arrays, EMBEDDING: _resized(arrays[EMBEDDING], model, ours, images)}
-    classifier = head(model, images)
-    return from_pytorch(arrays, ours, may_differ=classifier, may_lack=(*AUXILIARY, *classifier), **layout(model))
-
-
-def _fault(held: Contents, model: nn.Module, ours: dict[str, Any], images: jax.Array) -> UserError | None:
-    """Why the weights are not the network's, None where they are."""
-    try:
-        _loaded(held, held.arrays(_located(held, model, ours, images)), model, ours, images)
-    except UserError as error:
-        return error
-    return None
 
 
 def _whose(arrays: Mapping[str, Any], model: nn.Module) -> str:
@@ -240,6 +217,11 @@ def _check_architecture(path: Path, model: nn.Module) -> None:
         check_architecture(path.parent, getattr(model, "heads", None))
 
 
+def _some(names: Sequence[str]) -> str:
+    more = f" and {len(names) - SHOWN} more" if len(names) > SHOWN else ""
+    return ", ".join(map(shown, names[:SHOWN])) + more
+
+
 def _saved_arguments(path: Path) -> dict[str, Any]:
     """The arguments of a network saved or exported with these weights; none of any other."""
     if (folder := saved_model.folder_of(path)) is None:
@@ -254,17 +236,4 @@ def _fits(held: Contents, model: nn.Module, image: tuple[int, int, int]) -> bool
         shapes = initial_values.shapes(model, images)
     except UserError:
         return False
-    return _fault(held, model, shapes, images) is None
-
-
-def _resized(
-    embedding: np.ndarray, model: VisionTransformer, variables: dict[str, Any], images: jax.Array
-) -> np.ndarray:
-    """The embedding for as many patches as ``images`` have, if it is one of a square of patches."""
-    if embedding.shape[1] < 2:  # of no patch at all
-        return embedding
-    side, patch = math.isqrt(embedding.shape[1] - 1), variables["params"]["conv_proj"]["kernel"].shape[0]
-    size = images.shape[1] // patch, images.shape[2] // patch
-    if embedding.shape[1] != 1 + side * side or size == (side, side):
-        return embedding
-    return np.asarray(resize_position_embedding(jnp.asarray(embedding), (side, side), size))
+    return fault(held, model, shapes, images) is None

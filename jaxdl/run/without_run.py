@@ -20,7 +20,13 @@ from jaxdl.run.build import loaded
 from jaxdl.run.channels import channels_of
 from jaxdl.run.config import TORCHVISION, Config
 from jaxdl.run.finished_run import FinishedRun
-from jaxdl.run.initial_weights import check_finite, classes_in, fitted_to_weights, weights_file
+from jaxdl.run.initial_weights import (
+    check_finite,
+    classes_in,
+    fitted_to_weights,
+    replaced_classifier,
+    weights_file,
+)
 from jaxdl.run.network import model_of
 from jaxdl.saved_model import SavedModel
 from jaxdl.train.state import create_state
@@ -103,8 +109,14 @@ def _of_file(config: Config, file: Path, images: jax.Array, *, classifier: bool)
     """The settled configuration, the network for as many classes as the weights are of, its variables, that number."""
     if config.stem is None and config.pretrained == TORCHVISION and models.has_stem(config.model):
         config = dataclasses.replace(config, stem="imagenet")
-    count = classes_in(contents(file, config.weights_key), _any_stem(config), images)
+    held, anyhow = contents(file, config.weights_key), _any_stem(config)
+    count = classes_in(held, anyhow, images)
     if count is None and classifier:
+        if names := replaced_classifier(held, anyhow, images):
+            raise UserError(
+                f"{printable(str(file))} has a classifier of other layers than {config.model}'s: {names}. Train one "
+                "anew on the rest: --pretrained in training."
+            )
         raise UserError(
             f"{printable(str(file))} has no classifier: its network says nothing of classes. Train one on it, or take "
             "a file that has one."

@@ -63,7 +63,7 @@ def from_pytorch(
     given = {ours: arrays[theirs] for ours, theirs in {**placement.unused, **placement.names}.items()}
     computed = {name: given.pop(name) for name in buffers if name in given}
     wanted = {name: (path, leaves[path]) for name, path in named.items() if path in picked}
-    absent = absent_layers(given, may_lack)
+    absent = absent_layers(given, [names.get(layer, layer) for layer in may_lack])
     wanted = {name: leaf for name, leaf in wanted.items() if not name.startswith(absent)}
     layers = {name.rpartition(".")[0] for name in wanted}
     if only is not None:
@@ -123,7 +123,7 @@ def located(
         shapes(variables, names=names) | {name: array.shape for name, array in buffers.items()},
         spare=buffers,
         needed=None if only is None else [name for name, path in named.items() if path in picked],
-        optional=may_lack,
+        optional=[names.get(layer, layer) for layer in may_lack],
         free={names.get(layer, layer) for layer in may_differ},
     )
 

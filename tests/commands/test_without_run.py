@@ -236,6 +236,15 @@ def test_weights_that_are_not_finite_are_no_network_to_use(weights, pictures, tm
     assert "that are not finite" in capsys.readouterr().err
 
 
+def test_a_classifier_of_other_layers_can_be_trained_anew(weights, pictures, tmp_path, capsys):
+    arrays = {name.replace("8.", "8.1."): array for name, array in safetensors.read(weights[0]).items()}
+    safetensors.write(tmp_path / "odd.safetensors", arrays)
+    assert predict.main(["--model", "cifar_cnn", "--pretrained", str(tmp_path / "odd.safetensors"), str(pictures)]) == 2
+    said = capsys.readouterr().err
+    assert "has a classifier of other layers than cifar_cnn's: 8.1." in said
+    assert "Train one anew on the rest" in said
+
+
 def test_what_would_wait_or_take_all_memory_is_a_line(weights, pictures, tmp_path, capsys):
     os.mkfifo(tmp_path / "names")
     assert predict.main([*network(weights, "--classes", str(tmp_path / "names")), str(pictures)]) == 2

@@ -8,7 +8,7 @@ import pytest
 from jaxdl import models
 from jaxdl.errors import UserError
 from jaxdl.run.config import Config
-from jaxdl.run.initial_weights import classes_in, fitted_to_weights, start_from
+from jaxdl.run.initial_weights import classes_in, fitted_to_weights, replaced_classifier, start_from
 from jaxdl.transfer import safetensors
 from jaxdl.transfer.conversion import layout, to_pytorch
 from jaxdl.transfer.weights import contents
@@ -122,6 +122,38 @@ def test_halves_of_a_classifier_are_none(tmp_path):
     apart = {**under("model.", {k: v for k, v in arrays.items() if k != "fc.bias"}), "head.fc.bias": torch().ones(3)}
     with pytest.raises(UserError, match=r"fc\.bias"):
         started(apart, tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("prefix", "classifier"),
+    [
+        ("", {"fc.1.weight": (4, 512), "fc.1.bias": (4,)}),
+        ("", {"fc.weight": (4, 512)}),
+        ("module.encoder_q.", {"fc.0.weight": (512, 512), "fc.0.bias": (512,), "fc.2.weight": (128, 512)}),
+    ],
+)
+def test_a_classifier_of_other_layers_is_left_out(prefix, classifier, tmp_path):
+    backbone = {name: each for name, each in arrays_of(3, value=0.1).items() if not name.startswith("fc.")}
+    classifier = {name: torch().ones(shape) for name, shape in classifier.items()}
+    found, value, anew, told = started(under(prefix, {**backbone, **classifier}), tmp_path)
+    assert (found, value, anew) == (None, pytest.approx(0.1), ["fc"])
+    assert any(f"is of other layers and is left out: {prefix}{next(iter(classifier))}" in line for line in told)
+    held = contents(tmp_path / "weights.pth")
+    assert replaced_classifier(held, models.create("resnet18"), IMAGES).startswith(f"{prefix}fc.")
+    config = Config(model="resnet18", pretrained=str(tmp_path / "weights.pth"))
+    assert fitted_to_weights(config, num_classes=3, image=(32, 32, 3)).stem == "imagenet"
+    with pytest.raises(UserError, match="which it lacks"):
+        started({**backbone, **classifier, "conv1.bias": torch().ones(64)}, tmp_path)
+
+
+def test_a_classifier_in_place_of_its_module_is_left_out(tmp_path):
+    model = models.create("mobilenet_v3_small", num_classes=3)
+    shapes = jax.eval_shape(lambda: model.init(jax.random.key(0), IMAGES, train=False))
+    zeros = to_pytorch(jax.tree.map(lambda leaf: np.zeros(leaf.shape, leaf.dtype), shapes))
+    held = {name: array for name, array in zeros.items() if not name.startswith("classifier.")}
+    held["classifier.weight"] = np.zeros((3, 576), np.float32)
+    safetensors.write(tmp_path / "weights", held)
+    assert start_from(tmp_path / "weights", model, jax.random.key(0), IMAGES)[1] == ["classifier.0", "classifier.3"]
 
 
 @pytest.mark.parametrize("size", [42, 70])
