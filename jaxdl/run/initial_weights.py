@@ -67,10 +67,7 @@ def fitted_to_weights(config: Config, *, num_classes: int, image: tuple[int, int
     saved_stem = saved.get("stem") if saved.get("stem") in models.STEMS else None
     if config.stem is None and models.has_stem(config.model):
         held = contents(path, config.weights_key)
-        networks = {
-            stem: model_of(dataclasses.replace(config, stem=stem), num_classes=num_classes) for stem in models.STEMS
-        }
-        stems = [stem for stem, model in networks.items() if _fits(held, model, image)]
+        stems = stems_of(held, config, num_classes=num_classes, image=image)
         stem = stems[0] if len(stems) == 1 else saved_stem or "imagenet"
         config = dataclasses.replace(config, stem=stem)
         if len(stems) > 1:
@@ -87,6 +84,14 @@ def fitted_to_weights(config: Config, *, num_classes: int, image: tuple[int, int
                 flush=True,
             )
     return config
+
+
+def stems_of(held: Contents, config: Config, *, num_classes: int, image: tuple[int, int, int]) -> list[str]:
+    """The stems of the network with which the weights' shapes fit."""
+    networks = {
+        stem: model_of(dataclasses.replace(config, stem=stem), num_classes=num_classes) for stem in models.STEMS
+    }
+    return [stem for stem, model in networks.items() if _fits(held, model, image)]
 
 
 def start_from(

@@ -1,7 +1,7 @@
 """Pictures that a network expects: their size, how they are brought to it, and how its pixels are standardised.
 
 Pretrained weights bring them: torchvision's files by their hash, networks saved here by ``model.json``, timm's and
-transformers' by the JSON beside the file. Flags say otherwise.
+transformers' by the JSON beside the file; of others some are told by the shapes in it. Flags say otherwise.
 """
 
 import dataclasses
@@ -113,7 +113,13 @@ def settled(config: Config, given: frozenset[str]) -> Config:
 
 def _known(config: Config, given: frozenset[str]) -> Preprocessing | None:
     try:
-        return of_weights(config.pretrained, config.model) if config.pretrained else None
+        known = of_weights(config.pretrained, config.model) if config.pretrained else None
+        if known is None or not known.assumed or config.dataset != "folder" or "image_size" in given:
+            return known
+        from jaxdl.run.told_by_shapes import framing_of  # with all that reads files of weights
+
+        told = framing_of(config)
+        return known if told is None else known._replace(framing=told[0], by=f"a {config.model} {told[1]}")
     except UserError:
         if {"image_size", "resize", "interpolation", "normalize"} <= given and config.normalize != WEIGHTS:
             return None  # nothing is asked of what cannot be read

@@ -4,6 +4,7 @@ import dataclasses
 import hashlib
 import json
 
+import jax
 import numpy as np
 import pytest
 
@@ -13,7 +14,8 @@ from jaxdl.errors import UserError
 from jaxdl.run import preprocessing
 from jaxdl.run.channels import channels_of, in_words
 from jaxdl.run.config import Config
-from jaxdl.transfer import torchvision_files
+from jaxdl.transfer import safetensors, torchvision_files
+from jaxdl.transfer.conversion import to_pytorch
 from jaxdl.transfer.published import IMAGENET_MEAN, IMAGENET_STD, Published
 
 
@@ -86,6 +88,24 @@ def test_what_nobody_knows_is_assumed_and_said(tmp_path, capsys):
     assert "as the course has them (assumed" in capsys.readouterr().out
     assert settled(pretrained=str(path), model="speed_cnn").normalize == "data"
     assert "weights that saw them otherwise need --normalize" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("model", "stem", "size", "expected", "by"),
+    [
+        ("resnet18", "cifar", 32, (32, 0, "bilinear", "imagenet"), "a resnet18 of stem cifar"),
+        ("resnet18", "imagenet", 32, (224, 256, "bilinear", "imagenet"), "torchvision's resnet18"),
+    ],
+)
+def test_shapes_tell_the_pictures_that_nobody_else_does(model, stem, size, expected, by, tmp_path, capsys):
+    network = models.create(model, stem=stem, num_classes=3)
+    images = np.zeros((1, size, size, 3), np.float32)
+    shapes = jax.eval_shape(lambda: network.init(jax.random.key(0), images, train=False))
+    zeros = jax.tree.map(lambda leaf: np.broadcast_to(np.float32(0), leaf.shape), shapes)
+    safetensors.write(tmp_path / "w", to_pytorch(zeros))
+    assert pictures_of(settled(model=model, pretrained=str(tmp_path / "w"))) == expected
+    assert f"as {by} has them (assumed" in capsys.readouterr().out
+    assert settled(model=model, pretrained=str(tmp_path / "w"), image_size=64).image_size == 64
 
 
 def test_weights_without_a_word_on_their_pictures_are_an_error_where_they_are_asked(tmp_path):
