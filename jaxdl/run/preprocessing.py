@@ -118,7 +118,7 @@ def _known(config: Config, given: frozenset[str]) -> Preprocessing | None:
             return known
         from jaxdl.run.told_by_shapes import framing_of  # with all that reads files of weights
 
-        told = framing_of(config)
+        told = framing_of(config, known.framing)
         return known if told is None else known._replace(framing=told[0], by=f"a {config.model} {told[1]}")
     except UserError:
         if {"image_size", "resize", "interpolation", "normalize"} <= given and config.normalize != WEIGHTS:

@@ -95,6 +95,8 @@ def test_what_nobody_knows_is_assumed_and_said(tmp_path, capsys):
     [
         ("resnet18", "cifar", 32, (32, 0, "bilinear", "imagenet"), "a resnet18 of stem cifar"),
         ("resnet18", "imagenet", 32, (224, 256, "bilinear", "imagenet"), "torchvision's resnet18"),
+        ("vit_b_32", "imagenet", 96, (96, 96, "bilinear", "imagenet"), "a vit_b_32 of positions for 96 pixels"),
+        ("vit_b_32", "imagenet", 224, (224, 256, "bilinear", "imagenet"), "torchvision's vit_b_32"),
     ],
 )
 def test_shapes_tell_the_pictures_that_nobody_else_does(model, stem, size, expected, by, tmp_path, capsys):
