@@ -7,7 +7,7 @@ of the classes in ``root/classes.txt``; or as in PASCAL VOC: ``JPEGImages``, ``S
 
 import hashlib
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 
@@ -75,6 +75,13 @@ def labelled(root: Path, classes: Sequence[str], *, progress: bool = False) -> t
     listed = Listing(tuple(classes), "the network", {"test": pairs}, remarks)
     stored = _decoded(listed, progress=progress)
     return Split(stored["test_images"], stored["test_labels"], _names_of(pairs, root)), remarks
+
+
+def check_labelled(splits: Mapping[str, Split]) -> None:
+    """Raises UserError where no pixel of a split, by name, has a class; decodes streamed masks up to the first."""
+    for name, split in splits.items():
+        if not any((mask != IGNORED).any() for mask in split.labels):
+            raise UserError(f"no pixel of the masks in {name} has a class: all are {IGNORED}, which counts nowhere.")
 
 
 def _streamed(root: Path, listed: Listing) -> Dataset:

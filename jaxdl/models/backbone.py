@@ -1,6 +1,7 @@
 """A classifier as the backbone of another network: its stages' maps, the last of them finer than a classifier's."""
 
 import functools
+import inspect
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -41,6 +42,8 @@ class Course:
 @functools.cache
 def course(network: nn.Module) -> Course:
     """The course of a classifier that returns ``features``. Raises UserError where those are no maps."""
+    if "features" not in inspect.signature(type(network).__call__).parameters:
+        raise UserError(f"{type(network).__name__} does not give the maps of its stages: it is no backbone.")
     images = jax.ShapeDtypeStruct((1, SIDE, SIDE, 3), jnp.float32)
     shapes = initial_values.shapes(network, images)
     run = partial(network.apply, train=False, features=True)

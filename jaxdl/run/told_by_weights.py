@@ -28,8 +28,8 @@ def model_of(weights: Path) -> str | None:
 
 
 def check_published(model: str) -> None:
-    """Raises UserError for a classifier of which torchvision publishes no weights."""
-    if model in models.MODELS and model not in PUBLISHED:
+    """Raises UserError for a network of which torchvision publishes no weights, nor of its backbone."""
+    if model == "unet" or (model in models.MODELS and model not in PUBLISHED):
         raise UserError(f"torchvision publishes no weights for {model}: name a file, or leave --pretrained out.")
 
 

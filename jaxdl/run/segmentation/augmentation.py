@@ -13,9 +13,14 @@ def colors_of(
     config: SegmentationConfig, *, mean: Sequence[float], std: Sequence[float]
 ) -> Callable[[jax.Array, jax.Array], jax.Array]:
     """The transform of pictures alone, ``(key, images) -> images``, normalising included."""
+    if not config.jitter:
+        return augment.plain(partial(augment.normalize, mean=mean, std=std))
     amounts = dict.fromkeys(("brightness", "contrast", "saturation"), config.jitter)
-    of_pixels = [partial(augment.color_jitter, **amounts) if config.jitter else None]
-    return augment.around_normalizing(of_pixels, [], mean=mean, std=std)
+
+    def transform(key: jax.Array, images: jax.Array) -> jax.Array:
+        return augment.standardize(augment.color_jitter(key, augment.to_float(images), **amounts), mean, std)
+
+    return transform
 
 
 def geometry_of(

@@ -35,7 +35,7 @@ class SegmentationConfig(Config):
         "of the same: pixels of a picture for a place of the last map, 4, 8, 16 or 32",
         unset="8, or 16 for lraspp",
     )
-    width: int | None = flag(None, "of unet: features of the first level", min=1, unset="32")
+    width: int | None = flag(None, "of unet: features of the first level", min=1, max=1024, unset="32")
     pretrained: str | None = flag(
         None,
         "initial weights, of the whole network or of its backbone alone: a .pth, .pt or .safetensors file, an exported "

@@ -50,6 +50,7 @@ def evaluated(run: FinishedRun, split: Split, views: Sequence[View] | None) -> M
 def pictures(root: Path, run: FinishedRun) -> Split:
     """The pictures and masks in ``root/images`` and ``root/masks``, of the run's classes."""
     split, remarks = mask_folder.labelled(root, run.classes, progress=True)
+    mask_folder.check_labelled({str(root): split})
     for remark in remarks:
         print(f"note  {remark}", flush=True)
     return split

@@ -50,6 +50,7 @@ def load(config: SegmentationConfig) -> Dataset:
 
 def adapted(config: SegmentationConfig, dataset: Dataset, given: frozenset[str]) -> SegmentationConfig:
     """``config`` with the size of the validation split and the weights of the classes settled."""
+    mask_folder.check_labelled({"train": dataset.train, "test": dataset.test})
     examples = len(dataset.train)
     if dataset.val is not None:
         if config.val_size and "val_size" in given:
@@ -81,9 +82,12 @@ def loss_of(config: SegmentationConfig) -> Loss:
         options["label_smoothing"] = config.label_smoothing
     if (weights := weights_of(config.class_weights)) is not None:
         options["weight"] = weights
-    for name, flag in (("label_smoothing", "--label-smoothing 0"), ("weight", "--class-weights none")):
+    for name, words, flag in (
+        ("label_smoothing", "label smoothing", "--label-smoothing 0"),
+        ("weight", "weights of the classes", "--class-weights none"),
+    ):
         if name in options and name not in known:
-            raise UserError(f"--loss {config.loss} knows no {name.replace('_', ' ')}: add {flag}.")
+            raise UserError(f"--loss {config.loss} knows no {words}: add {flag}.")
     return partial(loss, **options) if options else loss
 
 

@@ -7,14 +7,14 @@ import numpy as np
 import pytest
 from sklearn.metrics import jaccard_score
 
-from jaxdl import losses, overlap
+from jaxdl import losses, models, overlap
 from jaxdl.data.dataset import Dataset
 from jaxdl.errors import UserError
 from jaxdl.metrics import Mean, Totals
 from jaxdl.run.asked import parse
 from jaxdl.run.config import Config
 from jaxdl.run.flags import understood
-from jaxdl.run.segmentation.augmentation import geometry_of
+from jaxdl.run.segmentation.augmentation import colors_of, geometry_of
 from jaxdl.run.segmentation.config import SegmentationConfig, weights_of, window_of
 from jaxdl.run.segmentation.network import model_of
 from jaxdl.run.segmentation.recipes import RECIPES
@@ -150,3 +150,29 @@ def test_every_recipe_makes_its_network():
     for config in RECIPES.values():
         assert model_of(config, num_classes=11).num_classes == 11
         assert SEGMENTATION.loss(config) is losses.pixel_cross_entropy
+
+
+def test_jitter_changes_colours_before_they_are_normalised():
+    images = np.random.default_rng(0).integers(0, 256, (3, 8, 9, 3)).astype(np.uint8)
+    about, key = {"mean": (0.5,) * 3, "std": (0.2,) * 3}, jax.random.key(0)
+    plain = colors_of(SegmentationConfig(), **about)(key, images)
+    np.testing.assert_allclose(plain, (images / 255 - 0.5) / 0.2, atol=1e-5)
+    changed = jax.jit(colors_of(SegmentationConfig(jitter=0.4), **about))(key, images)
+    pixels = np.asarray(changed) * 0.2 + 0.5
+    assert ((pixels > -1e-5) & (pixels < 1 + 1e-5)).all()
+    assert np.abs(changed - plain).mean() > 0.1
+
+
+def test_a_backbone_without_maps_is_refused():
+    with pytest.raises(UserError, match="CifarCNN does not give the maps"):
+        jax.eval_shape(
+            lambda: models.create("fcn", backbone="cifar_cnn").init(
+                jax.random.key(0), np.zeros((1, 32, 32, 3), np.float32), train=False
+            )
+        )
+
+
+def test_masks_without_any_class_are_refused():
+    masks = np.zeros((4, 4, 6), np.uint8)
+    with pytest.raises(UserError, match="no pixel of the masks in test has a class"):
+        adapted(SegmentationConfig(), dataset_of(np.concatenate([masks[:1] + 255, masks])), frozenset())
