@@ -108,14 +108,14 @@ def test_ended_by_steps_and_resumed_is_never_ended(data, trained, tmp_path):
     assert epochs(out)[-1] == epochs(trained[0])[-1]
 
 
-@pytest.mark.long
+@pytest.mark.slow
 def test_streamed_it_is_the_same_run(data, trained, tmp_path):
     out = tmp_path / "run"
     assert segment.main([*SHORT, "--data-dir", str(data), "--stream", "--steps", "8", "--out", str(out)]) == 0
     assert epochs(out)[-1] == epochs(trained[0])[1]
 
 
-@pytest.mark.long
+@pytest.mark.slow
 def test_eight_devices_train_as_one(data, trained, tmp_path):
     out = tmp_path / "run"
     assert segment.main([*SHORT, "--data-dir", str(data), "--parallel", "mesh", "--out", str(out)]) == 0
