@@ -2,6 +2,16 @@
 
 DIR holds ``train``, ``val`` and ``test`` with ``images`` and ``masks`` of 480 x 360 pixels, and ``classes.txt`` with
 the eleven classes (Brostow et al. 2009, as Badrinarayanan et al. 2017 divide it: 367, 101 and 233 pictures).
+
+Recipes, their cost and mean IoU on the 233 test pictures, which went through JPEG, on two cores of an AMD EPYC with
+other programs at work (seed 0 alone):
+
+``--data-dir DIR`` (small)
+    35.67 % in 1,135 s: LR-ASPP on MobileNet v2 from random weights.
+``--data-dir DIR --pretrained mobilenet_v2-b0353104.pth``
+    51.94 % in 776 s: the same, the backbone begins with torchvision's ImageNet weights.
+``--recipe torchvision --precision bf16 --data-dir DIR``
+    For a GPU; not yet run.
 """
 
 import sys
