@@ -14,6 +14,7 @@ from jaxdl import initial_values, models, saved_model
 from jaxdl.errors import UserError
 from jaxdl.models.backbone import with_backbone
 from jaxdl.models.segmenter import Segmenter, backbone_of
+from jaxdl.models.unet import UNet
 from jaxdl.run import stored
 from jaxdl.run.config import TORCHVISION, Config
 from jaxdl.run.network import SYMMETRIC, model_of
@@ -213,6 +214,10 @@ def _whose(arrays: Mapping[str, Any], model: nn.Module) -> str:
         return recognition.whose(arrays) or ""
     if isinstance(model, type(models.create(name))) and models.describe(model)[0] == name:
         return f"They are of {name}, but with other layers, such as another stem."
+    if isinstance(model, Segmenter):
+        return f"These are the weights of {name}: --backbone {name}."
+    if isinstance(model, UNet):
+        return f"These are the weights of {name}, a classifier, of which it has no part."
     return f"These are the weights of {name}: model {name}."
 
 

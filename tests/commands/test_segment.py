@@ -134,6 +134,21 @@ def test_evaluate_writes_figures_of_another_folder(data, trained, tmp_path, caps
     assert "<title>street</title>" in (out / "report.html").read_text()
 
 
+def test_predict_gives_the_masks_that_evaluate_counts(data, trained, tmp_path):
+    run, test = finished_run.load(str(trained[0])), mask_folder.load(data).test
+    counted = run.task.review().evaluated(run, test, None).predicted
+    out = tmp_path / "masks"
+    assert predict.main([str(trained[0]), str(data / "test" / "images"), "--out", str(out)]) == 0
+    found = np.stack([open_mask(out / f"{number:02}-mask.png") for number in range(len(test))])
+    assert (found == counted).mean() > 0.9999  # convolutions of one picture round otherwise than those of six
+
+
+def test_predict_leaves_no_folder_where_it_writes_nothing(trained, tmp_path, capsys):
+    (tmp_path / "no.png").write_text("no picture")
+    status, _, _ = answered(predict.main, trained[0], tmp_path / "no.png", "--out", tmp_path / "out", capsys=capsys)
+    assert (status, (tmp_path / "out").exists()) == (2, False)
+
+
 def test_predict_leaves_a_mask_and_an_overlay_of_a_picture_of_any_size(data, trained, tmp_path, capsys):
     picture = tmp_path / "wide.png"
     with Image.open(data / "test" / "images" / "00.png") as image:
@@ -187,6 +202,7 @@ def test_compare_and_diagnose_know_such_a_run(trained, tmp_path, capsys):
         (["--data-dir", "{data}", "--val-size", "3"], "val/ holds the pictures that validate"),
         (["--mixup", "0.2"], "unknown flag"),
         (["--min-scale", "3"], "is more than --max-scale"),
+        (["--min-scale", "1e-9"], "--min-scale must be at least 0.1"),
     ],
 )
 def test_a_mistake_costs_a_line_and_status_2(data, tmp_path, capsys, flags, words):

@@ -32,8 +32,6 @@ def answers_of(segmented: Segmented, files: Sequence[str], top: int | None, out:
     """
     colors, classes = class_colors(len(segmented.run.classes)), segmented.run.classes
     taken: set[str] = set()
-    with run_folder.writing(out):
-        out.mkdir(parents=True)
     for file in tqdm(
         files, "predicting", unit="img", delay=SECONDS_UNTIL_BAR, leave=False, disable=None, file=sys.stderr
     ):
@@ -47,6 +45,7 @@ def answers_of(segmented: Segmented, files: Sequence[str], top: int | None, out:
         name = _name(file, taken)
         places = out / f"{name}{MASK}", out / f"{name}{OVERLAY}"
         with run_folder.writing(out):
+            out.mkdir(parents=True, exist_ok=True)  # where nothing is written there is no folder
             disk.write(places[0], pictures.indexed_png(mask, colors))
             disk.write(places[1], pictures.png(overlaid(picture, mask, colors)))
         yield Answer(file, best=areas_of(mask, classes)[:top], written=tuple(map(str, places)))

@@ -48,8 +48,8 @@ class SegmentationConfig(Config):
         value="SIZE",
         unset="whole pictures",
     )
-    min_scale: float = flag(0.5, "training: least factor by which a picture is rescaled at random", above=0)
-    max_scale: float = flag(2.0, "training: largest factor by which a picture is rescaled at random", above=0)
+    min_scale: float = flag(0.5, "training: least factor by which a picture is rescaled at random", min=0.1, max=10)
+    max_scale: float = flag(2.0, "training: largest factor by which a picture is rescaled at random", min=0.1, max=10)
     jitter: float = flag(
         0.0, "training: change of brightness, contrast and saturation at random, as a share of each", min=0, max=1
     )

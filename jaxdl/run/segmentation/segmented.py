@@ -16,7 +16,6 @@ from jaxdl.run.build import MOST_PIXELS, at_once
 from jaxdl.run.finished_run import FinishedRun, functions_of
 from jaxdl.train import parallel
 
-WHOLE = 64  # pixels, in multiples of which the sides of single pictures are compiled
 SECONDS_UNTIL_BAR = 2
 
 
@@ -30,8 +29,8 @@ class Segmented:
     def mask(self, picture: np.ndarray) -> np.ndarray:
         """uint8[H, W], the class of each pixel of ``picture``: uint8[H, W, 3].
 
-        The picture is filled up, below and to the right, as those of a split are; one of more than ``MOST_PIXELS`` is
-        looked at smaller.
+        It is looked at as it is: filled up to a size that is compiled already, its mask would be another. One of more
+        than ``MOST_PIXELS`` is looked at smaller.
         """
         height, width, _ = picture.shape
         if height * width > MOST_PIXELS:
@@ -39,9 +38,8 @@ class Segmented:
             size = max(int(height * shrunk), 1), max(int(width * shrunk), 1)
             small = self.mask(np.asarray(augment.resize(picture[None], size))[0])
             return small[np.arange(height)[:, None] * size[0] // height, np.arange(width) * size[1] // width]
-        filled = np.pad(picture, ((0, -height % WHOLE), (0, -width % WHOLE), (0, 0)))
-        batch = self._devices.place({"images": filled[None]}, examples=1)
-        return np.asarray(self._predict(self.run.state, batch))[0, :height, :width]
+        batch = self._devices.place({"images": picture[None]}, examples=1)
+        return np.asarray(self._predict(self.run.state, batch))[0]
 
     def evaluated(self, split: Split) -> MaskPredictions:
         """Masks of all of ``split``, and their figures; a bar if it takes a while."""

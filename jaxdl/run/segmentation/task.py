@@ -50,7 +50,8 @@ def load(config: SegmentationConfig) -> Dataset:
 
 def adapted(config: SegmentationConfig, dataset: Dataset, given: frozenset[str]) -> SegmentationConfig:
     """``config`` with the size of the validation split and the weights of the classes settled."""
-    mask_folder.check_labelled({"train": dataset.train, "test": dataset.test})
+    splits = {"train": dataset.train, "val": dataset.val, "test": dataset.test}
+    mask_folder.check_labelled({name: split for name, split in splits.items() if split is not None})
     examples = len(dataset.train)
     if dataset.val is not None:
         if config.val_size and "val_size" in given:
