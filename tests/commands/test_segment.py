@@ -214,7 +214,7 @@ def test_a_mistake_costs_a_line_and_status_2(data, tmp_path, capsys, flags, word
     assert not (tmp_path / "run").exists()
 
 
-@pytest.mark.long
+@pytest.mark.slow
 def test_a_classifiers_weights_begin_the_backbone(data, tmp_path, capsys):
     network = models.create("mobilenet_v2", num_classes=4)
     variables = jax.jit(lambda: network.init(jax.random.key(3), np.zeros((1, 32, 32, 3), np.float32), train=False))()
