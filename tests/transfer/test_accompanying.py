@@ -6,6 +6,7 @@ import pytest
 
 from jaxdl.errors import UserError
 from jaxdl.transfer.accompanying import accompanying, check_architecture
+from tests import pytorch
 
 VIT = {
     "do_normalize": True, "do_rescale": True, "do_resize": True, "image_mean": [0.5, 0.5, 0.5],
@@ -184,6 +185,8 @@ def test_timms_squashed_and_cut_pictures_are_a_user_error(tmp_path):
 
 
 def test_resizing_is_timms_own(tmp_path):
+    pytest.importorskip("torch")
+    pytorch.torchvision()  # which timm imports
     timm = pytest.importorskip("timm")
     for share in (0.875, 0.9, 0.95, 1.0):
         content = TIMM | {"pretrained_cfg": TIMM["pretrained_cfg"] | {"crop_pct": share}}
