@@ -9,12 +9,13 @@ from rich.console import Console
 from rich.table import Table
 
 from jaxdl import models
+from jaxdl.data.mask_listing import VOC_CLASSES
 from jaxdl.errors import UserError
 from jaxdl.run import flags, terminal
 from jaxdl.run.chosen import NetworkOptions
 from jaxdl.run.flags import check, flag
 from jaxdl.run.status import exit_status
-from jaxdl.transfer.published import PUBLISHED
+from jaxdl.transfer.published import PUBLISHED, SEGMENTERS
 from jaxdl.wording import counted
 
 if TYPE_CHECKING:
@@ -30,9 +31,12 @@ PRECISIONS = {"f32": "float32", "bf16": "bfloat16"}
 class Options:
     """Flags: the network, the size of its images, and how much detail to print."""
 
-    model: str = flag("", "network architecture", choices=tuple(models.names()), positional=True)
+    model: str = flag("", "network architecture", choices=(*models.names(), *models.SEGMENTERS), positional=True)
     num_classes: int | None = flag(
-        None, "number of classes", min=1, unset="1000, or 10 for the stem cifar and the networks made for CIFAR-10"
+        None,
+        "number of classes",
+        min=1,
+        unset="1000, of segmenters 21, or 10 for the stem cifar and the networks made for CIFAR-10",
     )
     image_size: int | None = flag(
         None,
@@ -48,6 +52,13 @@ class Options:
     stem: str | None = flag(
         None, "first layers, if the network has a choice", choices=models.STEMS, unset="the network's"
     )
+    backbone: str | None = flag(
+        None, "with fcn, deeplabv3 or lraspp: the classifier whose maps they take", unset="the network's"
+    )
+    output_stride: int | None = flag(
+        None, "with the same: pixels of a picture for a place of the last map, 4, 8, 16 or 32", unset="the network's"
+    )
+    width: int | None = flag(None, "with unet: features of the first level", min=1, max=1024, unset="the network's")
     precision: str = flag("f32", "dtype of the computation", choices=tuple(PRECISIONS))
     depth: int | None = flag(
         None, "show layers down to this many parts of their names, summing those below", min=1, unset="all"
@@ -66,23 +77,25 @@ def _print(argv: list[str]) -> None:
     options, given = flags.parse(argv, Options(model=models.names()[0]), COMMAND, ABOUT)
     if {"pretrained", "num_classes"} <= given:
         raise UserError("--num-classes and --pretrained both say how many classes there are; give one.")
-    network = NetworkOptions(
-        model=options.model, pretrained=options.pretrained, stem=options.stem, image_size=options.image_size
-    )
+    named = {name: getattr(options, name) for name in ("backbone", "output_stride", "width", "stem") if name in given}
     if options.pretrained is not None:
+        network = NetworkOptions(
+            model=options.model, pretrained=options.pretrained, image_size=options.image_size, **named
+        )
         network.check_there(given)
     terminal.say_loading()
     from jaxdl.report.layers import grouped, layers, total  # with which comes JAX
+    from jaxdl.run.segmentation.network import check_fields
 
     if options.pretrained is not None:
         run = network.load()
         num_classes, size = len(run.classes), run.image[0]
         model = run.model.clone(dtype=PRECISIONS[options.precision]) if "precision" in given else run.model
     else:
-        num_classes = options.num_classes or (10 if _for_cifar(options) else 1000)
-        model = models.create(
-            options.model, num_classes=num_classes, stem=options.stem, dtype=PRECISIONS[options.precision]
-        )
+        num_classes = options.num_classes or _usual_classes(options)
+        dtype = PRECISIONS[options.precision]
+        check_fields(options.model, named.keys() - {"stem"})
+        model = models.create(options.model, num_classes=num_classes, dtype=dtype, **named)
         size = options.image_size or _usual_size(options)
     found = layers(model, (size, size, 3))
     whole = total(found)
@@ -114,7 +127,14 @@ def _usual_size(options: Options) -> int:
     """The pixels that the network is meant for."""
     if _for_cifar(options):
         return 32
-    return PUBLISHED[options.model][0].size if options.model in PUBLISHED else 224
+    published = PUBLISHED.get(options.model) or SEGMENTERS.get(options.model)
+    return published[0].size if published else 224
+
+
+def _usual_classes(options: Options) -> int:
+    if options.model in models.SEGMENTERS:
+        return len(VOC_CLASSES)
+    return 10 if _for_cifar(options) else 1000
 
 
 def _for_cifar(options: Options) -> bool:

@@ -13,7 +13,7 @@ from jaxdl.data.framing import Framing
 from jaxdl.errors import UserError
 
 MOST_PIXELS = pictures.MOST_PIXELS
-MOST_NAMED = 10  # pictures in one error
+MOST_NAMED = 3  # pictures in one error, which is a line or two
 LOOKED_AT = 8  # pixels a side to which a picture is brought of which only the reading counts
 AT_ONCE = 16  # pictures that a thread takes at a time
 

@@ -36,15 +36,18 @@ class Framing(NamedTuple):
 
     def resized(self, width: int, height: int) -> tuple[int, int]:
         """(width, height) that a picture of those has before the centre is cut out."""
-        if self.resize == STRETCHED:
-            return self.size, self.size
-        shorter, longer = sorted((width, height))
-        longer = int(self.resize * longer / shorter)
-        return (self.resize, longer) if width <= height else (longer, self.resize)
+        return (self.size, self.size) if self.resize == STRETCHED else with_shorter(self.resize, width, height)
 
     def corner(self, width: int, height: int) -> tuple[int, int]:
         """(left, top) of the part that is kept of a resized picture; negative where that is smaller."""
         return _offset(width, self.size), _offset(height, self.size)
+
+
+def with_shorter(side: int, width: int, height: int) -> tuple[int, int]:
+    """(width, height), or the other way round as they are given, with the shorter side brought to ``side``: as
+    ``torchvision.transforms.Resize`` has it."""
+    longer = max(int(side * max(width, height) / min(width, height)), 1)
+    return (side, longer) if width <= height else (longer, side)
 
 
 def _offset(length: int, kept: int) -> int:

@@ -16,7 +16,8 @@ from tqdm import tqdm
 
 from jaxdl.data import cache, decoding, pictures
 from jaxdl.data.dataset import Dataset, Split, fingerprint_of
-from jaxdl.data.mask_listing import IMAGES, MASKS, Listing, Pair, listing, pairs_in
+from jaxdl.data.framing import with_shorter
+from jaxdl.data.mask_listing import CLASSES, IMAGES, MASKS, Listing, Pair, listing, names_in, pairs_in
 from jaxdl.data.mask_streaming import Decoded
 from jaxdl.errors import UserError
 from jaxdl.masks import IGNORED
@@ -63,9 +64,12 @@ def decoded_bytes(root: str | os.PathLike[str]) -> int:
     return len(every) * height * width * 4
 
 
-def labelled(root: Path, classes: Sequence[str], *, progress: bool = False) -> tuple[Split, list[str]]:
+def labelled(
+    root: Path, classes: Sequence[str], *, shorter: int | None = None, progress: bool = False
+) -> tuple[Split, list[str]]:
     """The pictures in ``root/images`` and their masks in ``root/masks``, of those classes, and what was left out.
 
+    shorter: pixels to which the shorter side of each is brought, of a mask by the nearest; as they are if None.
     Raises UserError as ``load`` does.
     """
     remarks: list[str] = []
@@ -73,8 +77,17 @@ def labelled(root: Path, classes: Sequence[str], *, progress: bool = False) -> t
         raise UserError(f"{printable(str(root))} holds no pictures with masks: it must have {IMAGES}/ and {MASKS}/.")
     pairs = pairs_in(root, remarks)
     listed = Listing(tuple(classes), "the network", {"test": pairs}, remarks)
-    stored = _decoded(listed, progress=progress)
+    stored = _decoded(listed, shorter=shorter, progress=progress)
     return Split(stored["test_images"], stored["test_labels"], _names_of(pairs, root)), remarks
+
+
+def classes_of(root: Path) -> tuple[Path, tuple[str, ...]] | None:
+    """The file that names the classes of a folder with ``images`` and ``masks``, in it or beside it, and the names.
+
+    None where there is none. Raises UserError where it cannot be read.
+    """
+    places = (root / CLASSES, root.resolve().parent / CLASSES)
+    return next(((path, names_in(path)) for path in places if path.is_file()), None)
 
 
 def check_labelled(splits: Mapping[str, Split]) -> None:
@@ -116,12 +129,13 @@ def _every(listed: Listing) -> list[Pair]:
     return [pair for pairs in listed.splits.values() for pair in pairs]
 
 
-def _largest(every: Sequence[Pair]) -> tuple[int, int]:
-    """The largest height and the largest width of the pictures."""
+def _largest(every: Sequence[Pair], shorter: int | None = None) -> tuple[int, int]:
+    """The largest height and the largest width of the pictures, whose shorter side is brought to so many pixels."""
     sizes: list[tuple[int, int]] = [(0, 0)] * len(every)
 
     def measure(row: int) -> None:
-        sizes[row] = pictures.size_of(every[row].picture, most_pixels=decoding.MOST_PIXELS)
+        size = pictures.size_of(every[row].picture, most_pixels=decoding.MOST_PIXELS)
+        sizes[row] = with_shorter(shorter, *size) if shorter else size
 
     _each(measure, len(every))
     height, width = (max(side) for side in zip(*sizes, strict=True))
@@ -132,9 +146,9 @@ def _names_of(pairs: Sequence[Pair], root: Path) -> np.ndarray:
     return np.array([os.fsencode(pair.picture.relative_to(root)) for pair in pairs])
 
 
-def _decoded(listed: Listing, *, progress: bool) -> dict[str, np.ndarray]:
+def _decoded(listed: Listing, *, shorter: int | None = None, progress: bool) -> dict[str, np.ndarray]:
     every = _every(listed)
-    height, width = _largest(every)
+    height, width = _largest(every, shorter)
     needed = len(every) * height * width * 4
     if needed > MOST_BYTES:
         raise UserError(
@@ -149,6 +163,9 @@ def _decoded(listed: Listing, *, progress: bool) -> dict[str, np.ndarray]:
     def decode(row: int) -> None:
         pixels = _picture(every[row])
         mask = _mask(every[row], pixels.shape[:2], listed)
+        if shorter:
+            size = with_shorter(shorter, *mask.shape)
+            pixels, mask = pictures.resized(pixels, size), pictures.resized(mask, size, "nearest")
         images[row, : mask.shape[0], : mask.shape[1]] = pixels
         masks[row, : mask.shape[0], : mask.shape[1]] = mask
 

@@ -53,7 +53,7 @@ def listing(root: Path) -> Listing:
         )
     path = root / CLASSES
     if path.exists():
-        return Listing(_names(path), str(path), splits, remarks)
+        return Listing(names_in(path), str(path), splits, remarks)
     if (root / VOC_MASKS).is_dir():
         return Listing(VOC_CLASSES, "PASCAL VOC", splits, remarks)
     raise UserError(
@@ -140,7 +140,8 @@ def _lines(path: Path) -> list[str]:
         raise UserError(f"cannot read {printable(str(path))} ({getattr(error, 'strerror', None) or error}).") from error
 
 
-def _names(path: Path) -> tuple[str, ...]:
+def names_in(path: Path) -> tuple[str, ...]:
+    """Names of classes, a line each. Raises UserError for a file that cannot be read, and for names that are none."""
     names = _lines(path)
     while names and not names[-1]:
         names.pop()

@@ -31,7 +31,11 @@ SUFFIXES = (
 MOST_PIXELS = 100_000_000  # a picture that claims more is refused before it is decoded
 MOST_SIDE = 65_535  # pixels; resizing takes memory for each pixel of a side
 MOST_BYTES = 2**30  # of a file
-RESAMPLING = {"bilinear": Image.Resampling.BILINEAR, "bicubic": Image.Resampling.BICUBIC}
+RESAMPLING = {
+    "nearest": Image.Resampling.NEAREST,
+    "bilinear": Image.Resampling.BILINEAR,
+    "bicubic": Image.Resampling.BICUBIC,
+}
 LARGE = 16_000_000  # pixels, beyond which pictures are decoded one at a time: each can take a gigabyte
 ORIENTATION = 0x0112  # the EXIF tag
 TURNS = {
@@ -138,6 +142,14 @@ def _opened(
         raise UserError(f"cannot read {name} ({error.strerror or error}).") from error
     except Exception as error:  # a decoder given a damaged file raises what it stumbles over, and no list is complete
         raise UserError(f"cannot read {name} ({str(error) or type(error).__name__}).") from error
+
+
+def resized(pixels: np.ndarray, size: tuple[int, int], interpolation: str = "bilinear") -> np.ndarray:
+    """``pixels``, uint8[H, W, 3], or a mask, uint8[H, W], brought to ``size``, (height, width): uint8.
+
+    interpolation: one of ``RESAMPLING``; ``nearest`` for numbers of classes.
+    """
+    return np.asarray(Image.fromarray(pixels).resize(size[::-1], RESAMPLING[interpolation]))
 
 
 def png(pixels: np.ndarray) -> bytes:

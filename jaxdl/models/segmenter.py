@@ -82,8 +82,9 @@ class WithAuxiliary(Segmenter):
 
     def logits(self, x: jax.Array, head: nn.Module, *, train: bool) -> jax.Array:
         """float32[B, H, W, num_classes] of x: float[B, H, W, 3]; head: classifies places. Errors: as of ``maps``."""
-        *finer, last = self.maps(x, train=train, finer=self.auxiliary)
-        for each in finer:  # in evaluation too, where nobody takes what it sows, and so nothing computes it
+        wanted = self.is_initializing() or self.is_mutable_collection("auxiliary")
+        *finer, last = self.maps(x, train=train, finer=self.auxiliary and wanted)
+        for each in finer:
             classifier = FCNHead(self.num_classes, dtype=self.dtype, name="aux_classifier")
             others = enlarged(classifier(each, train=train), x.shape[1:3])
             if not self.is_initializing():

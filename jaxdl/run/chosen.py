@@ -33,8 +33,17 @@ class NetworkOptions:
     model: str | None = flag(
         None,
         "network to use without a run, with --pretrained",
-        choices=tuple(models.names()),
+        choices=(*models.names(), *models.SEGMENTERS),
         unset="the run's, or that of an exported folder or a file of torchvision's",
+    )
+    backbone: str | None = flag(
+        None, "with --model fcn, deeplabv3 or lraspp: the classifier whose maps they take", unset="as of training"
+    )
+    output_stride: int | None = flag(
+        None, "with the same: pixels of a picture for a place of the last map, 4, 8, 16 or 32", unset="as of training"
+    )
+    width: int | None = flag(
+        None, "with --model unet: features of the first level", min=1, max=1024, unset="as of training"
     )
     pretrained: str | None = flag(
         None, "weights of --model: a .pth, .pt or .safetensors file, an exported folder, or torchvision", path=True
@@ -59,7 +68,8 @@ class NetworkOptions:
     )
     resize: int | None = flag(
         None,
-        "with --model: shorter side before the centre is cut out; 0: stretch",
+        "with --model: shorter side before the centre is cut out, which a segmenter does not; 0: stretch, or of a "
+        "segmenter as pictures are",
         min=0,
         unset="the weights'",
     )
@@ -116,7 +126,7 @@ class NetworkOptions:
         if self.pretrained is None:
             raise UserError(f"--model {self.model} needs its weights: --pretrained FILE, or {TORCHVISION}.")
         if self.pretrained == TORCHVISION:
-            told_by_weights.check_published(self.model)
+            told_by_weights.check_published(self.model, backbone=False)
         for name in ("pretrained", "classes"):
             path = getattr(self, name)
             if path not in (None, TORCHVISION) and not Path(path).exists():

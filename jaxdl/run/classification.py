@@ -16,10 +16,14 @@ from jaxdl.run.augmentation import augmentation_of, mix_of
 from jaxdl.run.config import Config
 from jaxdl.run.loading import load
 from jaxdl.run.network import model_of
+from jaxdl.run.preprocessing import CIFAR10
 from jaxdl.run.task import Score, Task
 from jaxdl.run.views import views_of
 from jaxdl.train.eval_step import in_float32
 from jaxdl.train.gradients import Loss
+from jaxdl.transfer import imagenet
+
+MADE_FOR_CIFAR = ("cifar_cnn", "quick_cnn", "speed_cnn", "speed_cnn_muon")
 
 
 def _loss(config: Config) -> Loss:
@@ -37,6 +41,11 @@ def _predictions(
     return Predictions(logits, labels, classes)  # which measures the loss again, in float64
 
 
+def _usual_classes(config: Config) -> dict[int, tuple[str, tuple[str, ...]]]:
+    usual = {1000: ("ImageNet", tuple(each.name for each in imagenet.classes()))}
+    return usual | ({10: ("CIFAR-10", CIFAR10)} if config.model in MADE_FOR_CIFAR else {})
+
+
 def _review() -> ModuleType:
     from jaxdl.run import classification_review  # with what draws and renders, which training needs nothing of
 
@@ -48,6 +57,8 @@ CLASSIFICATION = Task(
     settle=fitted.to_weights,
     load=load,
     adapt=fitted.to_data,
+    without_data=fitted.without_data,
+    usual_classes=_usual_classes,
     model=model_of,
     loss=_loss,
     eval_loss=losses.cross_entropy,

@@ -1,15 +1,23 @@
 """A classifier's configuration, fitted to its weights and to its data; what is not the flags' own is said."""
 
 import dataclasses
+from collections.abc import Mapping
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
+from jaxdl import models
 from jaxdl.cpu import memory
 from jaxdl.data import folder
 from jaxdl.data.dataset import Dataset
+from jaxdl.errors import UserError
 from jaxdl.run import preprocessing
 from jaxdl.run.config import Config
 from jaxdl.run.flags import flag_name
 from jaxdl.run.recipes import adapt
+from jaxdl.run.segmentation.network import FIELDS, check_fields
+
+if TYPE_CHECKING:
+    from jaxdl.saved_model import SavedModel
 
 OF_PICTURES = ("image_size", "resize", "interpolation", "workers")
 UNUSED = {"digits": ("data_dir", "stream", *OF_PICTURES), "cifar10": OF_PICTURES}
@@ -50,3 +58,18 @@ def to_data(config: Config, dataset: Dataset, given: frozenset[str]) -> Config:
         image = dataset.train.images.shape[1:]
         config = fitted_to_weights(config, num_classes=len(dataset.classes), image=image)
     return config
+
+
+def without_data(settings: Mapping[str, Any], saved: "SavedModel | None") -> tuple[Config, tuple[int, int, int]]:
+    """The configuration for weights without a run, and (H, W, C) of a picture as the network sees it.
+
+    settings: the fields that were given. saved: the network, where the weights bring it. Raises UserError for what is a
+    segmenter's alone.
+    """
+    check_fields(settings["model"], [name for name in FIELDS if name in settings])
+    if saved is not None and "image_size" not in settings and not saved.about:
+        settings = {**settings, "image_size": saved.image[0]}
+    config = preprocessing.settled(Config(dataset="folder", **settings), frozenset(settings))
+    if config.stem is not None and not models.has_stem(config.model):
+        raise UserError(f"{config.model} has no stem to choose: leave --stem out.")
+    return config, (config.image_size, config.image_size, 3)

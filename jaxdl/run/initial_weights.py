@@ -179,6 +179,7 @@ def classes_in(held: Contents, model: nn.Module, images: jax.Array) -> int | Non
     held, choice, _ = placed(held, model, initial_values.shapes(model, images), images)
     if not choice.whole:
         start_from(held.path, model, None, images, weights_key=held.key)  # says what is wrong
+        return None  # nothing is: it is a backbone's
     named = layout(model)["names"]
     for layer in head(model, images):
         for name, theirs in choice.placement.names.items():

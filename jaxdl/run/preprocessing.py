@@ -9,13 +9,14 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from jaxdl.data.framing import INTERPOLATIONS, STRETCHED, Framing
+from jaxdl.data.mask_listing import VOC_CLASSES
 from jaxdl.errors import UserError
 from jaxdl.run import stored
 from jaxdl.run.channels import CHANNELS, DATA, NONE, WEIGHTS, in_words
 from jaxdl.run.config import TORCHVISION, Config
 from jaxdl.transfer import imagenet
 from jaxdl.transfer.accompanying import accompanying, classes_beside
-from jaxdl.transfer.published import PUBLISHED, Published
+from jaxdl.transfer.published import PUBLISHED, SEGMENTERS, Published
 
 CIFAR10 = ("airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck")
 
@@ -47,7 +48,7 @@ class Preprocessing(NamedTuple):
 def of_weights(pretrained: str, model: str) -> Preprocessing | None:
     """Pictures that the weights in ``--pretrained`` expect; None where nobody knows."""
     if pretrained == TORCHVISION:
-        return _published(PUBLISHED[model][0]) if model in PUBLISHED else None
+        return _published(model, (PUBLISHED | SEGMENTERS)[model][0]) if model in PUBLISHED | SEGMENTERS else None
     path = Path(pretrained)
     folder = path if path.is_dir() else path.parent
     if path.is_file() and (known := _of_file(path, model)) is not None:
@@ -58,7 +59,7 @@ def of_weights(pretrained: str, model: str) -> Preprocessing | None:
         framing = Framing(found.size, found.resize, found.interpolation)
         return Preprocessing(framing, found.mean, found.std, found.classes, str(found.by))
     if model in PUBLISHED:
-        usual = _published(PUBLISHED[model][0])
+        usual = _published(model, PUBLISHED[model][0])
         return usual._replace(classes=classes_beside(folder), by=f"torchvision's {model}", assumed=True)
     if model == "cifar_cnn":  # the course's
         return Preprocessing(Framing(32), *CHANNELS[NONE], CIFAR10, "the course", assumed=True)
@@ -130,12 +131,12 @@ def _of_file(path: Path, model: str) -> Preprocessing | None:
     from jaxdl.transfer.torchvision_files import published_as  # with all that downloads
 
     published = published_as(path, model)
-    return None if published is None else _published(published)
+    return None if published is None else _published(model, published)
 
 
-def _published(published: Published) -> Preprocessing:
+def _published(model: str, published: Published) -> Preprocessing:
     framing = Framing(published.size, published.resize, published.interpolation)
-    names = tuple(each.name for each in imagenet.classes())
+    names = VOC_CLASSES if model in SEGMENTERS else tuple(each.name for each in imagenet.classes())
     return Preprocessing(framing, published.mean, published.std, names, f"torchvision's {published.file}")
 
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from types import ModuleType
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import flax.linen as nn
 import jax
@@ -13,6 +13,9 @@ from jaxdl.metrics import Totals
 from jaxdl.run.config import Config
 from jaxdl.train.eval_step import Sum
 from jaxdl.train.gradients import Loss, PerExample
+
+if TYPE_CHECKING:
+    from jaxdl.saved_model import SavedModel
 
 Images = Callable[[jax.Array], jax.Array]
 
@@ -30,6 +33,8 @@ class Task(NamedTuple):
     name: in ``jaxdl.run.tasks``.
     settle: (config, given) -> config, before the data is read. load: config -> dataset; prints what was left out of it.
     adapt: (config, dataset, given) -> config, with what depends on the data settled.
+    without_data: (fields given, the saved network or None) -> config, (H, W, C) of a picture: of weights without a run.
+    usual_classes: config -> by how many there are, whose they are taken for and their names.
     model: (config, num_classes=) -> the network, whose outputs the loss, the metrics and ``kept`` take.
     loss: config -> what training minimises, (outputs, targets) -> float32[B, ...]; eval_loss: what evaluation measures.
     metrics: (outputs, targets) -> float32[B], by name; sums: of evaluation alone, (outputs, targets, mask) -> what is
@@ -48,6 +53,8 @@ class Task(NamedTuple):
     settle: Callable[[Config, frozenset[str]], Config]
     load: Callable[[Config], Dataset]
     adapt: Callable[[Config, Dataset, frozenset[str]], Config]
+    without_data: Callable[[Mapping[str, Any], "SavedModel | None"], tuple[Config, tuple[int, int, int]]]
+    usual_classes: Callable[[Config], Mapping[int, tuple[str, tuple[str, ...]]]]
     model: Callable[..., nn.Module]
     loss: Callable[[Config], Loss]
     eval_loss: Loss

@@ -4,7 +4,7 @@ from pathlib import Path
 
 from jaxdl import models
 from jaxdl.errors import UserError
-from jaxdl.transfer.published import PUBLISHED
+from jaxdl.transfer.published import PUBLISHED, SEGMENTERS
 from jaxdl.wording import printable
 
 SUFFIXES = (".pth", ".pt", ".bin", ".safetensors", ".ckpt")
@@ -27,9 +27,11 @@ def model_of(weights: Path) -> str | None:
     return network_of(weights) if weights.is_file() else None
 
 
-def check_published(model: str) -> None:
-    """Raises UserError for a network of which torchvision publishes no weights, nor of its backbone."""
-    if model == "unet" or (model in models.MODELS and model not in PUBLISHED):
+def check_published(model: str, *, backbone: bool = True) -> None:
+    """Raises UserError for a network of which torchvision publishes no weights, nor, where that is enough, of its
+    ``backbone``."""
+    begins = backbone and model in models.SEGMENTERS and model != "unet"  # with a classifier's
+    if not begins and model not in PUBLISHED and model not in SEGMENTERS:
         raise UserError(f"torchvision publishes no weights for {model}: name a file, or leave --pretrained out.")
 
 

@@ -20,6 +20,7 @@ from jaxdl.run.build import loaded
 from jaxdl.run.channels import channels_of
 from jaxdl.run.config import TORCHVISION, Config
 from jaxdl.run.finished_run import FinishedRun
+from jaxdl.run.flags import flag_name
 from jaxdl.run.initial_weights import (
     check_finite,
     classes_in,
@@ -27,42 +28,39 @@ from jaxdl.run.initial_weights import (
     replaced_classifier,
     weights_file,
 )
-from jaxdl.run.network import model_of
+from jaxdl.run.task import Task
+from jaxdl.run.tasks import TASKS, TRAINED_BY
 from jaxdl.saved_model import SavedModel
 from jaxdl.train.state import create_state
-from jaxdl.transfer import imagenet
 from jaxdl.transfer.conversion import is_auxiliary
 from jaxdl.transfer.edited import Edited
 from jaxdl.transfer.weights import contents
 from jaxdl.wording import counted, printable
 
 MOST_LETTERS = 10_000_000  # of a file with names of classes
-MADE_FOR_CIFAR = ("cifar_cnn", "quick_cnn", "speed_cnn", "speed_cnn_muon")
+OF_NETWORKS = ("stem", "transform_input", "backbone", "output_stride", "width")  # fields that are flags too
+ANY = 1000  # classes, of a network that is compared with a file whose number is not known yet
 
 
 def load(*, classes: str | None = None, offline: bool = False, classifier: bool = True, **settings: Any) -> FinishedRun:
     """The network of ``--model`` with the weights of ``--pretrained``; prints what pictures it takes.
 
     classes: a file with their names, as many as the weights have. classifier: whether the weights must have one; where
-    they need not, it has any values. settings: those of ``Config`` that were given. Raises UserError for weights that
-    do not fit, and where nobody knows how pixels are to be normalised.
+    they need not, it has any values. settings: those of the configuration that were given. Raises UserError for weights
+    that do not fit, and where nobody knows how pixels are to be normalised.
     """
     compilation_cache.use()
     saved = _saved(settings)
-    if saved is not None and "image_size" not in settings and not saved.about:
-        settings["image_size"] = saved.image[0]
-    config = preprocessing.settled(Config(dataset="folder", offline=offline, **settings), frozenset(settings))
-    if config.stem is not None and not models.has_stem(config.model):
-        raise UserError(f"{config.model} has no stem to choose: leave --stem out.")
+    task = TASKS["segmentation" if settings["model"] in models.SEGMENTERS else "classification"]
+    config, image = task.without_data({"offline": offline, **settings}, saved)
     channels = channels_of(config.normalize)
     if channels is None:
         raise UserError("nothing tells how the weights saw their pixels: give --normalize imagenet, none or MEAN/STD.")
-    image = (config.image_size, config.image_size, 3)
     images = jnp.zeros((1, *image))
-    file = weights_file(config.pretrained, config.model, offline=offline)
     if saved is None or (isinstance(saved.model, VisionTransformer) and image != saved.image):  # of other positions
-        config, model, variables, count = _of_file(config, file, images, classifier=classifier)
+        config, model, variables, count = _of_file(task, config, images, classifier=classifier)
     else:
+        file = weights_file(config.pretrained, config.model)
         model, variables = saved.model, saved.variables
         check_finite(file, variables)
         count = jax.eval_shape(lambda v, x: model.apply(v, x, train=False), variables, images).shape[-1]
@@ -70,11 +68,12 @@ def load(*, classes: str | None = None, offline: bool = False, classifier: bool 
     mean, std = channels
     record = {
         "command": shlex.join(["python", "-m", *sys.orig_argv[2:]]),
+        "task": task.name,
         "dataset": "none",
-        "dataset_source": f"weights in {printable(str(file))}",
+        "dataset_source": f"weights in {printable(config.pretrained)}",
         "dataset_fingerprint": "",
         "notice": None,
-        "classes": list(_classes(config, count, listed=classes)),
+        "classes": list(_classes(task, config, count, listed=classes)),
         "image": list(image),
         "mean": list(mean),
         "std": list(std),
@@ -92,24 +91,21 @@ def _saved(settings: Mapping[str, Any]) -> SavedModel | None:
     if found != asked:
         raise UserError(f"{printable(str(folder))} holds {found!r:.80}, not {asked}: leave --model out.")
     saved = saved_model.load_model(folder)
-    stem = settings.get("stem")
-    if stem not in (None, own := getattr(_network(saved.model), "stem", None)):
-        raise UserError(f"{printable(str(folder))} holds {asked}, whose stem is {own}: leave --stem out.")
-    rescaled = getattr(_network(saved.model), "transform_input", None)
-    if settings.get("transform_input", rescaled) != rescaled:
-        raise UserError(f"{printable(str(folder))} says how {asked} takes its inputs: leave --transform-input out.")
+    network = saved.model.model if isinstance(saved.model, Edited) else saved.model
+    for name in OF_NETWORKS:
+        own = getattr(network, name, None)
+        if settings.get(name, own) != own:
+            raise UserError(f"{printable(str(folder))} holds {asked} of {name} {own}: leave {flag_name(name)} out.")
     return saved
 
 
-def _network(model: nn.Module) -> nn.Module:
-    return model.model if isinstance(model, Edited) else model
-
-
-def _of_file(config: Config, file: Path, images: jax.Array, *, classifier: bool) -> tuple[Config, nn.Module, Any, int]:
+def _of_file(task: Task, config: Config, images: jax.Array, *, classifier: bool) -> tuple[Config, nn.Module, Any, int]:
     """The settled configuration, the network for as many classes as the weights are of, its variables, that number."""
     if config.stem is None and config.pretrained == TORCHVISION and models.has_stem(config.model):
         config = dataclasses.replace(config, stem="imagenet")
-    held, anyhow = contents(file, config.weights_key), _any_stem(config)
+    anyhow = task.model(dataclasses.replace(config, stem=_any_stem(config)), num_classes=ANY)
+    file = weights_file(config.pretrained, config.model, offline=config.offline)
+    held = contents(file, config.weights_key)
     count = classes_in(held, anyhow, images)
     if count is None and classifier:
         if names := replaced_classifier(held, anyhow, images):
@@ -118,12 +114,12 @@ def _of_file(config: Config, file: Path, images: jax.Array, *, classifier: bool)
                 "anew on the rest: --pretrained in training."
             )
         raise UserError(
-            f"{printable(str(file))} has no classifier: its network says nothing of classes. Train one on it, or take "
-            "a file that has one."
+            f"{printable(str(file))} has no classifier: its network says nothing of classes. Train one on it "
+            f"(jaxdl {TRAINED_BY[task.name]} --pretrained), or take a file that has one."
         )
     count = count or 2
     config = fitted_to_weights(config, num_classes=count, image=images.shape[1:])
-    model = model_of(config, num_classes=count)
+    model = task.model(config, num_classes=count)
     variables, anew = loaded(config, model, None, images)
     lacking = [layer for layer in anew if not is_auxiliary(layer)]
     if lacking and classifier:
@@ -134,25 +130,22 @@ def _of_file(config: Config, file: Path, images: jax.Array, *, classifier: bool)
     return config, model, variables, count
 
 
-def _any_stem(config: Config) -> nn.Module:
-    """The network with either stem: the classifier is the same."""
-    stem = config.stem or "imagenet" if models.has_stem(config.model) else None
-    return models.create(config.model, num_classes=1000, stem=stem)
+def _any_stem(config: Config) -> str | None:
+    """Either stem, of networks that have a choice: the classifier is the same."""
+    return config.stem or "imagenet" if models.has_stem(config.model) else None
 
 
-def _classes(config: Config, count: int, *, listed: str | None) -> tuple[str, ...]:
+def _classes(task: Task, config: Config, count: int, *, listed: str | None) -> tuple[str, ...]:
     """Names of the logits; of weights that nobody knows, numbers."""
     if listed is not None:
         return _listed(Path(listed), count)
     known = preprocessing.of_weights(config.pretrained, config.model)
     if known is not None and known.classes is not None and len(known.classes) == count:
         return known.classes
-    usual = {10: preprocessing.CIFAR10} if config.model in MADE_FOR_CIFAR else {}
-    usual[1000] = tuple(each.name for each in imagenet.classes())
-    if count in usual:
-        whose = "CIFAR-10's" if count == 10 else "ImageNet's"
-        print(f"note     {count:,} classes: taken for {whose}; --classes FILE names others", flush=True)
-        return usual[count]
+    if count in (usual := task.usual_classes(config)):
+        whose, names = usual[count]
+        print(f"note     {count:,} classes: taken for {whose}'s; --classes FILE names others", flush=True)
+        return names
     print(f"note     {count:,} classes without names; --classes FILE names them", flush=True)
     return tuple(f"class {index}" for index in range(count))
 

@@ -200,7 +200,7 @@ PUBLISHED: Mapping[str, tuple[Published, ...]] = MappingProxyType(
     }
 )
 
-# And those of its segmenters, trained on the pictures of COCO with PASCAL VOC's 21 classes, whole at 520 pixels.
+# And those of its segmenters, trained on the pictures of COCO with PASCAL VOC's 21 classes. No picture is cut.
 SEGMENTERS: Mapping[str, tuple[Published, ...]] = MappingProxyType(
     {
         name: (Published(file, size=520, resize=520),)

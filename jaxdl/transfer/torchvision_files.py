@@ -19,10 +19,10 @@ def published_as(path: Path, name: str) -> Published | None:
 
     Raises UserError where it cannot be read.
     """
-    if name not in PUBLISHED:
+    if (files := _files_of(name)) is None:
         return None
     digest = _digest(path)
-    return next((each for each in PUBLISHED[name] if digest.startswith(each.sha256_prefix)), None)
+    return next((each for each in files if digest.startswith(each.sha256_prefix)), None)
 
 
 def network_of(path: Path) -> str | None:
@@ -48,10 +48,9 @@ def torchvision_weights(
     Raises UserError for a name that torchvision has no file for, for a file with another hash and for a folder that
     cannot be written; DownloadError if the file is not here and cannot be downloaded.
     """
-    table = SEGMENTERS if name in SEGMENTERS else PUBLISHED
-    if name not in table:
-        raise unknown("torchvision model", name, table)
-    file, sha256_prefix = table[name][0].file, table[name][0].sha256_prefix
+    if (files := _files_of(name)) is None:
+        raise unknown("torchvision model", name, PUBLISHED)
+    file, sha256_prefix = files[0].file, files[0].sha256_prefix
     url = f"{BASE}{file}"
     path = (_folder() if folder is None else Path(os.path.expanduser(folder))) / file
     for found in (path, _torch_folder() / file):
@@ -71,6 +70,10 @@ def torchvision_weights(
     except DownloadError as problem:
         raise DownloadError(f"{problem}\nOr fetch {url} elsewhere and put it into {path.parent}.") from problem
     return path
+
+
+def _files_of(name: str) -> tuple[Published, ...] | None:
+    return PUBLISHED.get(name) or SEGMENTERS.get(name)
 
 
 def _digest(path: Path) -> str:

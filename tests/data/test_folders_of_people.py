@@ -116,12 +116,12 @@ def test_every_picture_that_cannot_be_read_is_named(root, stream):
     assert len(str(caught.value).splitlines()) == 1
 
 
-def test_of_very_many_pictures_that_cannot_be_read_ten_are_named(root):
+def test_of_very_many_pictures_that_cannot_be_read_three_are_named(root):
     for number in range(30):
         (root / "train" / "cat" / f"bad{number}.png").write_bytes(b"no")
-    with pytest.raises(UserError, match=r"30 pictures cannot be read.* And 20 more\. Replace or remove them") as caught:
+    with pytest.raises(UserError, match=r"30 pictures cannot be read.* And 27 more\. Replace or remove them") as caught:
         sources.load("folder", root)
-    assert str(caught.value).count(".png") == 10
+    assert str(caught.value).count(".png") == 3
 
 
 def test_names_that_are_no_utf8_are_read_and_shown_escaped(root):

@@ -27,9 +27,11 @@ from jaxdl.run.finished_run import FinishedRun, functions_of
 from jaxdl.run.review import facts, origin, with_rows
 from jaxdl.run.segmentation.segmented import Segmented
 from jaxdl.run.views import View
+from jaxdl.wording import printable
 
 SEEN = 8  # pictures shown of a batch as the network saw it
 WORST = 8  # and of the worst, for TensorBoard
+NAMED = 3  # classes in an error
 ROWS = 20  # classes, at most, that the terminal lists; the page has all
 
 
@@ -49,11 +51,22 @@ def evaluated(run: FinishedRun, split: Split, views: Sequence[View] | None) -> M
 
 def pictures(root: Path, run: FinishedRun) -> Split:
     """The pictures and masks in ``root/images`` and ``root/masks``, of the run's classes."""
-    split, remarks = mask_folder.labelled(root, run.classes, progress=True)
+    if (named := mask_folder.classes_of(root)) is not None and named[1] != run.classes:
+        where, names = named
+        raise UserError(
+            f"{printable(str(where))} names other classes ({_some(names)}) than the network has ({_some(run.classes)})."
+            + ("" if run.config.out else " With a network without a run, --classes FILE names its own.")
+        )
+    split, remarks = mask_folder.labelled(root, run.classes, shorter=run.config.resize, progress=True)
     mask_folder.check_labelled({str(root): split})
     for remark in remarks:
         print(f"note  {remark}", flush=True)
     return split
+
+
+def _some(classes: Sequence[str]) -> str:
+    more = f" and {len(classes) - NAMED} more" if len(classes) > NAMED else ""
+    return ", ".join(map(printable, classes[:NAMED])) + more
 
 
 def print_figures(evaluation: SegmentationEvaluation, console: Console) -> None:

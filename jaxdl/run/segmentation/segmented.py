@@ -7,8 +7,9 @@ import jax
 import numpy as np
 from tqdm import tqdm
 
-from jaxdl.data import augment, pipeline
+from jaxdl.data import pictures, pipeline
 from jaxdl.data.dataset import Split
+from jaxdl.data.framing import with_shorter
 from jaxdl.data.prefetch import Prefetch
 from jaxdl.metrics import Totals
 from jaxdl.report.mask_predictions import MaskPredictions
@@ -29,17 +30,18 @@ class Segmented:
     def mask(self, picture: np.ndarray) -> np.ndarray:
         """uint8[H, W], the class of each pixel of ``picture``: uint8[H, W, 3].
 
-        It is looked at as it is: filled up to a size that is compiled already, its mask would be another. One of more
-        than ``MOST_PIXELS`` is looked at smaller.
+        It is looked at as it is, or with the shorter side that the network is meant for: filled up to a size that is
+        compiled already, its mask would be another. One of more than ``MOST_PIXELS`` is looked at smaller.
         """
-        height, width, _ = picture.shape
-        if height * width > MOST_PIXELS:
-            shrunk = (MOST_PIXELS / (height * width)) ** 0.5
-            size = max(int(height * shrunk), 1), max(int(width * shrunk), 1)
-            small = self.mask(np.asarray(augment.resize(picture[None], size))[0])
-            return small[np.arange(height)[:, None] * size[0] // height, np.arange(width) * size[1] // width]
-        batch = self._devices.place({"images": picture[None]}, examples=1)
-        return np.asarray(self._predict(self.run.state, batch))[0]
+        own = height, width = picture.shape[:2]
+        if self.run.config.resize:
+            height, width = with_shorter(self.run.config.resize, height, width)
+        shrunk = min((MOST_PIXELS / (height * width)) ** 0.5, 1)
+        size = max(int(height * shrunk), 1), max(int(width * shrunk), 1)
+        seen = picture if size == own else pictures.resized(picture, size)
+        batch = self._devices.place({"images": seen[None]}, examples=1)
+        mask = np.asarray(self._predict(self.run.state, batch))[0]
+        return mask if size == own else pictures.resized(mask, own, "nearest")
 
     def evaluated(self, split: Split) -> MaskPredictions:
         """Masks of all of ``split``, and their figures; a bar if it takes a while."""

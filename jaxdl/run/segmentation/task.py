@@ -1,6 +1,5 @@
 """Semantic segmentation: a class for each pixel."""
 
-import dataclasses
 import inspect
 from collections.abc import Mapping, Sequence
 from functools import partial
@@ -11,33 +10,19 @@ import jax.numpy as jnp
 import numpy as np
 
 from jaxdl import losses, overlap
-from jaxdl.cpu import memory
 from jaxdl.data import augment, mask_folder
 from jaxdl.data.dataset import Dataset
+from jaxdl.data.mask_listing import VOC_CLASSES
 from jaxdl.errors import UserError
 from jaxdl.masks import IGNORED
 from jaxdl.metrics import Totals
 from jaxdl.report.mask_predictions import MaskPredictions
-from jaxdl.run.channels import DATA, IMAGENET, WEIGHTS
+from jaxdl.run.segmentation import fitted
 from jaxdl.run.segmentation.augmentation import colors_of, geometry_of
-from jaxdl.run.segmentation.config import BALANCED, SegmentationConfig, weights_of
-from jaxdl.run.segmentation.network import FIELDS, model_of
+from jaxdl.run.segmentation.config import SegmentationConfig, weights_of
+from jaxdl.run.segmentation.network import model_of
 from jaxdl.run.task import Score, Task
 from jaxdl.train.gradients import Loss
-
-
-def settled(config: SegmentationConfig, given: frozenset[str]) -> SegmentationConfig:
-    """``config`` with its network, whether pictures are streamed, and how pixels are normalised: with pretrained
-    weights as ImageNet's, else by the data's own."""
-    if config.stream is None and config.data_dir is not None:
-        config = dataclasses.replace(config, stream=mask_folder.decoded_bytes(config.data_dir) > memory.total() / 2)
-    if "model" in given:  # the recipe's backbone is for its own
-        config = dataclasses.replace(config, **dict.fromkeys(set(FIELDS) - given))
-    if config.normalize == WEIGHTS and not config.pretrained:
-        raise UserError("--normalize weights: there are none. Name them with --pretrained, or choose another.")
-    if config.normalize not in (None, WEIGHTS):
-        return config
-    return dataclasses.replace(config, normalize=IMAGENET if config.pretrained else DATA)
 
 
 def load(config: SegmentationConfig) -> Dataset:
@@ -46,33 +31,6 @@ def load(config: SegmentationConfig) -> Dataset:
     for remark in dataset.remarks:
         print(f"note     {remark}", flush=True)
     return dataset
-
-
-def adapted(config: SegmentationConfig, dataset: Dataset, given: frozenset[str]) -> SegmentationConfig:
-    """``config`` with the size of the validation split and the weights of the classes settled."""
-    splits = {"train": dataset.train, "val": dataset.val, "test": dataset.test}
-    mask_folder.check_labelled({name: split for name, split in splits.items() if split is not None})
-    examples = len(dataset.train)
-    if dataset.val is not None:
-        if config.val_size and "val_size" in given:
-            raise UserError("val/ holds the pictures that validate: leave out --val-size, or --val-size 0 for none.")
-        val_size = len(dataset.val) if config.val_size is None else config.val_size
-    else:
-        val_size = examples // 10 if config.val_size is None else config.val_size
-    config = dataclasses.replace(config, val_size=val_size)
-    left = examples if dataset.val is not None else examples - val_size
-    if "batch_size" not in given and config.batch_size > left:
-        config = dataclasses.replace(config, batch_size=max(left - left % config.accumulate, 1))
-    if config.class_weights == BALANCED:
-        shares = sum(np.bincount(mask.ravel(), minlength=IGNORED + 1) for mask in dataset.train.labels)
-        shares = shares[: len(dataset.classes)]
-        weights = np.where(shares > 0, np.median(shares[shares > 0]) / np.maximum(shares, 1), 1.0)
-        config = dataclasses.replace(config, class_weights=",".join(f"{each:.4g}" for each in weights))
-        print(f"note     weights of the classes: {config.class_weights}", flush=True)
-    weights = weights_of(config.class_weights)
-    if weights is not None and len(weights) != len(dataset.classes):
-        raise UserError(f"--class-weights has {len(weights)} numbers; the data has {len(dataset.classes)} classes.")
-    return config
 
 
 def loss_of(config: SegmentationConfig) -> Loss:
@@ -130,9 +88,11 @@ def _review() -> ModuleType:
 
 SEGMENTATION = Task(
     name="segmentation",
-    settle=settled,
+    settle=fitted.to_weights,
     load=load,
-    adapt=adapted,
+    adapt=fitted.to_data,
+    without_data=fitted.without_data,
+    usual_classes=lambda config: {len(VOC_CLASSES): ("PASCAL VOC", VOC_CLASSES)},
     model=model_of,
     loss=loss_of,
     eval_loss=losses.pixel_cross_entropy,

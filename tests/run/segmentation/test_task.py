@@ -16,9 +16,10 @@ from jaxdl.run.config import Config
 from jaxdl.run.flags import understood
 from jaxdl.run.segmentation.augmentation import colors_of, geometry_of
 from jaxdl.run.segmentation.config import SegmentationConfig, weights_of, window_of
+from jaxdl.run.segmentation.fitted import to_data, to_weights
 from jaxdl.run.segmentation.network import model_of
 from jaxdl.run.segmentation.recipes import RECIPES
-from jaxdl.run.segmentation.task import SEGMENTATION, adapted, figures_of, loss_of, right_pixels, settled
+from jaxdl.run.segmentation.task import SEGMENTATION, figures_of, loss_of, right_pixels
 
 
 @pytest.fixture
@@ -68,22 +69,22 @@ def test_a_class_that_occurs_nowhere_has_no_iou():
 
 def test_balanced_weights_are_the_median_share_over_each(capsys):
     masks = np.repeat(np.array([0, 0, 0, 0, 1, 1, 2, 255], np.uint8), 6).reshape(2, 4, 6)
-    config = adapted(SegmentationConfig(class_weights="balanced"), dataset_of(masks), frozenset())
+    config = to_data(SegmentationConfig(class_weights="balanced"), dataset_of(masks), frozenset())
     assert weights_of(config.class_weights) == [0.5, 1.0, 2.0]
     assert "weights of the classes" in capsys.readouterr().out
-    again = adapted(config, dataset_of(masks), frozenset())  # as a resumed run has it
+    again = to_data(config, dataset_of(masks), frozenset())  # as a resumed run has it
     assert again.class_weights == config.class_weights
 
 
 def test_validation_is_vals_or_a_tenth():
     masks = np.zeros((20, 4, 6), np.uint8)
-    assert adapted(SegmentationConfig(), dataset_of(masks), frozenset()).val_size == 2
+    assert to_data(SegmentationConfig(), dataset_of(masks), frozenset()).val_size == 2
     beside = dataset_of(masks, val=5)
-    assert adapted(SegmentationConfig(), beside, frozenset()).val_size == 5
-    none = adapted(SegmentationConfig(val_size=0), beside, frozenset({"val_size"}))
+    assert to_data(SegmentationConfig(), beside, frozenset()).val_size == 5
+    none = to_data(SegmentationConfig(val_size=0), beside, frozenset({"val_size"}))
     assert beside.held_out(val_size=none.val_size, seed=0)[1] is None
     with pytest.raises(UserError, match="val/ holds the pictures"):
-        adapted(SegmentationConfig(val_size=3), beside, frozenset({"val_size"}))
+        to_data(SegmentationConfig(val_size=3), beside, frozenset({"val_size"}))
 
 
 @pytest.mark.parametrize("name", list(losses.OF_PIXELS))
@@ -130,10 +131,10 @@ def test_pictures_and_masks_share_the_draw():
 
 
 def test_a_named_network_keeps_its_own_backbone():
-    config = settled(dataclasses.replace(RECIPES["small"], model="fcn_resnet50"), frozenset({"model"}))
+    config = to_weights(dataclasses.replace(RECIPES["small"], model="fcn_resnet50"), frozenset({"model"}))
     assert model_of(config, num_classes=3).backbone == "resnet50"
     chosen = dataclasses.replace(RECIPES["small"], model="fcn", backbone="resnet18")
-    assert model_of(settled(chosen, frozenset({"model", "backbone"})), num_classes=3).backbone == "resnet18"
+    assert model_of(to_weights(chosen, frozenset({"model", "backbone"})), num_classes=3).backbone == "resnet18"
 
 
 def test_flags_of_images_with_one_label_are_none_of_its_own():
@@ -175,4 +176,4 @@ def test_a_backbone_without_maps_is_refused():
 def test_masks_without_any_class_are_refused():
     masks = np.zeros((4, 4, 6), np.uint8)
     with pytest.raises(UserError, match="no pixel of the masks in test has a class"):
-        adapted(SegmentationConfig(), dataset_of(np.concatenate([masks[:1] + 255, masks])), frozenset())
+        to_data(SegmentationConfig(), dataset_of(np.concatenate([masks[:1] + 255, masks])), frozenset())
