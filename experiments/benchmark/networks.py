@@ -1,13 +1,16 @@
-"""The networks that are compared: beside the form in ``jaxdl.models`` two more of each, with ten classes.
+"""The networks that are compared: beside the form in ``jaxdl.models`` two more of each.
 
 A form imports what it needs in the function, so that a process that trains one never loads what the other is made of.
 To add a network, write its two forms and enter them below.
 """
 
+import dataclasses
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
 from typing import TYPE_CHECKING
+
+from experiments.benchmark import segmenters
 
 if TYPE_CHECKING:
     import flax.linen
@@ -24,15 +27,21 @@ SPEED_SCALE = 1 / 9  # of the logits
 
 @dataclass(frozen=True, kw_only=True)
 class Network:
-    """batch_size: images a step, where the flags name no other.
+    """batch_size: images a step, where the flags name no other. image: their (H, W).
 
     flax: of a dtype, in linen's own layers, whose variables are named as ours: ``apply(variables, x, train=...)``;
-    x: float[B, 32, 32, 3], returns float32[B, 10]. pytorch: x: float32[B, 3, 32, 32], returns float32[B, 10].
+    x: float[B, H, W, 3], returns float32[B, classes]. pytorch: x: float32[B, 3, H, W], returns float32[B, classes].
+    of_pixels: whether each pixel has logits, float32[B, H, W, classes] and in PyTorch float32[B, classes, H, W].
+    settings: flags of ours beside ``--model``.
     """
 
     batch_size: int
     flax: "Callable[[DTypeLike], flax.linen.Module]"
     pytorch: "Callable[[], torch.nn.Module]"
+    image: tuple[int, int] = (32, 32)
+    classes: int = 10
+    of_pixels: bool = False
+    settings: Mapping[str, str | int] = dataclasses.field(default_factory=dict)
 
 
 def _cifar_cnn_flax(dtype: "DTypeLike") -> "flax.linen.Module":
@@ -265,7 +274,7 @@ def _speed_cnn_pytorch() -> "torch.nn.Sequential":
     return nn.Sequential(*layers, nn.MaxPool2d(3), nn.Flatten(), nn.Linear(inputs, 10, bias=False), Scale())
 
 
-NETWORKS: Mapping[str, Network] = MappingProxyType(
+CLASSIFIERS: Mapping[str, Network] = MappingProxyType(
     {
         "cifar_cnn": Network(batch_size=64, flax=_cifar_cnn_flax, pytorch=_cifar_cnn_pytorch),
         "quick_cnn": Network(batch_size=256, flax=_quick_cnn_flax, pytorch=_quick_cnn_pytorch),
@@ -274,3 +283,17 @@ NETWORKS: Mapping[str, Network] = MappingProxyType(
         "speed_cnn": Network(batch_size=256, flax=_speed_cnn_flax, pytorch=_speed_cnn_pytorch),
     }
 )
+SEGMENTERS: Mapping[str, Network] = MappingProxyType(
+    {
+        "lraspp": Network(
+            batch_size=8,
+            flax=segmenters.lraspp_flax,
+            pytorch=segmenters.lraspp_pytorch,
+            image=(192, 256),
+            classes=segmenters.CLASSES,
+            of_pixels=True,
+            settings=MappingProxyType({"backbone": "mobilenet_v2", "output_stride": 32}),
+        )
+    }
+)
+NETWORKS: Mapping[str, Network] = MappingProxyType({**CLASSIFIERS, **SEGMENTERS})

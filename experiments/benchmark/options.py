@@ -8,7 +8,7 @@ from pathlib import Path
 
 from experiments.benchmark import accuracy, machine, startup
 from experiments.benchmark.contestant import FOLDERS, OURS, Job, names
-from experiments.benchmark.networks import NETWORKS
+from experiments.benchmark.networks import CLASSIFIERS, NETWORKS
 from experiments.benchmark.throughput import INPUT_BATCH
 from jaxdl.errors import UserError, unknown
 from jaxdl.run.flags import check, flag, flag_name
@@ -24,7 +24,9 @@ class Options:
         choices=tuple(FOLDERS),
     )
     model: str | None = flag(
-        None, "networks, comma-separated", unset=f"{','.join(NETWORKS)}; for start, {startup.MODEL}"
+        None,
+        f"networks, comma-separated, of {', '.join(NETWORKS)}",
+        unset=f"{','.join(CLASSIFIERS)}; for start, {startup.MODEL}",
     )
     contestants: str | None = flag(
         None,
@@ -59,8 +61,9 @@ class Options:
         """The networks that are measured, "" where the subject has none. Raises UserError for an unknown one."""
         if "model" not in self.own_flags:
             return ("",)
-        usual = (startup.MODEL,) if self.subject == "start" else tuple(NETWORKS)
-        return _listed(self.model, "model", tuple(NETWORKS)) or usual
+        usual = (startup.MODEL,) if self.subject == "start" else tuple(CLASSIFIERS)
+        known = CLASSIFIERS if self.subject == "layers" else NETWORKS
+        return _listed(self.model, "model", tuple(known)) or usual
 
     def tasks(self, model: str) -> list[Job]:
         """The contestants that are to run, in order. Raises UserError for an unknown one."""

@@ -20,7 +20,7 @@ def test_mistakes_end_with_status_2_and_a_line(tmp_path, picture_folder, capsys)
     for argv, says in (
         (["--subject", "trian"], "Did you mean train"),
         (["--model", "resnet-18"], "unknown model 'resnet-18'. Did you mean resnet18?"),
-        (["--model", "vgg11"], "Known: cifar_cnn, quick_cnn, resnet18, speed_cnn."),
+        (["--model", "vgg11"], "Known: cifar_cnn, lraspp, quick_cnn, resnet18, speed_cnn."),
         (["--model", ","], "--model names nothing"),
         (["--contestants", "jaxdl,pytorhc"], "unknown contestant 'pytorhc'. Did you mean pytorch?"),
         (["--subject", "input", "--contestants", "flax"], "Known: jaxdl, torchvision."),

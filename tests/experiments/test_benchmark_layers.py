@@ -20,7 +20,7 @@ from experiments.benchmark.layers.breakdown import Measured, Seconds, Step
 from experiments.benchmark.layers.layer import layers
 from experiments.benchmark.layers.programs import Arguments, PyTorch, best
 from experiments.benchmark.layers.table import print_step
-from experiments.benchmark.networks import NETWORKS
+from experiments.benchmark.networks import CLASSIFIERS
 from experiments.benchmark.torch_device import TorchDevice
 from jaxdl import models
 from tests import pytorch
@@ -50,10 +50,10 @@ def measured(tmp_path_factory):
     return json.loads(out.read_text()), done.stdout
 
 
-@pytest.mark.parametrize("name", NETWORKS)
+@pytest.mark.parametrize("name", CLASSIFIERS)
 def test_the_layers_are_those_that_pytorch_runs(name):
     torch = pytorch.torch()
-    reference, expected = NETWORKS[name].pytorch().train(), Counter()
+    reference, expected = CLASSIFIERS[name].pytorch().train(), Counter()
 
     def note(module, args, output):
         shape = tuple(args[0].shape[1:])

@@ -34,9 +34,11 @@ NAMES = {"quick_cnn": QUICK_NAMES, "speed_cnn": SPEED_NAMES}
     "name", [pytest.param(name, marks=pytest.mark.slow) if name == "resnet18" else name for name in NETWORKS]
 )
 def test_the_forms_of_a_network_compute_the_same(name, rng):
-    images = rng.normal(size=(4, 32, 32, 3)).astype(np.float32)
-    ours = models.create(name, stem="cifar" if models.has_stem(name) else None)
-    theirs = NETWORKS[name].flax(jnp.float32)
+    network = NETWORKS[name]
+    images = rng.normal(size=(4, *((64, 96) if network.of_pixels else network.image), 3)).astype(np.float32)
+    stem = "cifar" if models.has_stem(name) else None
+    ours = models.create(name, num_classes=network.classes, stem=stem, **network.settings)
+    theirs = network.flax(jnp.float32)
     variables = jax.jit(partial(ours.init, train=False))(jax.random.key(0), images)
     our_logits, their_logits = (jax.jit(partial(logits_of, model, images)) for model in (ours, theirs))
     pytorch.assert_close(their_logits(variables), our_logits(variables), 1e-5)
@@ -45,13 +47,14 @@ def test_the_forms_of_a_network_compute_the_same(name, rng):
 
     torch = pytorch.torch()
     torch.manual_seed(0)
-    reference = NETWORKS[name].pytorch().train()
+    reference = network.pytorch().train()
     trained = sum(parameter.numel() for parameter in reference.parameters() if parameter.requires_grad)
     assert trained == parameter_count(like["params"])
     mapping = {"names": NAMES[name]} if name in NAMES else layout(ours)
     kept = {key for key, value in reference.named_parameters() if value.ndim == 1 and not value.requires_grad}  # ones
-    arrays = {key: tensor.numpy() for key, tensor in reference.state_dict().items() if key not in kept}
-    expected = reference(torch.tensor(images).movedim(-1, 1)).detach()
+    held = {key: tensor.numpy() for key, tensor in reference.state_dict().items() if key not in kept}
+    arrays = {key.removeprefix("network."): array for key, array in held.items()}
+    expected = reference(torch.tensor(images).movedim(-1, 1)).detach().movedim(1, -1)
     pytorch.assert_close(their_logits(from_pytorch(arrays, variables, **mapping)), expected, 1e-4)
 
 

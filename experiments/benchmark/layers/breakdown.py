@@ -10,6 +10,7 @@ from experiments.benchmark.contestant import Job, LeftOutError
 from experiments.benchmark.layers import programs
 from experiments.benchmark.layers.layer import CONVOLUTION, Layer, layers
 from experiments.benchmark.layers.programs import Arguments, Programs, PyTorch, Run, best
+from experiments.benchmark.networks import CLASSIFIERS
 from experiments.benchmark.throughput import train_jaxdl, train_pytorch
 from experiments.benchmark.torch_device import TorchDevice
 from jaxdl.cpu import convolution, memory
@@ -17,7 +18,6 @@ from jaxdl.run.config import Config
 from jaxdl.run.network import model_of
 
 OURS, XLA, PYTORCH = "jaxdl", "xla", "pytorch"
-IMAGE = (32, 32, 3)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -74,7 +74,8 @@ def run(
     on_part: called before each part with what is measured and how many parts there are.
     """
     memory.keep_freed()  # as in training
-    found = layers(model_of(Config(model=model), num_classes=10), IMAGE)
+    network = CLASSIFIERS[model]
+    found = layers(model_of(Config(model=model), num_classes=network.classes), (*network.image, 3))
     task = Job(subject="train", contestant=OURS, model=model, batch_size=batch_size)
     peer, left_out = None, {}
     try:

@@ -6,6 +6,7 @@ from functools import partial
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 import optax
 
 from experiments.benchmark import jax_device
@@ -26,10 +27,11 @@ class Training:
 
     def __init__(self, task: Job):
         self.batch_size = task.batch_size
-        split = synthetic.training_split(task.batch_size)
-        split = Split(synthetic.normalized(split.images), split.labels)
+        network = NETWORKS[task.model]
+        split = synthetic.training_split(network, task.batch_size)
+        split = Split(synthetic.normalized(split.images), split.labels.astype(np.int32))
         self._batch_at = partial(pipeline.train_batch, split, batch_size=task.batch_size, seed=0)
-        model = NETWORKS[task.model].flax(DTYPES[task.precision])
+        model = network.flax(DTYPES[task.precision])
         optimizer = optax.sgd(synthetic.LEARNING_RATE, momentum=synthetic.MOMENTUM)
         variables = jax.jit(partial(model.init, train=False))(jax.random.key(0), split.images[:1])
         params, statistics = variables["params"], variables.get("batch_stats", {})

@@ -6,11 +6,12 @@ import jax
 
 from experiments.benchmark import jax_device
 from experiments.benchmark.contestant import Job
+from experiments.benchmark.networks import NETWORKS
 from experiments.benchmark.throughput import synthetic
 from jaxdl.cpu import memory
 from jaxdl.run.build import build
-from jaxdl.run.config import Config
 from jaxdl.run.input import feed
+from jaxdl.run.tasks import CONFIGS, TASKS
 from jaxdl.train import parallel
 from jaxdl.train.finite import NotFiniteError
 from jaxdl.train.history import History
@@ -25,8 +26,12 @@ class Training:
     def __init__(self, task: Job):
         memory.keep_freed()
         self.batch_size = task.batch_size
-        config = Config(
+        network = NETWORKS[task.model]
+        kind = "segmentation" if network.of_pixels else "classification"
+        config = CONFIGS[kind](
             model=task.model,
+            **network.settings,
+            **({"min_scale": 1.0, "max_scale": 1.0} if network.of_pixels else {}),
             val_size=0,
             batch_size=task.batch_size,
             optimizer="sgd",
@@ -36,12 +41,12 @@ class Training:
             nesterov=False,
             precision=task.precision,
             flip=task.augment,
-            crop_padding=4 if task.augment else 0,
+            **({} if network.of_pixels else {"crop_padding": 4 if task.augment else 0}),
             resident=False,
         )
         start = task.subject == "start"  # else it is the step's speed that counts
-        data = synthetic.dataset(task.batch_size)
-        self._training = build(config, data, parallel.single(), compile_ahead=start)
+        data = synthetic.dataset(network, task.batch_size)
+        self._training = build(config, data, parallel.single(), task=TASKS[kind], compile_ahead=start)
         self._state, self._history = self._training.state, History()
         self.device, self.threads = jax_device.words(), jax_device.threads()
         self.parameters = parameter_count(self._state.params)

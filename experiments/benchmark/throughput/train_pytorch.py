@@ -24,7 +24,8 @@ class Training:
         self._torch, self._device, self.device = self._on.torch, self._on.device, self._on.words
         torch = self._torch
         self.batch_size, self.threads = task.batch_size, self._on.threads
-        split = synthetic.training_split(task.batch_size)
+        network = NETWORKS[task.model]
+        split = synthetic.training_split(network, task.batch_size)
         images = synthetic.normalized(split.images)
         if not self.channels_last:
             images = np.ascontiguousarray(images.transpose(0, 3, 1, 2))
@@ -32,7 +33,7 @@ class Training:
         self._batch_at = partial(pipeline.train_batch, split, batch_size=task.batch_size, seed=0)
         torch.manual_seed(0)
         layout = torch.channels_last if self.channels_last else torch.contiguous_format
-        model = NETWORKS[task.model].pytorch().to(self._device, memory_format=layout).train()
+        model = network.pytorch().to(self._device, memory_format=layout).train()
         trained = [parameter for parameter in model.parameters() if parameter.requires_grad]
         self.parameters = sum(parameter.numel() for parameter in trained)
         self._model = self._prepared(model)
