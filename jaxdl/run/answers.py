@@ -16,7 +16,8 @@ from jaxdl.data.framing import Framing
 from jaxdl.data.pictures import SUFFIXES, open_picture
 from jaxdl.data.prefetch import Prefetch
 from jaxdl.errors import UserError
-from jaxdl.run.classifier import MOST_PIXELS, SECONDS_UNTIL_BAR, Classifier
+from jaxdl.run.classifier import MOST_PIXELS, Classifier
+from jaxdl.run.evaluating import SECONDS_UNTIL_BAR
 from jaxdl.wording import printable
 
 URL = re.compile(r"[a-z][a-z0-9+.-]*://", re.IGNORECASE)

@@ -14,7 +14,7 @@ from rich.table import Table
 from rich.text import Text
 
 from jaxdl import disk
-from jaxdl.data import augment, folder, pipeline
+from jaxdl.data import augment, folder
 from jaxdl.data.dataset import Split
 from jaxdl.data.streaming import Pictures
 from jaxdl.report.confusion_picture import confusion_picture
@@ -26,10 +26,9 @@ from jaxdl.report.layers import layers
 from jaxdl.report.page import RunReport, render
 from jaxdl.report.runlog import RunLog
 from jaxdl.run import recorded, run_folder
-from jaxdl.run.augmentation import alternates
 from jaxdl.run.classifier import Classifier
-from jaxdl.run.finished_run import FinishedRun, functions_of
-from jaxdl.run.review import facts, origin, with_rows
+from jaxdl.run.finished_run import FinishedRun
+from jaxdl.run.review import facts, first_batch, origin, with_rows
 from jaxdl.run.views import View
 from jaxdl.transfer import imagenet
 from jaxdl.variables import flat
@@ -128,12 +127,8 @@ def write(
 
 def seen_batch(run: FinishedRun, train: Split) -> Seen:
     """The first batch of the run as its network saw it: augmented, mixed if it was, and brought back to pixels."""
-    config, classes = run.config, run.classes
-    batch = pipeline.train_batch(train, 0, batch_size=config.batch_size, seed=config.seed, alternate=alternates(config))
-    prepared = jax.jit(functions_of(run).train.prepare)(run.state.key, 0, batch)
-    rows = np.asarray(prepared["images"][:SEEN]) * np.array(run.std) + np.array(run.mean)
-    pixels = np.rint(np.clip(rows, 0, 1) * 255).astype(np.uint8)
-    return Seen(pixels, tuple(_name(label, classes) for label in np.asarray(prepared["labels"][:SEEN])))
+    pixels, labels = first_batch(run, train, SEEN)
+    return Seen(pixels, tuple(_name(label, run.classes) for label in labels))
 
 
 def log_pictures(

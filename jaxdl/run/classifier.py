@@ -1,22 +1,17 @@
 """A finished run's network on any number of images."""
 
-import sys
 from collections.abc import Callable, Sequence
-from functools import partial
 
 import jax
 import numpy as np
-from tqdm import tqdm
 
-from jaxdl.data import pipeline
 from jaxdl.data.dataset import Split
-from jaxdl.data.prefetch import Prefetch
+from jaxdl.run.evaluating import batches_of
 from jaxdl.run.finished_run import FinishedRun, functions_of
 from jaxdl.train import parallel
 from jaxdl.train.loop import predict
 
 MOST_PIXELS = 2**19  # of a batch: 512 images of 32 x 32 pixels, 10 of 224 x 224
-SECONDS_UNTIL_BAR = 2
 
 
 class Classifier:
@@ -33,27 +28,8 @@ class Classifier:
         """float32[N, classes] of ``images``: uint8[N, H, W, C] of the run's size; a bar if it takes a while."""
         split = Split(images, np.zeros(len(images), np.int32))
         size = self._batch_size(len(images))
-        count = pipeline.eval_steps(len(images), size)
-        batch_at = partial(pipeline.eval_batch, split, batch_size=size)
-        with (
-            Prefetch(batch_at, start=0, stop=count, put=partial(self._devices.place, examples=size)) as placed,
-            tqdm(
-                total=len(images),
-                desc=doing,
-                unit="img",
-                delay=SECONDS_UNTIL_BAR,
-                leave=False,
-                disable=None,
-                file=sys.stderr,
-            ) as bar,
-        ):
-
-            def batches():
-                for step in range(count):
-                    yield placed(step)
-                    bar.update(min(size, len(images) - bar.n))
-
-            return predict(self._step, self.run.state, batches(), examples=len(images))
+        with batches_of(split, self._devices, doing, size=size, answers=True) as batches:
+            return predict(self._step, self.run.state, batches, examples=len(images))
 
     def _batch_size(self, images: int) -> int:
         """A power of two, so that few sizes are ever compiled."""

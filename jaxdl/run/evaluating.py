@@ -4,7 +4,7 @@ import contextlib
 import sys
 from collections.abc import Callable, Iterable, Iterator
 from functools import partial
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import jax
 import numpy as np
@@ -20,22 +20,34 @@ from jaxdl.train import parallel
 from jaxdl.train.loop import evaluate, predict
 from jaxdl.train.state import TrainState
 
+SECONDS_UNTIL_BAR = 2
 T = TypeVar("T")
 
 
 @contextlib.contextmanager
 def batches_of(
-    split: Split, devices: parallel.Devices, doing: str, *, size: int | None = None
+    split: Split, devices: parallel.Devices, doing: str, *, size: int | None = None, answers: bool = False
 ) -> Iterator[Iterator[parallel.PlacedBatch]]:
     """A context with all of ``split`` in batches of ``size`` images, the last one padded and masked.
 
-    size: as many as are evaluated at once, or as there are, if None.
+    size: as many as are evaluated at once, or as there are, if None. answers: of a command whose output they become;
+    the bar is then on standard error, and only if it takes a while.
     """
     size = devices.padded(at_once(split) if size is None else size)
     count = pipeline.eval_steps(len(split), size)
     batch_at = partial(pipeline.eval_batch, split, batch_size=size, rows=devices.share(size))
-    with Prefetch(batch_at, start=0, stop=count, put=partial(devices.place, examples=size)) as placed:
-        yield map(placed, bar(range(count), doing))
+    shown = {"file": sys.stderr, "delay": SECONDS_UNTIL_BAR} if answers else {"file": sys.stdout}
+    with (
+        Prefetch(batch_at, start=0, stop=count, put=partial(devices.place, examples=size)) as placed,
+        tqdm(total=len(split), desc=doing, unit="img", leave=False, disable=None, **shown) as images,
+    ):
+
+        def batches() -> Iterator[parallel.PlacedBatch]:
+            for number in range(count):
+                yield placed(number)
+                images.update(min(size, len(split) - images.n))
+
+        yield batches()
 
 
 def bar(each: Iterable[T], doing: str) -> Iterable[T]:
@@ -72,6 +84,19 @@ def evaluated(
 ) -> tuple[np.ndarray, dict[str, float]]:
     """The network's outputs for all of ``split``, or what the task keeps of them, [N, ...], and their figures."""
     step, size = training.evaluation.step, training.evaluation.batch_size
+    with batches_of(split, training.devices, doing, size=size) as batches:
+        found, totals = outputs_and_sums(step, for_evaluation(state, training.config), batches, examples=len(split))
+    return found, training.task.figures(totals, training.classes)
+
+
+def outputs_and_sums(
+    step: Callable[[TrainState, Any], tuple[Any, jax.Array]],
+    state: TrainState,
+    batches: Iterable[parallel.PlacedBatch],
+    *,
+    examples: int,
+) -> tuple[np.ndarray, Totals]:
+    """Outputs [examples, ...] of ``step(state, batch) -> (sums, outputs)`` on the batches, and all its sums."""
     totals, waiting = Totals(), []
 
     def kept(state: TrainState, batch: parallel.PlacedBatch) -> jax.Array:
@@ -79,8 +104,7 @@ def evaluated(
         waiting.append(sums)
         return outputs
 
-    with batches_of(split, training.devices, doing, size=size) as batches:
-        found = predict(kept, for_evaluation(state, training.config), batches, examples=len(split))
+    found = predict(kept, state, batches, examples=examples)
     for sums in waiting:
         totals.add(jax.device_get(sums))
-    return found, training.task.figures(totals, training.classes)
+    return found, totals

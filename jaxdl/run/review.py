@@ -4,16 +4,20 @@ import json
 from pathlib import Path
 from typing import Any
 
+import jax
+import numpy as np
 from tqdm import tqdm
 
+from jaxdl.data import pipeline
 from jaxdl.data.dataset import Dataset, Split
 from jaxdl.report.diagnosis import Finding, as_text
 from jaxdl.report.heartbeat import Heartbeat
 from jaxdl.report.runlog import RunLog
 from jaxdl.run import recorded
 from jaxdl.run.announcements import loss_words
+from jaxdl.run.augmentation import alternates
 from jaxdl.run.diagnosed import findings_of
-from jaxdl.run.finished_run import FinishedRun
+from jaxdl.run.finished_run import FinishedRun, functions_of
 from jaxdl.run.network import told
 from jaxdl.train.state import parameter_count
 from jaxdl.wording import counted
@@ -86,3 +90,15 @@ def with_rows(figures: dict[str, Any]) -> str:
     rows = ",\n".join(f"    {json.dumps(row)}" for row in figures["confusion"])
     content = json.dumps(others, indent=2).removesuffix("\n}")
     return f'{content},\n  "confusion": [\n{rows}\n  ]\n}}\n'
+
+
+def first_batch(run: FinishedRun, train: Split, most: int) -> tuple[np.ndarray, np.ndarray]:
+    """The first images of the run as its network saw them, brought back to pixels, uint8[B, H, W, C], and their labels.
+
+    most: images. Augmented, and mixed if they were.
+    """
+    config = run.config
+    batch = pipeline.train_batch(train, 0, batch_size=config.batch_size, seed=config.seed, alternate=alternates(config))
+    prepared = jax.jit(functions_of(run).train.prepare)(run.state.key, 0, batch)
+    rows = np.asarray(prepared["images"][:most]) * np.array(run.std) + np.array(run.mean)
+    return np.rint(np.clip(rows, 0, 1) * 255).astype(np.uint8), np.asarray(prepared["labels"][:most])

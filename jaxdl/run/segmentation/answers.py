@@ -13,7 +13,8 @@ from jaxdl.errors import UserError
 from jaxdl.report.class_colors import class_colors, overlaid
 from jaxdl.run import run_folder
 from jaxdl.run.answers import Answer, opened
-from jaxdl.run.segmentation.segmented import SECONDS_UNTIL_BAR, Segmented
+from jaxdl.run.evaluating import SECONDS_UNTIL_BAR
+from jaxdl.run.segmentation.segmented import Segmented
 from jaxdl.wording import printable
 
 MASK, OVERLAY = "-mask.png", "-overlay.png"

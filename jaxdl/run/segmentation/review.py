@@ -5,7 +5,6 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import NamedTuple
 
-import jax
 import numpy as np
 from rich import box
 from rich.console import Console
@@ -13,7 +12,7 @@ from rich.table import Table
 from rich.text import Text
 
 from jaxdl import disk
-from jaxdl.data import mask_folder, pipeline
+from jaxdl.data import mask_folder
 from jaxdl.data.dataset import Split
 from jaxdl.errors import UserError
 from jaxdl.report.class_colors import class_colors, overlaid
@@ -23,8 +22,8 @@ from jaxdl.report.mask_predictions import MaskPredictions, SegmentationEvaluatio
 from jaxdl.report.runlog import RunLog
 from jaxdl.report.segmentation_page import SegmentationReport, render
 from jaxdl.run import recorded, run_folder
-from jaxdl.run.finished_run import FinishedRun, functions_of
-from jaxdl.run.review import facts, origin, with_rows
+from jaxdl.run.finished_run import FinishedRun
+from jaxdl.run.review import facts, first_batch, origin, with_rows
 from jaxdl.run.segmentation.segmented import Segmented
 from jaxdl.run.views import View
 from jaxdl.wording import printable
@@ -127,12 +126,7 @@ def write(
 
 def seen_batch(run: FinishedRun, train: Split) -> Seen:
     """The first pictures of the run as its network saw them, augmented and brought back to pixels, and their masks."""
-    config = run.config
-    batch = pipeline.train_batch(train, 0, batch_size=config.batch_size, seed=config.seed)
-    prepared = jax.jit(functions_of(run).train.prepare)(run.state.key, 0, batch)
-    rows = np.asarray(prepared["images"][:SEEN]) * np.array(run.std) + np.array(run.mean)
-    pixels = np.rint(np.clip(rows, 0, 1) * 255).astype(np.uint8)
-    return Seen(pixels, np.asarray(prepared["labels"][:SEEN]))
+    return Seen(*first_batch(run, train, SEEN))
 
 
 def log_pictures(

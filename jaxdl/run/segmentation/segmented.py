@@ -1,23 +1,15 @@
 """A segmenter of a finished run on pictures: whole splits with their masks, and single pictures of any size."""
 
-import sys
-from functools import partial
-
-import jax
 import numpy as np
-from tqdm import tqdm
 
-from jaxdl.data import pictures, pipeline
+from jaxdl.data import pictures
 from jaxdl.data.dataset import Split
 from jaxdl.data.framing import with_shorter
-from jaxdl.data.prefetch import Prefetch
-from jaxdl.metrics import Totals
 from jaxdl.report.mask_predictions import MaskPredictions
-from jaxdl.run.build import MOST_PIXELS, at_once
+from jaxdl.run.build import MOST_PIXELS
+from jaxdl.run.evaluating import batches_of, outputs_and_sums
 from jaxdl.run.finished_run import FinishedRun, functions_of
 from jaxdl.train import parallel
-
-SECONDS_UNTIL_BAR = 2
 
 
 class Segmented:
@@ -45,27 +37,8 @@ class Segmented:
 
     def evaluated(self, split: Split) -> MaskPredictions:
         """Masks of all of ``split``, and their figures; a bar if it takes a while."""
-        size = at_once(split)
-        step, count = self._devices.compile(self._functions.eval_and_predict), pipeline.eval_steps(len(split), size)
-        batch_at = partial(pipeline.eval_batch, split, batch_size=size)
-        totals, found = Totals(), []
-        with (
-            Prefetch(batch_at, start=0, stop=count, put=partial(self._devices.place, examples=size)) as placed,
-            tqdm(
-                total=len(split),
-                desc="evaluating",
-                unit="img",
-                delay=SECONDS_UNTIL_BAR,
-                leave=False,
-                disable=None,
-                file=sys.stderr,
-            ) as bar,
-        ):
-            for number in range(count):
-                sums, masks = step(self.run.state, placed(number))
-                totals.add(jax.device_get(sums))
-                found.append(np.asarray(masks))
-                bar.update(min(size, len(split) - bar.n))
+        step = self._devices.compile(self._functions.eval_and_predict)
+        with batches_of(split, self._devices, "evaluating", answers=True) as batches:
+            predicted, totals = outputs_and_sums(step, self.run.state, batches, examples=len(split))
         figures = self.run.task.figures(totals, self.run.classes)
-        predicted = np.concatenate(found)[: len(split)]
         return self.run.task.predictions(predicted, split.labels, self.run.classes, figures)
