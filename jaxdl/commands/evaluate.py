@@ -92,7 +92,7 @@ def _evaluate(argv: list[str]) -> None:
     with run_folder.writing(out):
         out.mkdir(parents=True)
     about = {"evaluated on": pixels, "views": options.views}
-    evaluation = of_task.write(
+    evaluation = review.write(
         out, run=run, split=name, findings=findings, predictions=predictions, data=split, seen=seen, about=about
     )
     console = Console(width=None if sys.stdout.isatty() else WIDTH, highlight=False, markup=False)

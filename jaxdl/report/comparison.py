@@ -5,11 +5,11 @@ from dataclasses import dataclass
 
 from jaxdl.report import confusion
 from jaxdl.report.charts import comparing_charts, trained
+from jaxdl.report.classification_page import accuracy_interval
 from jaxdl.report.diagnosis import Finding
 from jaxdl.report.document import document
 from jaxdl.report.evaluation import Evaluation
 from jaxdl.report.mask_predictions import SegmentationEvaluation
-from jaxdl.report.page import accuracy_interval
 
 WHOLE_MATRIX, MOST_CONFUSED = 20, 15  # smaller than of one run: there are several beside each other
 

@@ -1,46 +1,32 @@
 """A segmenter's run as one HTML page: what it was, how it went, how well its masks overlap with the true ones."""
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
-from jaxdl.report import confusion, images
-from jaxdl.report.charts import training_charts
+from jaxdl.report import images, run_report
 from jaxdl.report.class_colors import class_colors, overlaid
-from jaxdl.report.diagnosis import Finding
-from jaxdl.report.document import document
 from jaxdl.report.mask_predictions import MaskPredictions, SegmentationEvaluation
+from jaxdl.report.run_report import RunReport
 from jaxdl.wording import counted
 
-WHOLE_MATRIX, MOST_CONFUSED = 40, 30  # classes up to which a matrix is whole; those shown of more
 WORST, OTHERS = 8, 4  # pictures shown
 SEEN = 8
 UNITS = ((10**6, "thousands of pixels", 1000), (0, "pixels", 1))  # of a matrix, by the pixels in it
 
 
 @dataclass(frozen=True, kw_only=True)
-class SegmentationReport:
-    """Contents of a run's page.
+class SegmentationReport(RunReport):
+    """Contents of a segmenter's page.
 
-    title, notice, facts, records, groups, findings, split: as in ``page.RunReport``.
-    images: uint8[N, H, W, 3], a row per prediction; names: of their files, if they are known.
-    seen, seen_masks: uint8[B, H, W, 3] and uint8[B, H, W], pictures as the network saw them and their masks.
+    names: of the files of ``images``, if they are known. seen_masks: uint8[B, H, W], of ``seen``.
     """
 
-    title: str
-    notice: str | None
-    facts: Mapping[str, str]
-    records: Sequence[Mapping] | None
-    groups: Sequence[str]
-    findings: Sequence[Finding]
-    split: str
     predictions: MaskPredictions
     evaluation: SegmentationEvaluation
-    images: np.ndarray
     names: Sequence[str] | None = None
-    seen: np.ndarray | None = None
     seen_masks: np.ndarray | None = None
 
 
@@ -75,16 +61,14 @@ def render(report: SegmentationReport) -> str:
     counts = np.array(evaluation.confusion)
     unit, divisor = next((words, by) for least, words, by in UNITS if counts.sum() >= least)
     rounded = np.rint(counts / divisor).astype(int).tolist()
-    return document(
+    return run_report.render(
         "segmentation.html",
-        report=report,
-        evaluation=evaluation,
+        report,
         key_figures=_key_figures(evaluation, report.split),
-        charts=training_charts(report.records or (), report.groups),
+        matrix=rounded,
         rows=_rows(evaluation),
         worst=[_shown(report, row) for row in worst],
         others=[_shown(report, row) for row in others],
-        matrix=confusion.matrix(evaluation.classes, rounded, most=WHOLE_MATRIX, kept=MOST_CONFUSED),
         unit=unit,
         seen=_seen(report),
     )

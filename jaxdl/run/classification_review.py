@@ -3,8 +3,7 @@
 from collections.abc import Mapping, Sequence
 from functools import partial
 from pathlib import Path
-from types import MappingProxyType
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import jax
 import numpy as np
@@ -13,22 +12,20 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from jaxdl import disk
 from jaxdl.data import augment, folder
 from jaxdl.data.dataset import Split
 from jaxdl.data.streaming import Pictures
+from jaxdl.report.classification_page import ClassificationReport, render
 from jaxdl.report.confusion_picture import confusion_picture
-from jaxdl.report.diagnosis import Finding
-from jaxdl.report.evaluation import Evaluation, Predictions, evaluation_of
+from jaxdl.report.evaluation import Evaluation, Predictions
+from jaxdl.report.evaluation import evaluation_of as evaluation_of
 from jaxdl.report.feature_maps import feature_maps, sheet
 from jaxdl.report.graph import graph
 from jaxdl.report.layers import layers
-from jaxdl.report.page import RunReport, render
 from jaxdl.report.runlog import RunLog
-from jaxdl.run import recorded, run_folder
 from jaxdl.run.classifier import Classifier
 from jaxdl.run.finished_run import FinishedRun
-from jaxdl.run.review import facts, first_batch, origin, with_rows
+from jaxdl.run.review import first_batch
 from jaxdl.run.views import View
 from jaxdl.transfer import imagenet
 from jaxdl.variables import flat
@@ -84,45 +81,10 @@ def print_figures(evaluation: Evaluation, console: Console) -> None:
         console.print(f"{count:,} of {names[true]} taken for {names[predicted]}")
 
 
-def write(
-    out: Path,
-    *,
-    run: FinishedRun,
-    split: str,
-    findings: Sequence[Finding],
-    predictions: Predictions,
-    data: Split,
-    seen: Seen | None = None,
-    about: Mapping[str, object] = MappingProxyType({}),
-) -> Evaluation:
-    """``evaluation.json``, ``predictions.csv`` and ``report.html`` in the folder ``out``.
-
-    split: what was evaluated, in a word; data: its images, row by row those of ``predictions``. about: what else there
-    is to say of what was evaluated.
-    """
-    records = recorded.records(run.config.out) if run.config.out else None
-    evaluation = evaluation_of(predictions)
-    report = RunReport(
-        title=Path(run.config.out or run.config.model).name,
-        notice=run.record["notice"],
-        facts=facts(run) | {name: str(value) for name, value in about.items()},
-        records=records,
-        groups=recorded.groups(records or []),
-        findings=findings,
-        split=split,
-        predictions=predictions,
-        evaluation=evaluation,
-        images=data.images,
-        seen=seen.images if seen else None,
-        seen_names=seen.names if seen else (),
-        filters=first_filters(run),
-    )
-    content = with_rows({"split": split, **about, **origin(run), **evaluation.to_json()})
-    with run_folder.writing(out):
-        disk.write(out / "evaluation.json", content)
-        predictions.write(out / "predictions.csv", data.files)
-        disk.write(out / "report.html", render(report))
-    return evaluation
+def page(run: FinishedRun, contents: Mapping[str, Any], data: Split, seen: Seen | None) -> str:
+    """The page of what was evaluated. contents: fields of ``RunReport``; data: its images."""
+    shown = {} if seen is None else {"seen": seen.images, "seen_names": seen.names}
+    return render(ClassificationReport(**contents, **shown, filters=first_filters(run)))
 
 
 def seen_batch(run: FinishedRun, train: Split) -> Seen:

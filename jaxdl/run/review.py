@@ -1,19 +1,22 @@
 """Report of a run: what is said and drawn of any task's; the rest is in the task's own review."""
 
 import json
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import jax
 import numpy as np
 from tqdm import tqdm
 
+from jaxdl import disk
 from jaxdl.data import pipeline
 from jaxdl.data.dataset import Dataset, Split
 from jaxdl.report.diagnosis import Finding, as_text
 from jaxdl.report.heartbeat import Heartbeat
 from jaxdl.report.runlog import RunLog
-from jaxdl.run import recorded
+from jaxdl.run import recorded, run_folder
 from jaxdl.run.announcements import loss_words
 from jaxdl.run.augmentation import alternates
 from jaxdl.run.diagnosed import findings_of
@@ -38,10 +41,50 @@ def leave(run: FinishedRun, dataset: Dataset, train: Split, predictions: Any, lo
         review, out = run.task.review(), Path(run.config.out)
         seen = review.seen_batch(run, train)
         about = {"predictions": predictions, "data": dataset.test, "seen": seen}
-        evaluation = review.write(out, run=run, split="test", findings=findings, **about)
+        evaluation = write(out, run=run, split="test", findings=findings, **about)
         print(f"report   {out}/report.html", flush=True)
         heartbeat.begin("drawing pictures for TensorBoard")
         review.log_pictures(log, run, evaluation=evaluation, **about)
+
+
+def write(
+    out: Path,
+    *,
+    run: FinishedRun,
+    split: str,
+    findings: Sequence[Finding],
+    predictions: Any,
+    data: Split,
+    seen: Any = None,
+    about: Mapping[str, object] = MappingProxyType({}),
+) -> Any:
+    """``evaluation.json``, ``predictions.csv`` and ``report.html`` in the folder ``out``; returns the evaluation.
+
+    split: what was evaluated, in a word; data: its images, row by row those of ``predictions``. seen: as the task's
+    review has it. about: what else there is to say of what was evaluated.
+    """
+    review = run.task.review()
+    records = recorded.records(run.config.out) if run.config.out else None
+    evaluation = review.evaluation_of(predictions)
+    contents = {
+        "title": Path(run.config.out or run.config.model).name,
+        "notice": run.record["notice"],
+        "facts": facts(run) | {name: str(value) for name, value in about.items()},
+        "records": records,
+        "groups": recorded.groups(records or []),
+        "findings": findings,
+        "split": split,
+        "predictions": predictions,
+        "evaluation": evaluation,
+        "images": data.images,
+    }
+    page = review.page(run, contents, data, seen)
+    with run_folder.writing(out):
+        figures = {"split": split, **about, **_origin(run), **evaluation.to_json()}
+        disk.write(out / "evaluation.json", _with_rows(figures))
+        predictions.write(out / "predictions.csv", data.files)
+        disk.write(out / "report.html", page)
+    return evaluation
 
 
 def findings_in(run: FinishedRun) -> list[Finding]:
@@ -78,13 +121,13 @@ def facts(run: FinishedRun) -> dict[str, str]:
     return known
 
 
-def origin(run: FinishedRun) -> dict[str, object]:
+def _origin(run: FinishedRun) -> dict[str, object]:
     """Command and data of the run, for the files that are written of it."""
     names = ("command", "dataset", "dataset_source", "dataset_fingerprint", "notice")
     return {"step": run.step, **{name: run.record[name] for name in names}}
 
 
-def with_rows(figures: dict[str, Any]) -> str:
+def _with_rows(figures: dict[str, Any]) -> str:
     """``figures`` as JSON text, ``confusion`` behind all others with a row a line: classes can be many."""
     others = {name: value for name, value in figures.items() if name != "confusion"}
     rows = ",\n".join(f"    {json.dumps(row)}" for row in figures["confusion"])

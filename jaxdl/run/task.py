@@ -45,8 +45,8 @@ class Task(NamedTuple):
     prepare: (images, mean=, std=) -> what the network sees in evaluation; views: config -> other versions of it.
     kept: outputs -> what is left of them, of every example of a split, for ``predictions``.
     predictions: (kept, targets, classes, figures) -> an object with ``figures``, of which the review makes a report.
-    review: () -> the module with what is drawn and written of a run, imported then: ``evaluated``, ``seen_batch``,
-    ``write``, ``log_pictures`` and ``print_figures``.
+    review: () -> the module with what is drawn of a run, imported then: ``evaluated``, ``evaluation_of``, ``pictures``,
+    ``seen_batch``, ``page``, ``log_pictures`` and ``print_figures``.
     """
 
     name: str

@@ -2,7 +2,7 @@
 
 import pytest
 
-from jaxdl.report.page import render
+from jaxdl.report.classification_page import render
 from tests.report import reports
 
 

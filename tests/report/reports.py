@@ -6,9 +6,9 @@ import numpy as np
 from sklearn.naive_bayes import GaussianNB
 
 from jaxdl.data import sources
+from jaxdl.report.classification_page import ClassificationReport
 from jaxdl.report.diagnosis import Finding, Remedy
 from jaxdl.report.evaluation import Predictions, evaluation_of
-from jaxdl.report.page import RunReport
 
 GROUPS = ("stem", "stage1", "stage2", "head")
 FINDING = Finding(
@@ -51,7 +51,7 @@ def digits():
 
 
 def of(logits, labels, pictures, classes, **changed):
-    """A RunReport with something in each section, but for what is ``changed``."""
+    """A ClassificationReport with something in each section, but for what is ``changed``."""
     predictions = Predictions(logits, labels, classes)
     contents = {
         "title": "digits-quick-20260101-120000",
@@ -68,11 +68,11 @@ def of(logits, labels, pictures, classes, **changed):
         "seen_names": [f"{classes[label]} 0.7 + {classes[0]} 0.3" for label in labels[:40]],
         "filters": np.random.default_rng(0).normal(size=(5, 5, 3, 32)).astype(np.float32),
     }
-    return RunReport(**contents | changed)
+    return ClassificationReport(**contents | changed)
 
 
 def drawn(classes, *, examples=60, skill=1.0, size=8, **changed):
-    """A RunReport of logits and pictures drawn at random, on those classes."""
+    """A ClassificationReport of logits and pictures drawn at random, on those classes."""
     rng = np.random.default_rng(0)
     labels = np.arange(examples) % len(classes)
     logits = rng.normal(size=(examples, len(classes)))

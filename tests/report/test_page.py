@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from sklearn import metrics
 
-from jaxdl.report.page import MISTAKES, render
+from jaxdl.report.classification_page import MISTAKES, render
 from tests import browser as chromium
 from tests.report import pages, reports
 from tests.report.pages import texts, undecoded, wide, written

@@ -2,8 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from types import MappingProxyType
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from rich import box
@@ -11,19 +10,17 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from jaxdl import disk
 from jaxdl.data import mask_folder
 from jaxdl.data.dataset import Split
 from jaxdl.errors import UserError
 from jaxdl.report.class_colors import class_colors, overlaid
-from jaxdl.report.diagnosis import Finding
 from jaxdl.report.graph import graph
-from jaxdl.report.mask_predictions import MaskPredictions, SegmentationEvaluation, evaluation_of
+from jaxdl.report.mask_predictions import MaskPredictions, SegmentationEvaluation
+from jaxdl.report.mask_predictions import evaluation_of as evaluation_of
 from jaxdl.report.runlog import RunLog
 from jaxdl.report.segmentation_page import SegmentationReport, render
-from jaxdl.run import recorded, run_folder
 from jaxdl.run.finished_run import FinishedRun
-from jaxdl.run.review import facts, first_batch, origin, with_rows
+from jaxdl.run.review import first_batch
 from jaxdl.run.segmentation.segmented import Segmented
 from jaxdl.run.views import View
 from jaxdl.wording import printable
@@ -84,44 +81,10 @@ def print_figures(evaluation: SegmentationEvaluation, console: Console) -> None:
     console.print(table)
 
 
-def write(
-    out: Path,
-    *,
-    run: FinishedRun,
-    split: str,
-    findings: Sequence[Finding],
-    predictions: MaskPredictions,
-    data: Split,
-    seen: Seen | None = None,
-    about: Mapping[str, object] = MappingProxyType({}),
-) -> SegmentationEvaluation:
-    """``evaluation.json``, ``predictions.csv`` and ``report.html`` in the folder ``out``.
-
-    split: what was evaluated, in a word; data: its pictures and masks. about: what else there is to say of it.
-    """
-    records = recorded.records(run.config.out) if run.config.out else None
-    evaluation, files = evaluation_of(predictions), data.files
-    report = SegmentationReport(
-        title=Path(run.config.out or run.config.model).name,
-        notice=run.record["notice"],
-        facts=facts(run) | {name: str(value) for name, value in about.items()},
-        records=records,
-        groups=recorded.groups(records or []),
-        findings=findings,
-        split=split,
-        predictions=predictions,
-        evaluation=evaluation,
-        images=data.images,
-        names=files,
-        seen=seen.images if seen else None,
-        seen_masks=seen.masks if seen else None,
-    )
-    content = with_rows({"split": split, **about, **origin(run), **evaluation.to_json()})
-    with run_folder.writing(out):
-        disk.write(out / "evaluation.json", content)
-        predictions.write(out / "predictions.csv", files)
-        disk.write(out / "report.html", render(report))
-    return evaluation
+def page(run: FinishedRun, contents: Mapping[str, Any], data: Split, seen: Seen | None) -> str:
+    """The page of what was evaluated. contents: fields of ``RunReport``; data: its pictures and masks."""
+    shown = {} if seen is None else {"seen": seen.images, "seen_masks": seen.masks}
+    return render(SegmentationReport(**contents, **shown, names=data.files))
 
 
 def seen_batch(run: FinishedRun, train: Split) -> Seen:

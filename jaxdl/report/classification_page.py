@@ -1,20 +1,18 @@
-"""A run as one HTML page: what it was, how it went, what it gets right and wrong."""
+"""A classifier's run as one HTML page: what it was, how it went, what it gets right and wrong."""
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
-from jaxdl.report import confusion, images
-from jaxdl.report.charts import training_charts
-from jaxdl.report.diagnosis import Finding
-from jaxdl.report.document import document, short
+from jaxdl.report import confusion, images, run_report
+from jaxdl.report.document import short
 from jaxdl.report.evaluation import Evaluation, Predictions
 from jaxdl.report.figures import reliability
+from jaxdl.report.run_report import WHOLE_MATRIX, RunReport
 from jaxdl.wording import counted
 
-WHOLE_MATRIX, MOST_CONFUSED = 40, 30  # classes up to which a matrix is whole; those shown of more
 PAIRS, PICTURES_A_PAIR = 8, 6
 MISTAKES = 48
 SEEN = 32
@@ -22,28 +20,14 @@ FILTER_COLUMNS = 16
 
 
 @dataclass(frozen=True, kw_only=True)
-class RunReport:
-    """Contents of a run's page.
+class ClassificationReport(RunReport):
+    """Contents of a classifier's page.
 
-    title: the run's name. notice: a warning on top. facts: about the run, in order. records: of ``metrics.jsonl``, None
-    where nothing was trained.
-    groups: layer groups from the input to the output. split: what was evaluated.
-    images: uint8[N, H, W, 3], a row per prediction, or anything that can be indexed by an array of rows like it.
-    seen: uint8[B, H, W, 3], a batch as the network saw it, with seen_names its classes.
-    filters: float32[h, w, C, F], the kernel of the first convolution.
+    seen_names: the classes of ``seen``. filters: float32[h, w, C, F], the kernel of the first convolution.
     """
 
-    title: str
-    notice: str | None
-    facts: Mapping[str, str]
-    records: Sequence[Mapping] | None
-    groups: Sequence[str]
-    findings: Sequence[Finding]
-    split: str
     predictions: Predictions
     evaluation: Evaluation
-    images: np.ndarray
-    seen: np.ndarray | None = None
     seen_names: Sequence[str] = ()
     filters: np.ndarray | None = None
 
@@ -70,7 +54,7 @@ class Pair:
     examples: tuple[Example, ...]
 
 
-def render(report: RunReport) -> str:
+def render(report: ClassificationReport) -> str:
     """A self-contained HTML document; the same report gives the same text."""
     evaluation, predictions = report.evaluation, report.predictions
     pairs = evaluation.confused_pairs(PAIRS)
@@ -78,13 +62,11 @@ def render(report: RunReport) -> str:
     mistakes = predictions.confident_mistakes(MISTAKES)
     examples = _examples(report, np.concatenate([mistakes, *rows]))
     totals = [sum(row) for row in evaluation.confusion]
-    return document(
-        "run.html",
-        report=report,
-        evaluation=evaluation,
+    return run_report.render(
+        "classification.html",
+        report,
         key_figures=_key_figures(evaluation, report.split),
-        charts=training_charts(report.records or (), report.groups),
-        matrix=confusion.matrix(evaluation.classes, evaluation.confusion, most=WHOLE_MATRIX, kept=MOST_CONFUSED),
+        matrix=evaluation.confusion,
         listed=_listed(evaluation),
         pairs=[
             Pair(
@@ -135,7 +117,7 @@ def _key_figures(evaluation: Evaluation, split: str) -> list[tuple[str, str, str
     ]
 
 
-def _examples(report: RunReport, rows: np.ndarray) -> dict[int, Example]:
+def _examples(report: ClassificationReport, rows: np.ndarray) -> dict[int, Example]:
     """By row; each picture is read once."""
     rows = np.unique(rows).astype(np.int64)
     if not len(rows):
@@ -149,7 +131,7 @@ def _examples(report: RunReport, rows: np.ndarray) -> dict[int, Example]:
     return found
 
 
-def _seen(report: RunReport) -> list[tuple[str, str]]:
+def _seen(report: ClassificationReport) -> list[tuple[str, str]]:
     """(data URI, class) of the first pictures of the batch."""
     if report.seen is None:
         return []
@@ -170,7 +152,7 @@ def _filters(kernel: np.ndarray | None) -> dict | None:
     return {**about, "picture": images.png(sheet), "width": sheet.shape[1]}
 
 
-def _pixel_size(report: RunReport) -> str:
+def _pixel_size(report: ClassificationReport) -> str:
     """How CSS enlarges the pictures: small ones by whole pixels, so that each is seen as it is."""
     height, width = np.shape(report.images[:1])[1:3]
     return "pixelated" if max(height, width) <= images.LARGEST else "auto"
