@@ -74,6 +74,7 @@ def _evaluate(argv: list[str]) -> None:
     if out.exists():
         raise UserError(f"{out} exists; nothing is overwritten. Name another folder with --out.")
     options.check_there(given)
+    options.check_whole()
     terminal.say_loading()
     from jaxdl.run import review  # with which comes JAX
     from jaxdl.run.network import told

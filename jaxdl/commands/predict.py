@@ -56,7 +56,10 @@ class Options(NetworkOptions):
     )
     json: bool = flag(False, "print one JSON document", on_only=True)
     out: str | None = flag(
-        None, "of a segmenter: folder for masks and overlays", unset="<run>/predictions/<time>", path=True
+        None,
+        "of a segmenter: folder for masks and overlays",
+        unset="<run>/predictions/<time>, or <model>-predictions-<time>",
+        path=True,
     )
 
     @property
@@ -100,6 +103,7 @@ def _predict(argv: list[str]) -> "list[Answer]":
     if not options.pictures:
         raise UserError("name one picture or more, or folders of them.")
     (options if options.model is None else dataclasses.replace(options, run="")).check_there(given)
+    options.check_whole()
     terminal.say_loading()
     run = options.load()
     if run.record["notice"]:
@@ -137,10 +141,12 @@ def _masks(run: "FinishedRun", files: list[str], options: Options, top: int) -> 
     from jaxdl.run.segmentation.answers import answers_of
     from jaxdl.run.segmentation.segmented import Segmented
 
-    out = Path(options.out or Path(options.run, "predictions", time.strftime("%Y%m%d-%H%M%S")))
+    now = time.strftime("%Y%m%d-%H%M%S")
+    usual = Path(options.run, "predictions", now) if options.model is None else f"{options.model}-predictions-{now}"
+    out = Path(options.out or usual)
     if out.exists():
         raise UserError(f"{out} exists; nothing is overwritten. Name another folder with --out.")
-    return list(answers_of(Segmented(run), files, None if options.json else top, out)), "share"
+    return list(answers_of(Segmented(run), files, options.top if options.json else top, out)), "share"
 
 
 ANSWERED = {"classification": _classes, "segmentation": _masks}  # by task: the answers, and what they give of a class

@@ -70,7 +70,8 @@ def _probe(argv: list[str]) -> None:
     with contextlib.redirect_stdout(sys.stderr):  # what is said of the data is no answer of the command
         run = options.load(classifier=False)  # features are before it
         if run.task.name != USUAL:
-            raise UserError(f"the run in {printable(options.run)} is of {run.task.name}: only a classifier is probed.")
+            which = options.model or f"the run in {printable(options.run)}"
+            raise UserError(f"{which} is of {run.task.name}: only a classifier is probed.")
         data = _dataset(options, dataset, run)
         train, test = (
             _features(run, split.images, name) for split, name in ((data.train, "train"), (data.test, "test"))

@@ -31,7 +31,13 @@ PRECISIONS = {"f32": "float32", "bf16": "bfloat16"}
 class Options:
     """Flags: the network, the size of its images, and how much detail to print."""
 
-    model: str = flag("", "network architecture", choices=(*models.names(), *models.SEGMENTERS), positional=True)
+    model: str | None = flag(
+        None,
+        "network architecture; weights may tell it",
+        choices=(*models.names(), *models.SEGMENTERS),
+        positional=True,
+        optional=True,
+    )
     num_classes: int | None = flag(
         None,
         "number of classes",
@@ -74,7 +80,9 @@ def main(argv: list[str] | None = None) -> int:
 
 
 def _print(argv: list[str]) -> None:
-    options, given = flags.parse(argv, Options(model=models.names()[0]), COMMAND, ABOUT)
+    options, given = flags.parse(argv, Options(), COMMAND, ABOUT)
+    if options.model is None and options.pretrained is None:
+        raise UserError("name a network, say resnet50, or weights that tell it with --pretrained.")
     if {"pretrained", "num_classes"} <= given:
         raise UserError("--num-classes and --pretrained both say how many classes there are; give one.")
     named = {name: getattr(options, name) for name in ("backbone", "output_stride", "width", "stem") if name in given}
@@ -89,7 +97,7 @@ def _print(argv: list[str]) -> None:
 
     if options.pretrained is not None:
         run = network.load()
-        num_classes, size = len(run.classes), run.image[0]
+        num_classes, image = len(run.classes), run.image
         model = run.model.clone(dtype=PRECISIONS[options.precision]) if "precision" in given else run.model
     else:
         num_classes = options.num_classes or _usual_classes(options)
@@ -97,7 +105,8 @@ def _print(argv: list[str]) -> None:
         check_fields(options.model, named.keys() - {"stem"})
         model = models.create(options.model, num_classes=num_classes, dtype=dtype, **named)
         size = options.image_size or _usual_size(options)
-    found = layers(model, (size, size, 3))
+        image = (size, size, 3)
+    found = layers(model, image)
     whole = total(found)
     shown = found if options.depth is None else grouped(found, options.depth)
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False, show_footer=True)
@@ -114,7 +123,11 @@ def _print(argv: list[str]) -> None:
     for layer in shown:
         table.add_row(*_cells(layer))
     console = Console(width=None if sys.stdout.isatty() else WIDTH, highlight=False)
-    console.print(f"{options.model}, {counted(num_classes, 'class', 'classes')}, one image of {size} x {size} pixels")
+    backbone = getattr(model, "backbone", None)
+    name = options.model or run.config.model
+    on = f" on {backbone}" if isinstance(backbone, str) and backbone not in name else ""
+    height, width, _ = image
+    console.print(f"{name}{on}, {counted(num_classes, 'class', 'classes')}, one image of {height} x {width} pixels")
     console.print(table)
     console.print(
         f"{whole.parameters:,} parameters; {whole.multiply_adds / 1e9:.3f} billion multiply-adds an image, evaluated.\n"

@@ -24,19 +24,21 @@ class Split:
     ``streaming.Pictures``, decoded as they are indexed, may stand for the array of images, and
     ``mask_streaming.Decoded`` for that of images or masks.
     names: bytes[N], of the images' files within their folder; None where they are from no files.
+    sizes: int32[N, 2], (height, width) of each image before it was filled up to the size of all; None where none was.
     """
 
     images: np.ndarray
     labels: np.ndarray
     names: np.ndarray | None = None
+    sizes: np.ndarray | None = None
 
     def __len__(self) -> int:
         return len(self.labels)
 
     def take(self, rows: Sequence[int]) -> "Split":
         """A copy of those rows; pictures left in their files stay there."""
-        names = None if self.names is None else self.names[rows]
-        return Split(self.images.take(rows, axis=0), self.labels.take(rows, axis=0), names)
+        names, sizes = (None if each is None else each[rows] for each in (self.names, self.sizes))
+        return Split(self.images.take(rows, axis=0), self.labels.take(rows, axis=0), names, sizes)
 
     @property
     def files(self) -> list[str] | None:
@@ -77,9 +79,11 @@ class Dataset:
         **about: Any,
     ) -> "Dataset":
         """From arrays named ``train_images``, ``train_labels``, ``test_images`` and ``test_labels``, and so of ``val``
-        if they are there. names: of the images' files, by split."""
+        if they are there, with ``train_sizes`` where images were filled up. names: of the images' files, by split."""
         splits = {
-            split: Split(stored[f"{split}_images"], stored[f"{split}_labels"], names.get(split))
+            split: Split(
+                stored[f"{split}_images"], stored[f"{split}_labels"], names.get(split), stored.get(f"{split}_sizes")
+            )
             for split in SPLITS
             if f"{split}_images" in stored
         }

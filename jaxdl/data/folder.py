@@ -117,6 +117,10 @@ def listing(root: Path) -> Listing:
         ]
         raise UserError(f"the splits in {printable(str(root))} must hold the same classes: {'; '.join(alone)}.")
     classes = sorted(names["train"])
+    if classes == ["images", "masks"]:
+        raise UserError(
+            f"{printable(str(root))} holds pictures and their masks, no classes: jaxdl segment is for those."
+        )
     if len(classes) < 2:
         count = counted(len(classes), "class", "classes")
         raise UserError(f"{printable(str(folders['train']))} holds {count}; at least 2 are needed.")

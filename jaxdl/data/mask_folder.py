@@ -18,7 +18,7 @@ from jaxdl.data import cache, decoding, pictures
 from jaxdl.data.dataset import Dataset, Split, fingerprint_of
 from jaxdl.data.framing import with_shorter
 from jaxdl.data.mask_listing import CLASSES, IMAGES, MASKS, Listing, Pair, listing, names_in, pairs_in
-from jaxdl.data.mask_streaming import Decoded
+from jaxdl.data.mask_streaming import Decoded, mirrored
 from jaxdl.errors import UserError
 from jaxdl.masks import IGNORED
 from jaxdl.wording import printable
@@ -30,8 +30,8 @@ def load(root: str | os.PathLike[str], *, stream: bool = False, progress: bool =
     """The dataset: images uint8[N, H, W, 3], and masks uint8[N, H, W] in the place of labels.
 
     A mask is a picture of the same size that holds a class's number for each pixel, as levels of gray or in a palette;
-    255 is no class. H and W are the largest of all pictures: smaller ones are filled up, below and to the right, with 0
-    and in their masks with 255. Decoded pixels are kept in a cache for the next start.
+    255 is no class. H and W are the largest of all pictures: smaller ones are filled up, below and to the right, with
+    what a mirror there would show, and their masks with 255. Decoded pixels are kept in a cache for the next start.
     stream: leave pictures and masks in their files until they are indexed; the fingerprint is then over the files'
     names, their sizes in bytes and the classes.
     Raises UserError for a folder of another layout, pictures without a mask and masks without a picture, a mask of
@@ -43,7 +43,7 @@ def load(root: str | os.PathLike[str], *, stream: bool = False, progress: bool =
         return _streamed(root, listed)
     files = [path for pairs in listed.splits.values() for pair in pairs for path in pair]
     counts = tuple(map(len, listed.splits.values()))
-    key = cache.key_of("masks", files, len(listed.classes), counts)
+    key = cache.key_of("mirrored masks with sizes", files, len(listed.classes), counts)
     stored, _ = cache.arrays(key, lambda: (_decoded(listed, progress=progress), {}))
     height, width = stored["train_images"].shape[1:3]
     return Dataset.of(
@@ -78,7 +78,7 @@ def labelled(
     pairs = pairs_in(root, remarks)
     listed = Listing(tuple(classes), "the network", {"test": pairs}, remarks)
     stored = _decoded(listed, shorter=shorter, progress=progress)
-    return Split(stored["test_images"], stored["test_labels"], _names_of(pairs, root)), remarks
+    return Split(stored["test_images"], stored["test_labels"], _names_of(pairs, root), stored["test_sizes"]), remarks
 
 
 def classes_of(root: Path) -> tuple[Path, tuple[str, ...]] | None:
@@ -107,9 +107,10 @@ def _streamed(root: Path, listed: Listing) -> Dataset:
                 name = os.fsencode(path.relative_to(root))
                 digest.update(b"%s\0%s\0%d\n" % (split.encode(), name, path.stat().st_size))
         splits[split] = Split(
-            Decoded(pairs, (height, width, 3), _picture, 0),
+            Decoded(pairs, (height, width, 3), _picture, None),
             Decoded(pairs, (height, width), partial(_mask_of, listed=listed), IGNORED),
             _names_of(pairs, root),
+            _sizes(pairs),
         )
     return Dataset(
         name=root.resolve().name,
@@ -131,15 +132,22 @@ def _every(listed: Listing) -> list[Pair]:
 
 def _largest(every: Sequence[Pair], shorter: int | None = None) -> tuple[int, int]:
     """The largest height and the largest width of the pictures, whose shorter side is brought to so many pixels."""
-    sizes: list[tuple[int, int]] = [(0, 0)] * len(every)
+    sizes = _sizes(every)
+    if shorter:
+        sizes = np.array([with_shorter(shorter, *size) for size in sizes.tolist()])
+    height, width = sizes.max(0).tolist()
+    return height, width
+
+
+def _sizes(pairs: Sequence[Pair]) -> np.ndarray:
+    """int32[N, 2], (height, width) of each picture; opens the headers alone."""
+    sizes = np.zeros((len(pairs), 2), np.int32)
 
     def measure(row: int) -> None:
-        size = pictures.size_of(every[row].picture, most_pixels=decoding.MOST_PIXELS)
-        sizes[row] = with_shorter(shorter, *size) if shorter else size
+        sizes[row] = pictures.size_of(pairs[row].picture, most_pixels=decoding.MOST_PIXELS)
 
-    _each(measure, len(every))
-    height, width = (max(side) for side in zip(*sizes, strict=True))
-    return height, width
+    _each(measure, len(pairs))
+    return sizes
 
 
 def _names_of(pairs: Sequence[Pair], root: Path) -> np.ndarray:
@@ -155,9 +163,10 @@ def _decoded(listed: Listing, *, shorter: int | None = None, progress: bool) -> 
             f"{len(every):,} pictures of up to {width}x{height} pixels take {needed / 2**30:,.0f} GiB with their "
             f"masks, more than {MOST_BYTES / 2**30:.0f}. Make them smaller, or stream them."
         )
-    images, masks = (
-        np.zeros((len(every), height, width, 3), np.uint8),
+    images, masks, sizes = (
+        np.empty((len(every), height, width, 3), np.uint8),
         np.full((len(every), height, width), IGNORED, np.uint8),
+        np.zeros((len(every), 2), np.int32),
     )
 
     def decode(row: int) -> None:
@@ -166,15 +175,16 @@ def _decoded(listed: Listing, *, shorter: int | None = None, progress: bool) -> 
         if shorter:
             size = with_shorter(shorter, *mask.shape)
             pixels, mask = pictures.resized(pixels, size), pictures.resized(mask, size, "nearest")
-        images[row, : mask.shape[0], : mask.shape[1]] = pixels
+        images[row] = mirrored(pixels, (height, width))
         masks[row, : mask.shape[0], : mask.shape[1]] = mask
+        sizes[row] = mask.shape
 
     with tqdm(total=len(every), desc="reading pictures", unit="img", disable=None if progress else True) as bar:
         _each(decode, len(every), on_pictures=bar.update)
     stored, first = {}, 0
     for split, pairs in listed.splits.items():
         rows = slice(first, first := first + len(pairs))
-        stored |= {f"{split}_images": images[rows], f"{split}_labels": masks[rows]}
+        stored |= {f"{split}_images": images[rows], f"{split}_labels": masks[rows], f"{split}_sizes": sizes[rows]}
     return stored
 
 

@@ -113,7 +113,7 @@ class Backbone(nn.Module):
             if shrunk > self.output_stride:
                 raise UserError(
                     f"{type(self.network).__name__} shrinks its maps by more than strided convolutions of odd size, "
-                    f"which cannot be dilated instead: output_stride must be {way.strides[stage]}."
+                    f"which cannot be dilated instead: output_stride must be {max(way.strides.values())}."
                 )
         return {stage: maps[stage] for stage in self.stages}
 

@@ -14,6 +14,7 @@ from jaxdl import initial_values, metrics, optim, transfer
 from jaxdl.data import pipeline
 from jaxdl.data.dataset import Dataset, Split, channel_statistics
 from jaxdl.errors import UserError
+from jaxdl.models.segmenter import Segmenter
 from jaxdl.report.heartbeat import Heartbeat
 from jaxdl.report.layers import grouped, layers, total
 from jaxdl.run.augmentation import alternates
@@ -181,7 +182,10 @@ def loaded(
     if told:
         absent = sorted({layer.partition(".")[0] for layer in anew} & set(AUXILIARY))
         others = [layer for layer in anew if layer.partition(".")[0] not in absent]
-        said = f"; {', '.join(others)} for other classes: starts anew" if others else ""
+        why = " for other classes: starts anew"
+        if isinstance(model, Segmenter) and not any(layer.startswith("backbone.") for layer in others):
+            others, why = ["what follows the backbone"] if others else [], " starts anew"
+        said = f"; {', '.join(others)}{why}" if others else ""
         said += (
             f"; {', '.join(absent)}, only of training, not in it or for other classes: starts anew" if absent else ""
         )

@@ -104,10 +104,11 @@ class NetworkOptions:
         if self.model is None:
             alone = sorted(given & set(WITHOUT_RUN))
             if "pretrained" in alone:
+                say = "resnet50"
                 if self.pretrained != TORCHVISION:
-                    told_by_weights.check_weights(self.pretrained)
+                    say = told_by_weights.check_weights(self.pretrained)
                 raise UserError(
-                    f"{printable(self.pretrained)} does not tell its network: name it with --model, say resnet50."
+                    f"{printable(self.pretrained)} does not tell its network: name it with --model, say {say}."
                 )
             if alone:
                 flags = ", ".join("--" + name.replace("_", "-") for name in alone)
@@ -131,6 +132,11 @@ class NetworkOptions:
             path = getattr(self, name)
             if path not in (None, TORCHVISION) and not Path(path).exists():
                 raise UserError(f"cannot read {printable(path)} (No such file or directory).")
+
+    def check_whole(self) -> None:
+        """Raises UserError for a size of a segmenter's pictures, which it sees whole."""
+        if self.model in models.SEGMENTERS and self.image_size is not None:
+            raise UserError("--image-size is for classifiers: a segmenter sees whole pictures. Give --resize instead.")
 
     def load(self, *, classifier: bool = True) -> "FinishedRun":
         """The network; raises UserError for what cannot be read. classifier: see ``without_run.load``."""

@@ -94,9 +94,12 @@ def parse(
         if field.metadata["fixed"]:
             continue
         _add(group, field, getattr(base, field.name), hidden=shown is not None and not field.metadata[shown])
+    elsewhere = {flag_name(field.name) for field in dataclasses.fields(base) if field.metadata["fixed"]}
     values, rest = parser.parse_known_intermixed_args(argv)
     for word in rest:
         if word.startswith("-"):
+            if (asked := word.split("=")[0]) in elsewhere:
+                raise UserError(f"{asked} is not for python -m {command}: leave it out, or see --help.")
             known = [option for action in parser._actions for option in action.option_strings]
             raise unknown("flag", word.split("=")[0], known, listed=False)
         raise UserError(f"unexpected argument {word!r}; see --help.")

@@ -193,6 +193,24 @@ def replaced_classifier(held: Contents, model: nn.Module, images: jax.Array) -> 
     return _some(placed(held, model, initial_values.shapes(model, images), images)[2].names)
 
 
+def whose(held: Contents, model: nn.Module) -> str | None:
+    """A sentence on the segmenter, or for a segmenter on the classifier, that the weights are of; None for others, and
+    where they are the model's."""
+    every = [name for arrays in held.dicts.values() for name in arrays]
+    segmenter = recognition.segmenter_of(every)
+    if segmenter is not None:
+        same = isinstance(model, type(models.create(segmenter))) and model.backbone in segmenter
+        return None if same else f"These are the weights of {segmenter}: --model {segmenter}."
+    if not isinstance(model, Segmenter | UNet):
+        return None
+    name = next(filter(None, map(_named, held.dicts.values())), None)
+    if name is None:
+        return None
+    return (
+        f"These are the weights of {name}, a classifier: --model {name}, or train a segmenter on them (jaxdl segment)."
+    )
+
+
 def _other_stem(held: Contents, model: nn.Module, images: Any) -> str:
     """A sentence, if the weights are for the network with another of its stems."""
     others = [stem for stem in models.STEMS if stem != getattr(model, "stem", stem)]
@@ -200,8 +218,8 @@ def _other_stem(held: Contents, model: nn.Module, images: Any) -> str:
     return f"They are for its stem {fitting[0]}: --stem {fitting[0]}, or leave the flag out." if fitting else ""
 
 
-def _whose(arrays: Mapping[str, Any], model: nn.Module) -> str:
-    """A sentence on the network that the arrays are of, if it is known."""
+def _named(arrays: Mapping[str, Any]) -> str | None:
+    """The name of the classifier that the arrays are of, if it is known."""
     images = jax.ShapeDtypeStruct((1, SIDE, SIDE, 3), jnp.float32)
 
     def network_of(name: str) -> recognition.Network:
@@ -210,8 +228,12 @@ def _whose(arrays: Mapping[str, Any], model: nn.Module) -> str:
         lacking = (*AUXILIARY, *head(network, images))
         return recognition.Network(initial_values.shapes(network, images), how["names"], how["buffers"], lacking)
 
-    name = recognition.ours(arrays, network_of)
-    if name is None:
+    return recognition.ours(arrays, network_of)
+
+
+def _whose(arrays: Mapping[str, Any], model: nn.Module) -> str:
+    """A sentence on the network that the arrays are of, if it is known."""
+    if (name := _named(arrays)) is None:
         return recognition.whose(arrays) or ""
     if isinstance(model, type(models.create(name))) and models.describe(model)[0] == name:
         return f"They are of {name}, but with other layers, such as another stem."

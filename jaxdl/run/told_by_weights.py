@@ -42,13 +42,18 @@ def is_weights(path: Path) -> bool:
     return path.is_file() and path.suffix.lower() in SUFFIXES
 
 
-def check_weights(pretrained: str) -> None:
-    """Raises UserError where that is nothing to read weights from."""
+def check_weights(pretrained: str) -> str:
+    """The name of a network for an error's advice: the weights' own where their names tell it.
+
+    Raises UserError where that is nothing to read weights from.
+    """
     path = Path(pretrained)
     if not path.exists():
         raise UserError(f"cannot read {printable(pretrained)} (No such file or directory).")
     if path.is_dir():
         raise UserError(f"{printable(pretrained)} is a folder, but not one with an exported network. Name a file.")
+    from jaxdl.transfer.recognition import segmenter_of
     from jaxdl.transfer.weights import contents
 
-    contents(path)
+    names = [name for arrays in contents(path).dicts.values() for name in arrays]
+    return segmenter_of(names) or "resnet50"

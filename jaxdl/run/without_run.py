@@ -27,6 +27,7 @@ from jaxdl.run.initial_weights import (
     fitted_to_weights,
     replaced_classifier,
     weights_file,
+    whose,
 )
 from jaxdl.run.task import Task
 from jaxdl.run.tasks import TASKS, TRAINED_BY
@@ -113,6 +114,8 @@ def _of_file(task: Task, config: Config, images: jax.Array, *, classifier: bool)
                 f"{printable(str(file))} has a classifier of other layers than {config.model}'s: {names}. Train one "
                 "anew on the rest: --pretrained in training."
             )
+        if (other := whose(held, anyhow)) is not None:
+            raise UserError(f"{printable(str(file))} is of another network than {config.model}. {other}")
         raise UserError(
             f"{printable(str(file))} has no classifier: its network says nothing of classes. Train one on it "
             f"(jaxdl {TRAINED_BY[task.name]} --pretrained), or take a file that has one."

@@ -18,7 +18,7 @@ from jaxdl.wording import shown
 
 LEAVES = {"kernel": "weight", "scale": "weight", "embedding": "weight", "slope": "weight", "mean": "running_mean",
           "var": "running_var"}  # fmt: skip
-AUXILIARY = ("aux1", "aux2", "AuxLogits")  # classifiers that only training has, and files often lack
+AUXILIARY = ("aux1", "aux2", "AuxLogits", "aux_classifier")  # classifiers that only training has, and files often lack
 SHOWN = 5
 COMPUTED_ALIKE = 1e-2  # numbers of a buffer and those computed: a file may hold them in bfloat16
 

@@ -6,6 +6,7 @@ from typing import Any, NamedTuple
 
 from jaxdl.transfer.conversion import located
 from jaxdl.transfer.prefixes import COUNTER
+from jaxdl.transfer.published import SEGMENTERS
 
 PART = "in code, from_pytorch(..., only=[...]) loads a part"
 # A sentence for names of which one matches; the first that does. Patterns are of a part of a name.
@@ -13,7 +14,7 @@ OTHERS = (
     (r"(^|\.)(rpn|roi_heads|bbox_head|rpn_head|roi_head|anchor_generator)\.|\.fpn\.|head\.classification_head\.",
      f"These are a detector's, of which a backbone is a part: {PART}."),
     (r"(^|\.)model\.\d+\.(cv\d|m\.\d|conv)\.", "These are a YOLO's, a detector of ultralytics, with names of its own."),
-    (r"(^|\.)(decode_head|aux_classifier|segmentation_head)\.|(^|\.)classifier\.0\.convs\.",
+    (r"(^|\.)(decode_head|segmentation_head)\.",
      f"These are a segmenter's, of which a backbone is a part: {PART}."),
     (r"(^|\.)(dist_token|head_dist\.|embeddings\.distillation_token)",
      "These are a distilled DeiT's, which has a second token and classifier; DeiT's without them fit."),
@@ -78,6 +79,11 @@ FAMILIES = (
         "vgg19": 38, "vgg19_bn": 102,
     }),
 )  # fmt: skip
+# Of torchvision's segmenters: a name of the head, and of the backbone the last stage's.
+HEADS = (("classifier.0.convs.", "deeplabv3"), ("classifier.cbr.", "lraspp"), ("classifier.4.weight", "fcn"))
+BACKBONES = (
+    ("backbone.layer3.22.", "resnet101"), ("backbone.layer4.2.", "resnet50"), ("backbone.16.", "mobilenet_v3_large"),
+)  # fmt: skip
 BESIDE = 20  # arrays that a file may have beside a network's
 OTHER_SHAPES = 6  # arrays of classifiers, and a first layer, that may have other shapes
 HEAD = 2  # arrays of a classifier, which files may lack
@@ -96,10 +102,21 @@ class Network(NamedTuple):
 def whose(names: Iterable[str]) -> str | None:
     """A sentence on the library or the kind of network that has such names; None if they are of none that is known."""
     names = list(names)
+    if (segmenter := segmenter_of(names)) is not None:
+        return f"These are the weights of {segmenter}: model {segmenter}."
     for pattern, sentence in OTHERS:
         if any(re.search(pattern, name) for name in names):
             return sentence
     return None
+
+
+def segmenter_of(names: Iterable[str]) -> str | None:
+    """The name of torchvision's segmenter whose arrays are called so, under whatever prefix; None if it is none."""
+    every = "\n".join(f".{name}" for name in names)
+    head = next((model for mark, model in HEADS if f".{mark}" in every), None)
+    backbone = next((model for mark, model in BACKBONES if f".{mark}" in every), None)
+    name = f"{head}_{backbone}"
+    return name if name in SEGMENTERS else None
 
 
 def plausible(names: Iterable[str]) -> list[str]:

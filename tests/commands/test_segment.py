@@ -200,7 +200,7 @@ def test_compare_and_diagnose_know_such_a_run(trained, tmp_path, capsys):
         (["--data-dir", "{data}", "--class-weights", "1,2"], "has 2 numbers; the data has 3 classes"),
         (["--data-dir", "{data}", "--loss", "dice", "--label-smoothing", "0.1"], "knows no label smoothing"),
         (["--data-dir", "{data}", "--val-size", "3"], "val/ holds the pictures that validate"),
-        (["--mixup", "0.2"], "unknown flag"),
+        (["--mixup", "0.2"], "--mixup is not for python -m jaxdl segment: leave it out"),
         (["--min-scale", "3"], "is more than --max-scale"),
         (["--min-scale", "1e-9"], "--min-scale must be at least 0.1"),
     ],

@@ -10,11 +10,12 @@ from PIL import Image
 from jaxdl import models, saved_model
 from jaxdl.commands import evaluate, export, predict, summary
 from jaxdl.commands.demo_page.application import Demo
+from jaxdl.data.dataset import Split
 from jaxdl.data.mask_listing import VOC_CLASSES
 from jaxdl.data.pictures import open_mask
 from jaxdl.run import preprocessing
 from jaxdl.run.chosen import NetworkOptions
-from jaxdl.run.segmentation.segmented import Segmented
+from jaxdl.run.segmentation.segmented import Segmented, _by_size
 from tests import pytorch
 from tests.commands import street
 
@@ -178,8 +179,10 @@ def test_a_classifiers_weights_say_nothing_of_pixels_classes(streets, tmp_path, 
     picture = str(next((streets / "test" / "images").iterdir()))
     flags = ["--model", "fcn", "--backbone", "resnet18", "--pretrained", str(path), picture]
     assert predict.main(flags) == 2
-    assert "has no classifier" in (said := capsys.readouterr().err)
-    assert "jaxdl segment --pretrained" in said
+    said = capsys.readouterr().err
+    assert (
+        "is of another network than fcn. These are the weights of resnet18, a classifier: --model resnet18, or" in said
+    )
 
 
 @pytest.mark.parametrize(("name", "billions"), [("lraspp_mobilenet_v3_large", 2.086), ("unet", None)])
@@ -194,3 +197,75 @@ def test_a_summary_counts_what_torchvision_publishes(name, billions, capsys):
         assert f"{weights.meta['num_params']:,} parameters; {billions:.3f} billion multiply-adds" in said
     else:
         assert said.startswith("unet, 3 classes, one image of 32 x 32 pixels")
+
+
+def test_pictures_of_several_sizes_are_evaluated_as_predict_sees_them(theirs, tmp_path):
+    root, sizes = tmp_path / "several", [(72, 104), (41, 57), (72, 104), (96, 33)]
+    for name in ("images", "masks"):
+        (root / name).mkdir(parents=True)
+    for number, size in enumerate(sizes):
+        pixels = np.random.default_rng(number).integers(0, 256, (*size, 3), np.uint8)
+        Image.fromarray(pixels).save(root / "images" / f"{number}.png")
+    flags = ["--model", "lraspp_mobilenet_v3_large", "--pretrained", str(theirs[1])]
+    assert predict.main([*flags, str(root / "images"), "--out", str(tmp_path / "masks")]) == 0
+    for number, mask in enumerate(masks_in(tmp_path / "masks")):
+        Image.fromarray(mask).save(root / "masks" / f"{number}.png")
+    assert evaluate.main([*flags, "--pictures", str(root), "--out", str(tmp_path / "found")]) == 0
+    figures = json.loads((tmp_path / "found" / "evaluation.json").read_text())
+    assert figures["accuracy"] == figures["mean_iou"] == 1
+    assert np.sum(figures["confusion"]) == sum(height * width for height, width in sizes)
+
+
+def test_of_very_many_sizes_few_are_compiled(saved, tmp_path):
+    rng = np.random.default_rng(0)
+    sizes = np.array([(20 + number, 40 + 3 * number) for number in range(40)], np.int32)
+    split = Split(rng.integers(0, 256, (40, 64, 160, 3), np.uint8), np.zeros((40, 64, 160), np.uint8), None, sizes)
+    groups = _by_size(split)
+    assert len(groups) < 15
+    assert sorted(np.concatenate(list(groups.values())).tolist()) == list(range(40))
+    assert all((sizes[rows] <= size).all() for size, rows in groups.items())
+
+
+def test_weights_without_an_auxiliary_classifier_are_taken(streets, tmp_path, capsys):
+    torch, torchvision = pytorch.torch(), pytorch.torchvision()
+    build = torchvision.models.segmentation.deeplabv3_mobilenet_v3_large
+    network = build(weights=None, weights_backbone=None, num_classes=3, aux_loss=None)
+    torch.save(network.state_dict(), tmp_path / "mine.pth")
+    picture = str(next((streets / "test" / "images").iterdir()))
+    flags = ["--model", "deeplabv3_mobilenet_v3_large", "--pretrained", str(tmp_path / "mine.pth"), picture]
+    assert predict.main([*flags, "--out", str(tmp_path / "out")]) == 0
+    assert len(masks_in(tmp_path / "out")) == 1
+
+
+def test_masks_lie_where_one_works_and_never_beside_the_pictures(saved, streets, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    before = sorted(streets.rglob("*"))
+    assert predict.main(["--pretrained", str(saved), str(streets / "test" / "images")]) == 0
+    assert sorted(streets.rglob("*")) == before
+    [out] = tmp_path.iterdir()
+    assert out.name.startswith("unet-predictions-")
+    assert len(masks_in(out)) == 3
+
+
+def test_the_weights_own_network_is_named(theirs, streets, capsys):
+    picture = str(next((streets / "test" / "images").iterdir()))
+    path = str(theirs[1])
+    assert predict.main(["--pretrained", path, picture]) == 2
+    assert "name it with --model, say lraspp_mobilenet_v3_large." in capsys.readouterr().err
+    assert predict.main(["--model", "fcn_resnet50", "--pretrained", path, picture]) == 2
+    said = capsys.readouterr().err.splitlines()[-1]
+    assert said.endswith("These are the weights of lraspp_mobilenet_v3_large: "
+                         "--model lraspp_mobilenet_v3_large.")  # fmt: skip
+
+
+def test_a_size_of_pictures_is_refused_where_they_are_whole(saved, streets, capsys):
+    picture = str(next((streets / "test" / "images").iterdir()))
+    assert predict.main(["--pretrained", str(saved), "--image-size", "64", picture]) == 2
+    assert "Give --resize instead." in capsys.readouterr().err
+
+
+def test_a_summary_of_weights_that_tell_their_network(saved, capsys):
+    assert summary.main(["--pretrained", str(saved), "--depth", "1"]) == 0
+    assert capsys.readouterr().out.startswith("unet, 3 classes, one image of 36 x 52 pixels")
+    assert summary.main([]) == 2
+    assert "name a network, say resnet50" in capsys.readouterr().err

@@ -48,7 +48,7 @@ def test_depth_sums_stages_and_sizes_are_the_networks_own(capsys):
 @pytest.mark.parametrize(
     ("argv", "says"),
     [
-        ([], "required: MODEL"),
+        ([], "name a network"),
         (["resnet-18"], "Did you mean resnet18"),
         (["resnet18", "--dept", "1"], "Did you mean --depth"),
         (["resnet18", "--depth", "0"], "--depth must be at least 1"),

@@ -138,9 +138,10 @@ network = models.create("unet", width=12, depth=3, num_classes=11)
 move = augment.jointly(partial(augment.random_crop, size=CANVAS, padding=6))
 step = make_train_step(network, optimizer, losses.pixel_cross_entropy, augment=augment.plain(prepare), mix=move)
 state = create_state(network, optimizer, jax.random.key(0), prepare(canvases[:1]))
-print(f"{parameter_count(state.params):,} parameters")
+updates = pick(full=220, quick=120)
+print(f"{parameter_count(state.params):,} parameters, {updates} updates: about a minute", flush=True)
 curve = []
-for number in range(pick(full=220, quick=120)):
+for number in range(updates):
     rows = np.random.default_rng(number).integers(0, len(canvases), 32)
     state, measured = step(state, {"images": canvases[rows], "labels": masks[rows]})
     curve.append(measured["loss"])

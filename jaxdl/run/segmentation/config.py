@@ -28,6 +28,7 @@ class SegmentationConfig(Config):
     backbone: str | None = flag(
         None,
         "of fcn, deeplabv3 and lraspp: a classifier whose maps they take; jaxdl train --help lists them",
+        group="pictures with masks",
         unset="resnet50, or mobilenet_v3_large for lraspp",
     )
     output_stride: int | None = flag(

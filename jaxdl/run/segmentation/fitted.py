@@ -76,6 +76,8 @@ def without_data(
     for name in ("stem", "transform_input", "interpolation"):
         if name in settings:
             raise UserError(f"{flag_name(name)} is not for {settings['model']}: leave it out.")
+    if settings.get("normalize") == DATA:
+        raise UserError("--normalize data: there are none here. Give imagenet, none, weights or MEAN/STD.")
     side, given = settings.get("image_size"), frozenset(settings)
     config = SegmentationConfig(**{name: value for name, value in settings.items() if name != "image_size"})
     known = pixels_of(config)

@@ -5,11 +5,16 @@ import numpy as np
 from jaxdl.data import pictures
 from jaxdl.data.dataset import Split
 from jaxdl.data.framing import with_shorter
+from jaxdl.data.mask_streaming import within
+from jaxdl.metrics import Mean, Totals
 from jaxdl.report.mask_predictions import MaskPredictions
 from jaxdl.run.build import MOST_PIXELS
 from jaxdl.run.evaluating import batches_of, outputs_and_sums
 from jaxdl.run.finished_run import FinishedRun, functions_of
 from jaxdl.train import parallel
+
+MOST_SIZES = 16  # each of which is compiled
+STEP = 32  # pixels
 
 
 class Segmented:
@@ -36,9 +41,31 @@ class Segmented:
         return mask if size == own else pictures.resized(mask, own, "nearest")
 
     def evaluated(self, split: Split) -> MaskPredictions:
-        """Masks of all of ``split``, and their figures; a bar if it takes a while."""
+        """Masks of all of ``split``, and their figures; a bar if it takes a while.
+
+        Each picture is looked at in its own size, as by ``mask``; of more than ``MOST_SIZES`` sizes, in the next that
+        is a multiple of ``STEP``.
+        """
         step = self._devices.compile(self._functions.eval_and_predict)
-        with batches_of(split, self._devices, "evaluating", answers=True) as batches:
-            predicted, totals = outputs_and_sums(step, self.run.state, batches, examples=len(split))
+        predicted, totals = np.zeros(split.labels.shape, np.uint8), Totals()
+        for size, rows in _by_size(split).items():
+            part = split if len(rows) == len(split) else split.take(rows)  # which copies
+            part = Split(within(part.images, size), within(part.labels, size))
+            with batches_of(part, self._devices, "evaluating", answers=True) as batches:
+                masks, sums = outputs_and_sums(step, self.run.state, batches, examples=len(part))
+            predicted[rows, : size[0], : size[1]] = masks
+            totals.add({name: Mean(*entry) for name, entry in sums.items()})
         figures = self.run.task.figures(totals, self.run.classes)
         return self.run.task.predictions(predicted, split.labels, self.run.classes, figures)
+
+
+def _by_size(split: Split) -> dict[tuple[int, int], np.ndarray]:
+    """Rows of the pictures that are looked at in a size."""
+    whole = split.labels.shape[1:]
+    if split.sizes is None:
+        return {whole: np.arange(len(split))}
+    sizes = split.sizes
+    if len(np.unique(sizes, axis=0)) > MOST_SIZES:
+        sizes = np.minimum(-(-sizes // STEP) * STEP, whole)
+    found, of_row = np.unique(sizes, axis=0, return_inverse=True)
+    return {tuple(size): np.flatnonzero(of_row.ravel() == index) for index, size in enumerate(found.tolist())}
