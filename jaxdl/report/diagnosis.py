@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from jaxdl.report.curves import Curves
+from jaxdl.report.missed_classes import missed_classes
 from jaxdl.wording import counted
 
 CASES = (
@@ -19,6 +20,7 @@ CASES = (
     "oscillating",
     "overfitting",
     "underfitting",
+    "missed classes",
     "healthy",
 )
 BLOWN_UP = 3.0  # training loss as a multiple of a constant guess's, which no network that is merely bad reaches
@@ -98,12 +100,14 @@ def diagnose(
             _oscillating(curves),
             _overfitting(curves),
             _underfitting(curves, classes),
+            missed_classes(records),
         )
         if finding
     ]
     cases = {case for case, _, _ in found}
     if "not converging" in cases or _not_finite(curves):  # what such a run learned is no measure of how it fits
-        found = [each for each in found if each[0] not in ("oscillating", "overfitting", "underfitting")]
+        fits = ("oscillating", "overfitting", "underfitting", "missed classes")
+        found = [each for each in found if each[0] not in fits]
     if not found:
         found = [_healthy(curves, guess)]
     progress = Progress(

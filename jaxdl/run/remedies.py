@@ -221,7 +221,17 @@ CLIP = _where(
 FINDS_ITS_OWN = _adaptive("finds its own size of updates")
 NO_MIXING = tuple(_off(name, "leaves the images as they are") for name in ("mixup", "cutmix", "cutout"))
 
+BALANCED = _where(
+    lambda run: run.settings.get("class_weights") == "none" and run.settings.get("loss") != "dice",
+    _plain("--class-weights balanced", "makes a rare class count as much as a common one"),
+)
+OVERLAP = _where(
+    lambda run: run.settings.get("loss") != "dice" and run.settings.get("class_weights") == "none",
+    _plain("--loss dice", "measures the overlap of each class, be it large or small"),
+)
+
 BY_CASE: Mapping[str, tuple[Choice, ...]] = {
+    "missed classes": (BALANCED, OVERLAP, _longer),
     "exploding gradients": (LOWER, CLIP, _warmup, _normalized, CHECK),
     "vanishing gradients": (
         _normalized,

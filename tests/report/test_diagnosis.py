@@ -218,3 +218,19 @@ def test_the_text_names_case_figures_and_remedies(data):
     assert text.startswith(f"{found[0].case}: {found[0].summary}")
     assert all(figure in text for figure in found[0].figures)
     assert all(remedy.change in text and remedy.why in text for remedy in found[0].remedies)
+
+
+def test_classes_that_a_segmenter_never_finds_are_named_and_may_be_weighted():
+    learned = [{"kind": "epoch", "step": 40 * n, "epoch": n, "train_loss": 1.2 / n, "train_grad_norm": 1.0,
+                "train_accuracy": 0.5 + 0.04 * n,
+                "val_loss": 1.3 / n, "val_accuracy": 0.5 + 0.04 * n, "val_iou/sky": 0.1 * n, "val_iou/pole": 0.002 * n}
+               for n in range(1, 9)]  # fmt: skip
+    settings = {"class_weights": "none", "loss": "cross_entropy", "epochs": 8}
+    [finding] = [each for each in findings_of(learned, (), settings) if each.case == "missed classes"]
+    assert "IoU in validation: pole 1.6%." in finding.figures
+    assert flags_of(finding)[:2] == ["--class-weights balanced", "--loss dice"]
+    assert "healthy" not in cases_of(findings_of(learned, (), settings))
+    weighted = findings_of(learned, (), settings | {"class_weights": "balanced"})
+    assert not any("--class-weights" in each for finding in weighted for each in flags_of(finding))
+    all_found = [record | {"val_iou/pole": 0.4} for record in learned]
+    assert "missed classes" not in cases_of(findings_of(all_found, (), settings))
