@@ -58,10 +58,10 @@ def load(*, classes: str | None = None, offline: bool = False, classifier: bool 
     if channels is None:
         raise UserError("nothing tells how the weights saw their pixels: give --normalize imagenet, none or MEAN/STD.")
     images = jnp.zeros((1, *image))
+    file = weights_file(config.pretrained, config.model, offline=offline)
     if saved is None or (isinstance(saved.model, VisionTransformer) and image != saved.image):  # of other positions
-        config, model, variables, count = _of_file(task, config, images, classifier=classifier)
+        config, model, variables, count = _of_file(task, config, file, images, classifier=classifier)
     else:
-        file = weights_file(config.pretrained, config.model)
         model, variables = saved.model, saved.variables
         check_finite(file, variables)
         count = jax.eval_shape(lambda v, x: model.apply(v, x, train=False), variables, images).shape[-1]
@@ -71,7 +71,7 @@ def load(*, classes: str | None = None, offline: bool = False, classifier: bool 
         "command": shlex.join(["python", "-m", *sys.orig_argv[2:]]),
         "task": task.name,
         "dataset": "none",
-        "dataset_source": f"weights in {printable(config.pretrained)}",
+        "dataset_source": f"weights in {printable(str(file))}",
         "dataset_fingerprint": "",
         "notice": None,
         "classes": list(_classes(task, config, count, listed=classes)),
@@ -100,12 +100,13 @@ def _saved(settings: Mapping[str, Any]) -> SavedModel | None:
     return saved
 
 
-def _of_file(task: Task, config: Config, images: jax.Array, *, classifier: bool) -> tuple[Config, nn.Module, Any, int]:
+def _of_file(
+    task: Task, config: Config, file: Path, images: jax.Array, *, classifier: bool
+) -> tuple[Config, nn.Module, Any, int]:
     """The settled configuration, the network for as many classes as the weights are of, its variables, that number."""
     if config.stem is None and config.pretrained == TORCHVISION and models.has_stem(config.model):
         config = dataclasses.replace(config, stem="imagenet")
     anyhow = task.model(dataclasses.replace(config, stem=_any_stem(config)), num_classes=ANY)
-    file = weights_file(config.pretrained, config.model, offline=config.offline)
     held = contents(file, config.weights_key)
     count = classes_in(held, anyhow, images)
     if count is None and classifier:
