@@ -3,7 +3,8 @@
 Recipes, their cost and test accuracy on CIFAR-10 whose pixels went through JPEG, on two cores of an AMD EPYC (Zen 5):
 
 ``--data-dir DIR`` (quick)
-    86.39 % and 86.66 % (seeds 0, 1) in 276 and 269 s; when the same cores were slower, 86.53 % (seed 0) in 492 s.
+    86.39 %, 86.66 % and 86.30 % (seeds 0, 1, 2) in 276 and 269 s and, beside other programs, 935 s; when the same
+    cores were slower, 86.53 % (seed 0) in 492 s.
     On scikit-learn's digits 100.00 %, 99.72 % and 99.72 % of 360 (seeds 0, 1, 2) in 24 s or less.
 ``--recipe course --data-dir DIR``
     66.71 % (seed 0) in 433 s, where the course's published weights reach 61.2 %.
