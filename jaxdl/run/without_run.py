@@ -96,7 +96,10 @@ def _saved(settings: Mapping[str, Any]) -> SavedModel | None:
     for name in OF_NETWORKS:
         own = getattr(network, name, None)
         if settings.get(name, own) != own:
-            raise UserError(f"{printable(str(folder))} holds {asked} of {name} {own}: leave {flag_name(name)} out.")
+            words = name.replace("_", " ")
+            raise UserError(
+                f"{printable(str(folder))} holds {asked}, whose {words} is {own}: leave {flag_name(name)} out."
+            )
     return saved
 
 

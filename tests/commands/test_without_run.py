@@ -213,7 +213,7 @@ def test_a_network_saved_with_its_edits_is_used_as_it_was_saved(pictures, tmp_pa
     assert predict.main([*flags, "--stem", "imagenet", str(pictures)]) == 2
     assert "holds googlenet, whose stem is cifar: leave --stem out" in capsys.readouterr().err
     assert predict.main([*flags, "--no-transform-input", str(pictures)]) == 2
-    assert "says how googlenet takes its inputs: leave --transform-input out" in capsys.readouterr().err
+    assert "holds googlenet, whose transform input is True: leave --transform-input out" in capsys.readouterr().err
     config = Config(model="googlenet", pretrained=str(tmp_path / "saved" / "weights.safetensors"), stem="cifar")
     assert fitted_to_weights(config, num_classes=3, image=(48, 48, 3)).transform_input is True
     (tmp_path / "saved" / "model.json").rename(tmp_path / "model.json")
