@@ -93,6 +93,7 @@ def _print(argv: list[str]) -> None:
         network.check_there(given)
     terminal.say_loading()
     from jaxdl.report.layers import grouped, layers, total  # with which comes JAX
+    from jaxdl.run.network import with_backbone
     from jaxdl.run.segmentation.network import check_fields
 
     if options.pretrained is not None:
@@ -123,11 +124,9 @@ def _print(argv: list[str]) -> None:
     for layer in shown:
         table.add_row(*_cells(layer))
     console = Console(width=None if sys.stdout.isatty() else WIDTH, highlight=False)
-    backbone = getattr(model, "backbone", None)
-    name = options.model or run.config.model
-    on = f" on {backbone}" if isinstance(backbone, str) and backbone not in name else ""
+    name = with_backbone(options.model or run.config.model, model)
     height, width, _ = image
-    console.print(f"{name}{on}, {counted(num_classes, 'class', 'classes')}, one image of {height} x {width} pixels")
+    console.print(f"{name}, {counted(num_classes, 'class', 'classes')}, one image of {height} x {width} pixels")
     console.print(table)
     console.print(
         f"{whole.parameters:,} parameters; {whole.multiply_adds / 1e9:.3f} billion multiply-adds an image, evaluated.\n"

@@ -60,7 +60,7 @@ def load(root: str | os.PathLike[str], *, stream: bool = False, progress: bool =
 def decoded_bytes(root: str | os.PathLike[str]) -> int:
     """The memory that ``load`` takes without streaming; opens the pictures' headers alone."""
     every = _every(listing(Path(os.path.expanduser(root))))
-    height, width = _largest(every)
+    height, width = _sizes(every).max(0).tolist()
     return len(every) * height * width * 4
 
 
@@ -98,10 +98,13 @@ def check_labelled(splits: Mapping[str, Split]) -> None:
 
 
 def _streamed(root: Path, listed: Listing) -> Dataset:
-    height, width = _largest(_every(listed))
-    digest = hashlib.sha256(repr(("streamed masks", height, width, listed.classes)).encode())
-    splits = {}
+    sizes = _sizes(_every(listed))
+    height, width = sizes.max(0).tolist()
+    kind = "streamed masks" if (sizes == (height, width)).all() else "streamed masks, mirrored pictures"
+    digest = hashlib.sha256(repr((kind, height, width, listed.classes)).encode())
+    splits, first = {}, 0
     for split, pairs in listed.splits.items():
+        rows = slice(first, first := first + len(pairs))
         for pair in pairs:
             for path in pair:
                 name = os.fsencode(path.relative_to(root))
@@ -110,7 +113,7 @@ def _streamed(root: Path, listed: Listing) -> Dataset:
             Decoded(pairs, (height, width, 3), _picture, None),
             Decoded(pairs, (height, width), partial(_mask_of, listed=listed), IGNORED),
             _names_of(pairs, root),
-            _sizes(pairs),
+            sizes[rows],
         )
     return Dataset(
         name=root.resolve().name,
@@ -130,21 +133,13 @@ def _every(listed: Listing) -> list[Pair]:
     return [pair for pairs in listed.splits.values() for pair in pairs]
 
 
-def _largest(every: Sequence[Pair], shorter: int | None = None) -> tuple[int, int]:
-    """The largest height and the largest width of the pictures, whose shorter side is brought to so many pixels."""
-    sizes = _sizes(every)
-    if shorter:
-        sizes = np.array([with_shorter(shorter, *size) for size in sizes.tolist()])
-    height, width = sizes.max(0).tolist()
-    return height, width
-
-
-def _sizes(pairs: Sequence[Pair]) -> np.ndarray:
-    """int32[N, 2], (height, width) of each picture; opens the headers alone."""
+def _sizes(pairs: Sequence[Pair], shorter: int | None = None) -> np.ndarray:
+    """int32[N, 2], (height, width) of each picture, the shorter brought to so many pixels; opens the headers alone."""
     sizes = np.zeros((len(pairs), 2), np.int32)
 
     def measure(row: int) -> None:
-        sizes[row] = pictures.size_of(pairs[row].picture, most_pixels=decoding.MOST_PIXELS)
+        size = pictures.size_of(pairs[row].picture, most_pixels=decoding.MOST_PIXELS)
+        sizes[row] = with_shorter(shorter, *size) if shorter else size
 
     _each(measure, len(pairs))
     return sizes
@@ -156,28 +151,27 @@ def _names_of(pairs: Sequence[Pair], root: Path) -> np.ndarray:
 
 def _decoded(listed: Listing, *, shorter: int | None = None, progress: bool) -> dict[str, np.ndarray]:
     every = _every(listed)
-    height, width = _largest(every, shorter)
+    sizes = _sizes(every, shorter)
+    height, width = sizes.max(0).tolist()
     needed = len(every) * height * width * 4
     if needed > MOST_BYTES:
         raise UserError(
             f"{len(every):,} pictures of up to {width}x{height} pixels take {needed / 2**30:,.0f} GiB with their "
             f"masks, more than {MOST_BYTES / 2**30:.0f}. Make them smaller, or stream them."
         )
-    images, masks, sizes = (
+    images, masks = (
         np.empty((len(every), height, width, 3), np.uint8),
         np.full((len(every), height, width), IGNORED, np.uint8),
-        np.zeros((len(every), 2), np.int32),
     )
 
     def decode(row: int) -> None:
         pixels = _picture(every[row])
         mask = _mask(every[row], pixels.shape[:2], listed)
         if shorter:
-            size = with_shorter(shorter, *mask.shape)
+            size = tuple(sizes[row].tolist())
             pixels, mask = pictures.resized(pixels, size), pictures.resized(mask, size, "nearest")
         images[row] = mirrored(pixels, (height, width))
         masks[row, : mask.shape[0], : mask.shape[1]] = mask
-        sizes[row] = mask.shape
 
     with tqdm(total=len(every), desc="reading pictures", unit="img", disable=None if progress else True) as bar:
         _each(decode, len(every), on_pictures=bar.update)

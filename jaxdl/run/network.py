@@ -20,7 +20,12 @@ def name_of(model: nn.Module, config: Config) -> str:
 
 def told(model: nn.Module, config: Config) -> str:
     """The network in words: its name, and that of its backbone where the name does not say it."""
-    name, backbone = name_of(model, config), getattr(model, "backbone", None)
+    return with_backbone(name_of(model, config), model)
+
+
+def with_backbone(name: str, model: nn.Module) -> str:
+    """The name, with that of the model's backbone where it does not say it."""
+    backbone = getattr(model, "backbone", None)
     return f"{name} on {backbone}" if isinstance(backbone, str) and backbone not in name else name
 
 
