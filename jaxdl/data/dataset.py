@@ -19,7 +19,8 @@ SPLITS = ("train", "val", "test")
 
 @dataclass(frozen=True)
 class Split:
-    """images: uint8[N, H, W, C]; labels: int32[N], or masks uint8[N, H, W]. Arrays may be memory-mapped and read-only.
+    """images: uint8[N, H, W, C]; labels: int32[N], masks uint8[N, H, W], or ``detection.padded.PaddedObjects``. Arrays
+    may be memory-mapped and read-only.
 
     ``streaming.Pictures``, decoded as they are indexed, may stand for the array of images, and
     ``mask_streaming.Decoded`` for that of images or masks.
@@ -101,7 +102,7 @@ def train_val_split(
     split: Split, *, val_size: int, seed: int, classes: Sequence[str] = ()
 ) -> tuple[Split, Split | None]:
     """Splits into two, ``val_size`` examples in the second, the same for the same seed; labels stratified by class,
-    masks at random.
+    masks and objects at random.
 
     With ``val_size`` 0 the second is None. seed: from 0 to 2**32 - 1. classes: their names, for errors.
     Raises UserError for sizes that leave a class, or a side, without an example.
@@ -110,7 +111,7 @@ def train_val_split(
         return split, None
     if not 0 <= seed < 2**32:
         raise UserError(f"seed must be from 0 to {2**32 - 1}, got {seed}.")
-    if split.labels.ndim > 1:
+    if not isinstance(split.labels, np.ndarray) or split.labels.ndim > 1:
         if not 0 < val_size < len(split):
             raise UserError(f"val_size must be from 0 to {len(split) - 1}, got {val_size}.")
         order = np.random.default_rng(seed).permutation(len(split))

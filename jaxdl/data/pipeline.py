@@ -30,8 +30,9 @@ def train_batch(
 ) -> HostBatch:
     """Batch number ``step`` (from 0) of an endless run over ``split``, in a new order each epoch.
 
-    Returns ``images: uint8[B, H, W, C]`` and ``labels: int32[B]``, or masks uint8[B, H, W]. With a ``padded_size``
-    above ``batch_size``, B is that, the rows beyond ``batch_size`` are zeros, and ``mask: bool[B]`` is False for them.
+    Returns ``images: uint8[B, H, W, C]`` and ``labels: int32[B]``, or masks uint8[B, H, W]; of objects also ``sizes``,
+    ``boxes`` and, where there are any, ``masks``, see ``detection.padded``. With a ``padded_size`` above
+    ``batch_size``, B is that, the rows beyond ``batch_size`` are zeros, and ``mask: bool[B]`` is False for them.
 
     rows: the part of these rows to gather, such as one process's share; all of them if None.
     alternate: adds ``mirrored: bool[B]``, True for the images that this epoch shows mirrored: about half, drawn once
@@ -99,14 +100,20 @@ def _bounds(rows: slice | None, size: int) -> tuple[int, int]:
 
 
 def _gather(split: Split, chosen: slice | np.ndarray, size: int) -> HostBatch:
-    """Those examples, filled up to ``size`` with zeros."""
+    """Those examples, filled up to ``size`` with zeros; of objects their arrays and the pictures' sizes."""
     images, labels = split.images[chosen], split.labels[chosen]
-    filled = np.arange(size) < len(labels)
-    missing = size - len(labels)
-    if missing:
-        images = np.pad(images, ((0, missing), (0, 0), (0, 0), (0, 0)))
-        labels = np.pad(labels, ((0, missing), *[(0, 0)] * (labels.ndim - 1)))
-    return {"images": images, "labels": labels, "mask": filled}
+    batch = (
+        {"images": images, **labels, "sizes": split.sizes[chosen]}
+        if isinstance(labels, dict)
+        else {
+            "images": images,
+            "labels": labels,
+        }
+    )
+    filled = np.arange(size) < len(images)
+    if missing := size - len(images):
+        batch = {name: np.pad(each, ((0, missing), *[(0, 0)] * (each.ndim - 1))) for name, each in batch.items()}
+    return {**batch, "mask": filled}
 
 
 @lru_cache(maxsize=2)
