@@ -1,8 +1,10 @@
 """Networks by name. Each is a linen module: ``model.apply(variables, images, train=...)`` returns logits.
 
-``MODELS`` are classifiers, with logits of each image; ``SEGMENTERS`` have logits of each pixel.
+``MODELS`` are classifiers, with logits of each image; ``SEGMENTERS`` have logits of each pixel; ``DETECTORS`` find
+objects.
 """
 
+from collections import ChainMap
 from typing import TYPE_CHECKING
 
 from jaxdl.lazy import Table, exports
@@ -125,6 +127,27 @@ SEGMENTERS = Table(
 )
 
 
+DETECTORS = Table(
+    "jaxdl.models",
+    {
+        "faster_rcnn": "faster_rcnn.FasterRCNN",
+        "fasterrcnn_mobilenet_v3_large_320_fpn": "faster_rcnn.fasterrcnn_mobilenet_v3_large_320_fpn",
+        "fasterrcnn_mobilenet_v3_large_fpn": "faster_rcnn.fasterrcnn_mobilenet_v3_large_fpn",
+        "fasterrcnn_resnet50_fpn": "faster_rcnn.fasterrcnn_resnet50_fpn",
+        "fasterrcnn_resnet50_fpn_v2": "faster_rcnn.fasterrcnn_resnet50_fpn_v2",
+        "mask_rcnn": "mask_rcnn.MaskRCNN",
+        "maskrcnn_resnet50_fpn": "mask_rcnn.maskrcnn_resnet50_fpn",
+        "maskrcnn_resnet50_fpn_v2": "mask_rcnn.maskrcnn_resnet50_fpn_v2",
+        "retinanet": "retinanet.RetinaNet",
+        "retinanet_resnet50_fpn": "retinanet.retinanet_resnet50_fpn",
+        "retinanet_resnet50_fpn_v2": "retinanet.retinanet_resnet50_fpn_v2",
+    },
+)
+
+
+NETWORKS = ChainMap(MODELS, SEGMENTERS, DETECTORS)  # all of them
+
+
 def names() -> list[str]:
     """Every name of a classifier that ``create`` takes."""
     return sorted(MODELS)
@@ -136,4 +159,4 @@ __getattr__, __dir__ = exports(
         "creation": "create describe has_stem",
     },
 )
-__all__ = ["MODELS", "SEGMENTERS", "STEMS", "create", "describe", "has_stem", "names"]
+__all__ = ["DETECTORS", "MODELS", "NETWORKS", "SEGMENTERS", "STEMS", "create", "describe", "has_stem", "names"]

@@ -15,7 +15,7 @@ import numpy as np
 
 from jaxdl import initial_values, traced
 from jaxdl.errors import UserError
-from jaxdl.nn import Conv
+from jaxdl.nn import Conv, FrozenBatchNorm
 from jaxdl.variables import flat, unflat
 
 SIDE = 224  # of an image that every classifier takes
@@ -67,12 +67,15 @@ class Backbone(nn.Module):
     output_stride: the largest stride of a map. Convolutions that would go beyond it have stride 1, and those behind
     them are dilated instead, so that each sees what it saw (Yu and Koltun 2016; ``replace_stride_with_dilation`` of
     torchvision). 32 changes nothing.
+    frozen_norms: whether its batch norms are ``FrozenBatchNorm`` of ``norm_epsilon``.
     Raises UserError for a stage that the network lacks, and where its maps shrink by something else: by pooling, say.
     """
 
     network: nn.Module
     stages: Sequence[str]
     output_stride: int = 32
+    frozen_norms: bool = False
+    norm_epsilon: float = 1e-5
 
     def setup(self) -> None:
         nn.share_scope(self, self.network)
@@ -96,6 +99,8 @@ class Backbone(nn.Module):
             stage = way.stages.get(path[0])
             if len(path) == 1 and (stage is None or order.index(stage) > last):  # behind what is wanted: a classifier,
                 return args[0]  # which so has no parameters
+            if self.frozen_norms and isinstance(layer, nn.BatchNorm):
+                return _frozen(layer, self.norm_epsilon)(*args)
             if not isinstance(layer, Conv) or way.strides[stage] <= self.output_stride:
                 return call(*args, **kwargs)
             if layer.stride == 1:
@@ -118,6 +123,13 @@ class Backbone(nn.Module):
         return {stage: maps[stage] for stage in self.stages}
 
 
+def _frozen(layer: nn.BatchNorm, epsilon: float) -> FrozenBatchNorm:
+    """The norm with its variables in its place."""
+    frozen = FrozenBatchNorm(epsilon, layer.dtype, parent=layer, name=None)
+    nn.share_scope(layer, frozen)
+    return frozen
+
+
 def _called_with(layer: Conv, dilation: int, call: Callable, args: tuple, kwargs: dict) -> jax.Array:
     """The convolution's output as if it had stride 1 and were dilated; it is as before afterwards."""
     before = layer.stride, layer.padding, layer.dilation
@@ -133,19 +145,23 @@ def _called_with(layer: Conv, dilation: int, call: Callable, args: tuple, kwargs
             object.__setattr__(layer, name, value)
 
 
-def with_backbone(variables: Mapping[str, Any], classifier: Mapping[str, Any]) -> dict[str, Any]:
+def with_backbone(
+    variables: Mapping[str, Any], classifier: Mapping[str, Any], *, within: tuple[str, ...] = ("backbone",)
+) -> dict[str, Any]:
     """``variables`` of a network with a backbone, whose parameters and statistics are those of ``classifier``.
 
-    classifier: variables of the classifier that the backbone is, pretrained say. Raises UserError where it lacks one,
-    or has one of another shape.
+    classifier: variables of the classifier that the backbone is, pretrained say. within: the place of the backbone's.
+    Raises UserError where the classifier lacks one, or has one of another shape.
     """
     leaves, given = flat(variables), flat(classifier)
     filled = {}
     for path, leaf in leaves.items():
         filled[path] = leaf
-        if path[1] != "backbone":
+        if path[1 : 1 + len(within)] != within:
             continue
-        own = (path[0], *path[2:])
+        own = (path[0], *path[1 + len(within) :])
+        if own not in given and own[-1] in ("scale", "bias"):  # of a frozen norm
+            own = ("params", *own[1:])
         if own not in given or jnp.shape(given[own]) != jnp.shape(leaf):
             found = f"is {jnp.shape(given[own])}" if own in given else "is not there"
             raise UserError(

@@ -1,7 +1,6 @@
 """A network from its name and its fields, and the name and the fields of a network."""
 
 import dataclasses
-from collections import ChainMap
 from functools import partial
 from numbers import Integral, Real
 from typing import Any
@@ -11,11 +10,10 @@ import jax.numpy as jnp
 from jax.typing import DTypeLike
 
 from jaxdl.errors import UserError, unknown
-from jaxdl.models import MODELS, SEGMENTERS
+from jaxdl.models import MODELS, NETWORKS
 from jaxdl.models.stems import STEMS
 
 OUTPUT_STRIDES = (4, 8, 16, 32)
-NETWORKS = ChainMap(MODELS, SEGMENTERS)
 
 
 def has_stem(name: str) -> bool:
@@ -27,9 +25,9 @@ def create(
     name: str, *, num_classes: int | None = None, dtype: DTypeLike = jnp.float32, stem: str | None = None, **fields: Any
 ) -> nn.Module:
     """The model of that name for images float[B, H, W, 3]; logits are float32[B, num_classes], or of a segmenter
-    float32[B, H, W, num_classes].
+    float32[B, H, W, num_classes]; a detector returns ``detection.Detected``.
 
-    num_classes: None for the model's default, 10 of a classifier and 21 of a segmenter.
+    num_classes: None for the model's default, 10 of a classifier, 21 of a segmenter and 91 of a detector.
     dtype: of the computation; parameters are always float32. A network without such a field computes in float32.
     stem: "imagenet", which downsamples at once, or "cifar", which keeps the resolution of images of 32 pixels; None for
     the model's default, "imagenet" if it has a choice.

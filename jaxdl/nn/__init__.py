@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from jaxdl.nn.conv import Conv, DepthwiseSeparableConv
     from jaxdl.nn.dense import Dense
     from jaxdl.nn.max_pooling import max_pool, max_pool_with_indices, max_unpool
-    from jaxdl.nn.norm import BatchNorm, batch_norm
+    from jaxdl.nn.norm import BatchNorm, FrozenBatchNorm, batch_norm
     from jaxdl.nn.recurrent import GRU, LSTM, RNN
     from jaxdl.nn.reshape import channel_shuffle, flatten
     from jaxdl.nn.stochastic_depth import StochasticDepth
@@ -31,7 +31,7 @@ __getattr__, __dir__ = exports(
         "conv": "Conv DepthwiseSeparableConv",
         "dense": "Dense",
         "max_pooling": "max_pool max_pool_with_indices max_unpool",
-        "norm": "BatchNorm batch_norm",
+        "norm": "BatchNorm FrozenBatchNorm batch_norm",
         "recurrent": "GRU LSTM RNN",
         "reshape": "channel_shuffle flatten",
         "stochastic_depth": "StochasticDepth",
@@ -48,6 +48,7 @@ __all__ = [
     "Conv",
     "Dense",
     "DepthwiseSeparableConv",
+    "FrozenBatchNorm",
     "PReLU",
     "StochasticDepth",
     "Whiten",

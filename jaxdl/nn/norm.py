@@ -48,3 +48,28 @@ def batch_norm(
     momentum: the weight of the batch in the running statistics, as PyTorch has it: linen's is 1 minus this.
     """
     return partial(BatchNorm, use_running_average=not train, momentum=1 - momentum, epsilon=epsilon, dtype=dtype)
+
+
+class FrozenBatchNorm(nn.Module):
+    """Batch norm whose statistics, scale and bias stay as they are, in training too, and are no parameters.
+
+    ``torchvision.ops.FrozenBatchNorm2d``: ``scale``, ``bias``, ``mean`` and ``var`` are in the collection
+    ``batch_stats``; they are 1, 0, 0 and 1 until weights are loaded.
+    """
+
+    epsilon: float = 1e-5
+    dtype: DTypeLike = jnp.float32
+
+    @nn.compact
+    def __call__(self, x: jax.Array) -> jax.Array:
+        """x: float[B, ..., C]."""
+        shape = x.shape[-1:]
+        scale, bias, mean, var = (
+            self.variable("batch_stats", name, value, shape, jnp.float32).value
+            for name, value in (("scale", jnp.ones), ("bias", jnp.zeros), ("mean", jnp.zeros), ("var", jnp.ones))
+        )
+        factor = scale * jax.lax.rsqrt(var + self.epsilon)
+        factor, shift = (
+            each.astype(self.dtype).reshape((1,) * (x.ndim - 1) + shape) for each in (factor, bias - mean * factor)
+        )
+        return x.astype(self.dtype) * factor + shift
