@@ -9,6 +9,7 @@ from jaxdl.train.interrupt import leave, stop_at_once
 COMMANDS = {
     "train": "train a classifier, or continue its run",
     "segment": "train a network that finds the class of each pixel",
+    "detect": "train a network that finds objects: their boxes, classes and masks",
     "sweep": "train many that differ in a number or a seed, in one program",
     "evaluate": "measure a run's network on a split or a folder of pictures",
     "predict": "say what pictures are, or what is where in them",

@@ -60,7 +60,7 @@ class Console:
             fields = (
                 f"epoch {min(step // self._steps_per_epoch + 1, self._epochs):.4g}/{self._epochs:.4g}",
                 f"loss {means['loss']:.3f}",
-                f"accuracy {means['accuracy']:.1%}",
+                f"accuracy {means['accuracy']:.1%}" if "accuracy" in means else "",
                 f"{history.images_per_second:,.0f} images/s" if history.images_per_second else "",
             )
             shown = [", ".join(filter(None, fields[:count])) for count in range(len(fields), -1, -1)]
@@ -85,21 +85,21 @@ class Console:
         began = time.monotonic() if self._began is None else self._began
         left = (self._steps - step) * (time.monotonic() - began) / max(step - self._first, 1)
         known = f"  {tqdm.format_interval(left)} left" if step > self._first else ""
+        accuracy = f"  accuracy {means['accuracy']:.2%}" if "accuracy" in means else ""
         self._heartbeat.say(
-            f"step {step}/{self._steps}  loss {means['loss']:.4f}  accuracy {means['accuracy']:.2%}"
-            f"  {images_per_second:,.0f} images/s{known}"
+            f"step {step}/{self._steps}  loss {means['loss']:.4f}{accuracy}  {images_per_second:,.0f} images/s{known}"
         )
 
     def _epoch_line(self, record: dict, *, brief: bool = False) -> str:
         loss, accuracy = ("", "") if brief else (" loss", " accuracy")
         name, words = self._score
         score = "" if brief and name == "accuracy" else f" {words}"
-        line = (
-            f"epoch {record['epoch']:.4g}/{self._epochs:.4g}  train{loss} {record['train_loss']:.4f}"
-            f" {accuracy} {record['train_accuracy']:.2%}"
-        )
-        if "val_loss" in record:
-            line += f"  |  val{loss} {record['val_loss']:.4f} {score} {record[f'val_{name}']:.2%}"
+        line = f"epoch {record['epoch']:.4g}/{self._epochs:.4g}  train{loss} {record['train_loss']:.4f}"
+        if "train_accuracy" in record:
+            line += f" {accuracy} {record['train_accuracy']:.2%}"
+        if f"val_{name}" in record:
+            measured = f"{loss} {record['val_loss']:.4f} " if "val_loss" in record else ""
+            line += f"  |  val{measured}{score} {record[f'val_{name}']:.2%}"
         if record.get("skipped_updates"):
             line += f"  |  {counted(record['skipped_updates'], 'update')} skipped"
         rate = "" if brief else f"{record['images_per_second']:,.0f} images/s  "

@@ -107,9 +107,10 @@ def summary_of(
 
 def print_result(summary: dict[str, Any], out: str, *, score: Score) -> None:
     """The score on the test split, and where to look."""
+    loss = f", loss {summary['test_loss']:.4f}" if "test_loss" in summary else ""
     print(
         f"test {score.words} {summary[f'test_{score.name}']:.2%} on {counted(summary['test_examples'], 'image')} of "
-        f"{summary['dataset']}, loss {summary['test_loss']:.4f}, after {summary['train_seconds']:.0f} s of training\n"
+        f"{summary['dataset']}{loss}, after {summary['train_seconds']:.0f} s of training\n"
         f"figures  {out}/summary.json\n"
         f"curves   tensorboard --logdir {shlex.quote(out)}",
         flush=True,

@@ -16,6 +16,7 @@ from jaxdl.data.framing import Framing
 from jaxdl.data.pictures import SUFFIXES, open_picture
 from jaxdl.data.prefetch import Prefetch
 from jaxdl.errors import UserError
+from jaxdl.objects import RLE
 from jaxdl.run.classifier import MOST_PIXELS, Classifier
 from jaxdl.run.evaluating import SECONDS_UNTIL_BAR
 from jaxdl.wording import printable
@@ -23,15 +24,34 @@ from jaxdl.wording import printable
 URL = re.compile(r"[a-z][a-z0-9+.-]*://", re.IGNORECASE)
 
 
+class Found(NamedTuple):
+    """An object of a detector's. name: its class; score: in [0, 1]; box: (x1, y1, x2, y2) in pixels; mask: or None."""
+
+    name: str
+    score: float
+    box: tuple[float, ...]
+    mask: RLE | None = None
+
+
 class Answer(NamedTuple):
     """best: (class, probability in [0, 1]) of the most probable classes, in order, or of a segmenter (class, share of
-    the pixels); error: why there are none. written: files made of the picture.
+    the pixels); error: why there are none. written: files made of the picture. objects: of a detector.
     """
 
     file: str
     best: tuple[tuple[str, float], ...] = ()
     error: str | None = None
     written: tuple[str, ...] = ()
+    objects: tuple[Found, ...] = ()
+
+
+def name_of(file: str, taken: set[str]) -> str:
+    """The file's own without its ending, with a number behind it if another has it; adds it to those ``taken``."""
+    stem = Path(file).stem
+    names = (stem if number == 1 else f"{stem}-{number}" for number in range(1, 10**9))
+    name = next(name for name in names if name not in taken)
+    taken.add(name)
+    return name
 
 
 def best(logits: np.ndarray, classes: Sequence[str], top: int) -> list[tuple[tuple[str, float], ...]]:

@@ -14,6 +14,7 @@ from jaxdl import initial_values, metrics, optim, transfer
 from jaxdl.data import pipeline
 from jaxdl.data.dataset import Dataset, Split, channel_statistics
 from jaxdl.errors import UserError
+from jaxdl.models.detector import Detector
 from jaxdl.models.segmenter import Segmenter
 from jaxdl.report.heartbeat import Heartbeat
 from jaxdl.report.layers import grouped, layers, total
@@ -183,7 +184,7 @@ def loaded(
         absent = sorted({layer.partition(".")[0] for layer in anew} & set(AUXILIARY))
         others = [layer for layer in anew if layer.partition(".")[0] not in absent]
         why = " for other classes: starts anew"
-        if isinstance(model, Segmenter) and not any(layer.startswith("backbone.") for layer in others):
+        if isinstance(model, Segmenter | Detector) and not any(layer.startswith("backbone.") for layer in others):
             others, why = ["what follows the backbone"] if others else [], " starts anew"
         said = f"; {', '.join(others)}{why}" if others else ""
         said += (
@@ -212,14 +213,18 @@ def step_functions(
     optimizer, mean, std, loss: of values that may be traced, as a sweep has them; loss: the task's if None. depth: of
     the layer names whose gradients are measured together; not measured if None.
     """
+    inputs = task.inputs(config, mean=mean, std=std)
     training: Mapping[str, Any] = {
         "augment": task.augment(config, mean=mean, std=std),
         "mix": task.mix(config, num_classes=num_classes),
+        "transform": inputs and inputs.transform,
+        "inputs": inputs and inputs.train,
         "accumulate": config.accumulate,
     }
     evaluation: Mapping[str, Any] = {
         "prepare": partial(task.prepare, mean=mean, std=std),
         "views": task.views(config),
+        "inputs": inputs and inputs.evaluation,
     }
     measured: Mapping[str, Any] = {**evaluation, "metrics": task.metrics, "sums": task.sums}
     loss = task.loss(config) if loss is None else loss

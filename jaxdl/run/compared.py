@@ -6,6 +6,7 @@ from pathlib import Path
 
 from jaxdl.errors import UserError
 from jaxdl.report.comparison import ComparedRun
+from jaxdl.report.detection_predictions import DetectionEvaluation
 from jaxdl.report.evaluation import Evaluation
 from jaxdl.report.mask_predictions import SegmentationEvaluation
 from jaxdl.run import flags, recorded, stored
@@ -74,4 +75,21 @@ def _of_masks(path: Path) -> SegmentationEvaluation | None:
     return SegmentationEvaluation.from_json(found)
 
 
-EVALUATIONS = {"classification": _evaluation, "segmentation": _of_masks}  # in evaluation.json, by task
+def _of_boxes(path: Path) -> DetectionEvaluation | None:
+    """The same of a detector's run."""
+    try:
+        found = stored.read(path, typing.get_type_hints(DetectionEvaluation))
+    except FileNotFoundError:
+        return None
+    count = len(found["classes"])
+    square = {len(found["confusion"]), *map(len, found["confusion"])}
+    if square != {count + 1} or set(found["ap_by_class"]) != set(found["classes"]):
+        raise UserError(f"{path} is not as this program writes it: its figures are not of its {count} classes.")
+    return DetectionEvaluation.from_json(found)
+
+
+EVALUATIONS = {
+    "classification": _evaluation,
+    "detection": _of_boxes,
+    "segmentation": _of_masks,
+}  # in evaluation.json, by task

@@ -2,12 +2,11 @@
 
 import contextlib
 import sys
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import partial
 from typing import Any, TypeVar
 
 import jax
-import numpy as np
 from tqdm import tqdm
 
 from jaxdl.data import pipeline
@@ -15,6 +14,7 @@ from jaxdl.data.dataset import Split
 from jaxdl.data.prefetch import Prefetch
 from jaxdl.metrics import Mean, Totals
 from jaxdl.run.build import at_once, for_evaluation
+from jaxdl.run.task import Task
 from jaxdl.run.training import Training
 from jaxdl.train import parallel
 from jaxdl.train.loop import evaluate, predict
@@ -72,6 +72,9 @@ def validation(
         return step(state, batch)[0]
 
     def validate(state: TrainState) -> dict[str, float] | None:
+        if training.task.measured is not None:
+            found = evaluated(training, state, training.val, doing="validating", should_stop=asked)
+            return None if found is None else found[1]
         with batches_of(training.val, training.devices, "validating", size=size) as batches:
             totals = evaluate(metrics, for_evaluation(state, training.config), batches, should_stop=asked)
         return None if totals is None else training.task.figures(totals, training.classes)
@@ -80,13 +83,32 @@ def validation(
 
 
 def evaluated(
-    training: Training, state: TrainState, split: Split, *, doing: str = "testing"
-) -> tuple[np.ndarray, dict[str, float]]:
-    """The network's outputs for all of ``split``, or what the task keeps of them, [N, ...], and their figures."""
-    step, size = training.evaluation.step, training.evaluation.batch_size
+    training: Training,
+    state: TrainState,
+    split: Split,
+    *,
+    doing: str = "testing",
+    should_stop: Callable[[], bool] = lambda: False,
+) -> tuple[Any, dict[str, float]] | None:
+    """The network's outputs for all of ``split``, or what the task keeps of them, [N, ...], and their figures.
+
+    None if asked to stop.
+    """
+    task, step, size = training.task, training.evaluation.step, training.evaluation.batch_size
     with batches_of(split, training.devices, doing, size=size) as batches:
-        found, totals = outputs_and_sums(step, for_evaluation(state, training.config), batches, examples=len(split))
-    return found, training.task.figures(totals, training.classes)
+        state = for_evaluation(state, training.config)
+        found, totals = outputs_and_sums(step, state, batches, examples=len(split), should_stop=should_stop)
+    if found is None:
+        return None
+    found = task.on_host(found, split, training.config)
+    return found, figures_of(task, found, totals, split, training.classes)
+
+
+def figures_of(task: Task, found: Any, totals: Totals, split: Split, classes: Sequence[str]) -> dict[str, float]:
+    """Numbers by name of what was found in ``split``: measured on the host where the task does, else of the sums."""
+    if task.measured is not None:
+        return task.measured(found, split.labels, classes)
+    return task.figures(totals, classes)
 
 
 def outputs_and_sums(
@@ -95,8 +117,12 @@ def outputs_and_sums(
     batches: Iterable[parallel.PlacedBatch],
     *,
     examples: int,
-) -> tuple[np.ndarray, Totals]:
-    """Outputs [examples, ...] of ``step(state, batch) -> (sums, outputs)`` on the batches, and all its sums."""
+    should_stop: Callable[[], bool] = lambda: False,
+) -> tuple[Any, Totals]:
+    """Outputs [examples, ...] of ``step(state, batch) -> (sums, outputs)`` on the batches, and all its sums.
+
+    None in the place of outputs if asked to stop.
+    """
     totals, waiting = Totals(), []
 
     def kept(state: TrainState, batch: parallel.PlacedBatch) -> jax.Array:
@@ -104,7 +130,7 @@ def outputs_and_sums(
         waiting.append(sums)
         return outputs
 
-    found = predict(kept, state, batches, examples=examples)
+    found = predict(kept, state, batches, examples=examples, should_stop=should_stop)
     for sums in waiting:
         totals.add(jax.device_get(sums))
     return found, totals

@@ -13,6 +13,7 @@ import numpy as np
 from jaxdl import initial_values, models, saved_model
 from jaxdl.errors import UserError
 from jaxdl.models.backbone import with_backbone
+from jaxdl.models.detector import Detector
 from jaxdl.models.segmenter import Segmenter, backbone_of
 from jaxdl.models.unet import UNet
 from jaxdl.run import stored
@@ -52,7 +53,8 @@ def weights_file(pretrained: str, name: str, *, offline: bool = False) -> Path:
 def published_name(config: Config, model: nn.Module) -> str:
     """The network whose weights ``--pretrained torchvision`` means: of a segmenter that has none published, its
     backbone's."""
-    return model.backbone if isinstance(model, Segmenter) and config.model not in SEGMENTERS else config.model
+    of_backbone = isinstance(model, Segmenter | Detector) and config.model not in SEGMENTERS
+    return model.backbone if of_backbone else config.model
 
 
 def fitted_to_weights(config: Config, *, num_classes: int, image: tuple[int, int, int]) -> Config:
@@ -120,7 +122,7 @@ def start_from(
     held = contents(path, weights_key)
     _check_architecture(held.path, model)
     held, choice, replaced = placed(held, model, ours, images)
-    if isinstance(model, Segmenter) and not choice.whole:
+    if isinstance(model, Segmenter | Detector) and not choice.whole:
         classifier = backbone_of(model.backbone, dtype=jnp.float32)
         photograph = jax.ShapeDtypeStruct((1, SIDE, SIDE, 3), jnp.float32)
         if placed(held, classifier, initial_values.shapes(classifier, photograph), photograph)[1].whole:
@@ -167,7 +169,14 @@ def _with_backbone(
     """As ``start_from``, where the file is of the classifier that the network's backbone is."""
     given, _ = start_from(held.path, classifier, None, images, weights_key=held.key, tell=tell)
     tell("the weights are a classifier's: the backbone begins with them")
-    return with_backbone(ours, given), sorted({layer_of(path) for path in flat(ours) if path[1] != "backbone"})
+    within = model_path(ours)
+    anew = {layer_of(path) for path in flat(ours) if path[1 : 1 + len(within)] != within}
+    return with_backbone(ours, given, within=within), sorted(anew)
+
+
+def model_path(variables: Mapping[str, Any]) -> tuple[str, ...]:
+    """The place of the backbone's variables: of a detector its pyramid's are beside them."""
+    return ("backbone", "body") if "body" in variables["params"]["backbone"] else ("backbone",)
 
 
 def classes_in(held: Contents, model: nn.Module, images: jax.Array) -> int | None:
@@ -237,7 +246,7 @@ def _whose(arrays: Mapping[str, Any], model: nn.Module) -> str:
         return recognition.whose(arrays) or ""
     if isinstance(model, type(models.create(name))) and models.describe(model)[0] == name:
         return f"They are of {name}, but with other layers, such as another stem."
-    if isinstance(model, Segmenter):
+    if isinstance(model, Segmenter | Detector):
         return f"These are the weights of {name}: --backbone {name}."
     if isinstance(model, UNet):
         return f"These are the weights of {name}, a classifier, of which it has no part."

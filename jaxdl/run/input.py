@@ -57,9 +57,11 @@ def fits_on_device(config: Config, devices: parallel.Devices, train: Split) -> b
 
 def batch_described(split: Split, size: int, **flags: bool) -> dict[str, jax.ShapeDtypeStruct]:
     """Shapes and dtypes of a batch on one device. flags: what it has of one truth value an image, if that holds."""
+    first = pipeline.eval_batch(split, 0, batch_size=1)
     described = {
-        "images": jax.ShapeDtypeStruct((size, *split.images.shape[1:]), np.uint8),
-        "labels": jax.ShapeDtypeStruct((size, *split.labels.shape[1:]), canonicalize_dtype(split.labels.dtype)),
+        name: jax.ShapeDtypeStruct((size, *array.shape[1:]), canonicalize_dtype(array.dtype))
+        for name, array in first.items()
+        if name != "mask"
     }
     return described | {name: jax.ShapeDtypeStruct((size,), bool) for name, there in flags.items() if there}
 

@@ -14,8 +14,7 @@ SYMMETRIC = ("googlenet", "inception_v3")  # whose published weights saw pixels 
 
 def name_of(model: nn.Module, config: Config) -> str:
     """The name of ``--model`` where it made ``model``, that of its class where a task of another program did."""
-    table = models.SEGMENTERS if config.model in models.SEGMENTERS else models.MODELS
-    return config.model if type(model) is type(table[config.model]()) else type(model).__name__
+    return config.model if type(model) is type(models.NETWORKS[config.model]()) else type(model).__name__
 
 
 def told(model: nn.Module, config: Config) -> str:

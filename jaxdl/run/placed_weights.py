@@ -11,6 +11,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from jaxdl.errors import UserError
+from jaxdl.models.detector import Detector
 from jaxdl.models.segmenter import Segmenter
 from jaxdl.models.vit import VisionTransformer, resize_position_embedding
 from jaxdl.transfer.choice import Choice
@@ -41,7 +42,7 @@ def placed(
     ``fc.1.weight``, ``classifier.weight`` for ``classifier.1``.
     """
     choice = _located(held, model, variables, images)
-    if choice.whole or isinstance(model, Segmenter):
+    if choice.whole or isinstance(model, Segmenter | Detector):
         return held, choice, Replaced()
     named = layout(model)["names"]
     heads = [named.get(layer, layer) for layer in head(model, images) if not is_auxiliary(layer)]

@@ -42,6 +42,8 @@ def check_files(config: Config) -> None:
         return
     if config.dataset == "masks" and config.data_dir is None:
         raise UserError("--data-dir is not given: a folder with train/images, train/masks, test/... and classes.txt.")
+    if config.dataset == "boxes" and config.data_dir is None:
+        raise UserError("--data-dir is not given: a folder with pictures and boxes, as VOC, COCO or YOLO lay them out.")
     if config.dataset == "folder" and config.data_dir is None:
         raise UserError("--dataset folder needs --data-dir: a folder with train/<class>/*.jpg and test/<class>/*.jpg.")
     if config.weights_key is not None and config.pretrained is None:

@@ -25,7 +25,12 @@ from jaxdl.run.network import told
 from jaxdl.train.state import parameter_count
 from jaxdl.wording import counted
 
-LISTED = (("figures", "evaluation.json"), ("predictions", "predictions.csv"), ("report", "report.html"))
+LISTED = (
+    ("figures", "evaluation.json"),
+    ("predictions", "predictions.csv"),
+    ("detections", "detections.json"),
+    ("report", "report.html"),
+)  # where they are: detections are a detector's
 
 
 def leave(run: FinishedRun, dataset: Dataset, train: Split, predictions: Any, log: RunLog) -> None:
@@ -58,7 +63,8 @@ def write(
     seen: Any = None,
     about: Mapping[str, object] = MappingProxyType({}),
 ) -> Any:
-    """``evaluation.json``, ``predictions.csv`` and ``report.html`` in the folder ``out``; returns the evaluation.
+    """``evaluation.json``, ``predictions.csv`` and ``report.html`` in the folder ``out``, with files that the task's
+    review has as ``results``; returns the evaluation.
 
     split: what was evaluated, in a word; data: its images, row by row those of ``predictions``. seen: as the task's
     review has it. about: what else there is to say of what was evaluated.
@@ -79,10 +85,13 @@ def write(
         "images": data.images,
     }
     page = review.page(run, contents, data, seen)
+    results = review.results(predictions, data) if hasattr(review, "results") else {}
     with run_folder.writing(out):
         figures = {"split": split, **about, **_origin(run), **evaluation.to_json()}
         disk.write(out / "evaluation.json", _with_rows(figures))
         predictions.write(out / "predictions.csv", data.files)
+        for name, text in results.items():
+            disk.write(out / name, text)
         disk.write(out / "report.html", page)
     return evaluation
 

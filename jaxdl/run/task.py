@@ -6,18 +6,26 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import flax.linen as nn
 import jax
-import numpy as np
 
-from jaxdl.data.dataset import Dataset
+from jaxdl.data.dataset import Dataset, Split
 from jaxdl.metrics import Totals
 from jaxdl.run.config import Config
 from jaxdl.train.eval_step import Sum
-from jaxdl.train.gradients import Loss, PerExample
+from jaxdl.train.gradients import Batch, Loss, PerExample
 
 if TYPE_CHECKING:
     from jaxdl.saved_model import SavedModel
 
 Images = Callable[[jax.Array], jax.Array]
+
+
+class Inputs(NamedTuple):
+    """Of networks that take more than images: batch -> (arguments, keyword arguments) of a call, in training and in
+    evaluation; and ``transform``, (key, batch) -> batch, what is done to a training batch before."""
+
+    train: Callable[[Batch], tuple[tuple, dict[str, Any]]]
+    evaluation: Callable[[Batch], tuple[tuple, dict[str, Any]]]
+    transform: Callable[[jax.Array, Batch], Batch]
 
 
 class Score(NamedTuple):
@@ -36,7 +44,8 @@ class Task(NamedTuple):
     without_data: (fields given, the saved network or None) -> config, (H, W, C) of a picture: of weights without a run.
     usual_classes: config -> by how many there are, whose they are taken for and their names.
     model: (config, num_classes=) -> the network, whose outputs the loss, the metrics and ``kept`` take.
-    loss: config -> what training minimises, (outputs, targets) -> float32[B, ...]; eval_loss: what evaluation measures.
+    loss: config -> what training minimises, (outputs, targets) -> float32[B, ...]; eval_loss: what evaluation measures,
+    None where it measures none.
     metrics: (outputs, targets) -> float32[B], by name; sums: of evaluation alone, (outputs, targets, mask) -> what is
     added up over a split. figures: (all of these over a split, classes) -> numbers by name, of which ``score`` chooses
     the best epoch.
@@ -45,6 +54,10 @@ class Task(NamedTuple):
     prepare: (images, mean=, std=) -> what the network sees in evaluation; views: config -> other versions of it.
     kept: outputs -> what is left of them, of every example of a split, for ``predictions``.
     predictions: (kept, targets, classes, figures) -> an object with ``figures``, of which the review makes a report.
+    inputs: (config, mean=, std=) -> ``Inputs``, or None of a network that takes images alone.
+    on_host: (kept, split, config) -> what ``measured`` and ``predictions`` take in the place of what is kept.
+    measured: None; or (kept, targets, classes) -> numbers by name, of what is measured on the host in the place of
+    ``figures``.
     review: () -> the module with what is drawn of a run, imported then: ``evaluated``, ``evaluation_of``, ``pictures``,
     ``seen_batch``, ``page``, ``log_pictures`` and ``print_figures``.
     """
@@ -57,7 +70,7 @@ class Task(NamedTuple):
     usual_classes: Callable[[Config], Mapping[int, tuple[str, tuple[str, ...]]]]
     model: Callable[..., nn.Module]
     loss: Callable[[Config], Loss]
-    eval_loss: Loss
+    eval_loss: PerExample | None
     metrics: Mapping[str, PerExample]
     sums: Mapping[str, Sum]
     figures: Callable[[Totals, Sequence[str]], dict[str, float]]
@@ -66,6 +79,9 @@ class Task(NamedTuple):
     mix: Callable[..., Callable[..., Any] | None]
     prepare: Callable[..., jax.Array]
     views: Callable[[Config], Sequence[Images]]
-    kept: Callable[[jax.Array], jax.Array]
-    predictions: Callable[[np.ndarray, np.ndarray, Sequence[str], Mapping[str, float]], Any]
+    kept: Callable[[Any], Any]
+    predictions: Callable[[Any, Any, Sequence[str], Mapping[str, float]], Any]
     review: Callable[[], ModuleType]
+    inputs: Callable[..., Inputs | None] = lambda config, mean, std: None
+    on_host: Callable[[Any, Split, Config], Any] = lambda kept, split, config: kept
+    measured: Callable[[Any, Any, Sequence[str]], dict[str, float]] | None = None

@@ -6,6 +6,7 @@ TASKS = Table(
     "jaxdl.run",
     {
         "classification": "classification.CLASSIFICATION",
+        "detection": "detection.task.DETECTION",
         "segmentation": "segmentation.task.SEGMENTATION",
     },
 )
@@ -13,8 +14,9 @@ CONFIGS = Table(
     "jaxdl.run",
     {
         "classification": "config.Config",
+        "detection": "detection.config.DetectionConfig",
         "segmentation": "segmentation.config.SegmentationConfig",
     },
 )
-TRAINED_BY = {"classification": "train", "segmentation": "segment"}  # the command of each
+TRAINED_BY = {"classification": "train", "detection": "detect", "segmentation": "segment"}  # the command of each
 USUAL = "classification"  # of runs whose record names none: earlier versions knew no other

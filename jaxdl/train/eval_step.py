@@ -12,7 +12,7 @@ from jaxdl.cpu import compiler, convolution
 from jaxdl.metrics import Mean
 from jaxdl.train.batch_checks import Check, LabelCheck, check_batch, labels_fit
 from jaxdl.train.collectives import all_gather, psum
-from jaxdl.train.gradients import Batch, Loss, PerExample, mask_of, mean_of
+from jaxdl.train.gradients import Batch, Inputs, PerExample, mask_of, mean_of
 from jaxdl.train.state import TrainState
 
 EvalStep = Callable[[TrainState, Batch], dict[str, Mean]]
@@ -27,10 +27,11 @@ def in_float32(logits: jax.Array) -> jax.Array:
 
 def make_eval_step(
     model: nn.Module,
-    loss: Loss,
+    loss: PerExample | None,
     *,
     prepare: Callable[[jax.Array], jax.Array] | None = None,
     views: Sequence[Callable[[jax.Array], jax.Array]] = (),
+    inputs: Inputs | None = None,
     metrics: Mapping[str, PerExample] | None = None,
     sums: Mapping[str, Sum] | None = None,
     kept: Callable[[jax.Array], jax.Array] | None = None,
@@ -39,7 +40,10 @@ def make_eval_step(
 
     Raises UserError for what is no batch, and for labels that are not classes, as a training step does.
 
+    loss: (logits, labels) -> float32[B, ...], or a pair of such values and their weights; not measured if None.
     prepare: images -> float images, inside the compiled step.
+    inputs: in place of ``prepare`` and ``views``, batch -> (arguments, keyword arguments) of the model's call, of
+    networks that take more than images.
     views: each makes another version of the prepared images (a mirror image, say); logits are averaged over the
     images themselves and all views.
     metrics: (logits, labels) -> float32[B], or a pair of such values and their weights, as a loss returns.
@@ -47,19 +51,19 @@ def make_eval_step(
     ``total`` of a ``Mean`` whose ``count`` is that of the examples.
     kept: logits -> [B, ...], what is left of them: then it returns (metrics, that), by one program.
     """
-    measured, added = dict(metrics or {}), dict(sums or {})
-    logits_of = _averaged(model, prepare, views)
+    measured, added = {**({} if loss is None else {"loss": loss}), **(metrics or {})}, dict(sums or {})
+    logits_of = _outputs(model, prepare, views, inputs)
 
     def step(state: TrainState, batch: Batch) -> dict[str, Mean]:
         labels, mask = batch["labels"], mask_of(batch)
-        logits = logits_of(state, batch["images"])
-        means = {name: mean_of(each, logits, labels, mask) for name, each in {"loss": loss, **measured}.items()}
+        logits = logits_of(state, batch)
+        means = {name: mean_of(each, logits, labels, mask) for name, each in measured.items()}
         examples = mask.sum(dtype=jnp.float32)
         means |= {name: Mean(each(logits, labels, mask), examples) for name, each in added.items()}
         found = psum(means)
         return found if kept is None else (found, all_gather(kept(logits)))
 
-    check_labels = LabelCheck(partial(labels_fit, model, loss))
+    check_labels = (lambda batch: None) if loss is None else LabelCheck(partial(labels_fit, model, loss))
 
     def check(batch: Batch) -> None:
         check_batch(batch, needed=("images", "labels"))
@@ -73,16 +77,17 @@ def make_predict_step(
     *,
     prepare: Callable[[jax.Array], jax.Array] | None = None,
     views: Sequence[Callable[[jax.Array], jax.Array]] = (),
+    inputs: Inputs | None = None,
     kept: Callable[[jax.Array], jax.Array] = in_float32,
 ) -> PredictStep:
     """``step(state, batch) -> logits: float32[B, classes]`` of every row, padding included, replicated on each device.
 
     kept: logits -> [B, ...], what it returns in their place. Otherwise as ``make_eval_step``.
     """
-    logits_of = _averaged(model, prepare, views)
+    logits_of = _outputs(model, prepare, views, inputs)
 
     def step(state: TrainState, batch: Batch) -> jax.Array:
-        return all_gather(kept(logits_of(state, batch["images"])))
+        return all_gather(kept(logits_of(state, batch)))
 
     return _checked(step, check_batch)
 
@@ -99,14 +104,20 @@ def _checked(step: Callable[[TrainState, Batch], Any], check: Check) -> Callable
     return checked
 
 
-def _averaged(
+def _outputs(
     model: nn.Module,
     prepare: Callable[[jax.Array], jax.Array] | None,
     views: Sequence[Callable[[jax.Array], jax.Array]],
-) -> Callable[[TrainState, jax.Array], jax.Array]:
-    """Logits averaged over the prepared images and all views of them."""
+    inputs: Inputs | None,
+) -> Callable[[TrainState, Batch], Any]:
+    """Logits averaged over the prepared images and all views of them; with ``inputs``, the outputs for these."""
 
-    def logits_of(state: TrainState, images: jax.Array) -> jax.Array:
+    def logits_of(state: TrainState, batch: Batch) -> Any:
+        if inputs is not None:
+            args, named = inputs(batch)
+            with convolution.fast():
+                return model.apply(state.variables, *args, train=False, **named)
+        images = batch["images"]
         if prepare is not None:
             images = prepare(images)
         seen = [images, *(view(images) for view in views)]

@@ -1,6 +1,6 @@
 """Gradients of a batch's loss: the forward pass, its accumulation over parts, and the loss as a function."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import flax.linen as nn
@@ -16,8 +16,10 @@ from jaxdl.train.state import TrainState
 from jaxdl.variables import flat, merge, restrict
 
 Batch = Mapping[str, jax.Array]
-Loss = Callable[[jax.Array, jax.Array], jax.Array | tuple[jax.Array, jax.Array]]
-PerExample = Loss  # a metric
+Values = jax.Array | tuple[jax.Array, jax.Array]
+PerExample = Callable[[Any, Any], Values]  # a metric
+Loss = Callable[[Any, Any], Values | Mapping[str, Values]]
+Inputs = Callable[[Batch], tuple[tuple, dict[str, Any]]]
 GATHERED = "gathered"  # the name under which ``jax.checkpoint`` knows what is gathered again rather than kept
 
 
@@ -34,27 +36,40 @@ class Gradients(NamedTuple):
 
 
 def make_gradients(
-    model: nn.Module, loss: Loss, *, metrics: Mapping[str, PerExample] | None = None, accumulate: int = 1
+    model: nn.Module,
+    loss: Loss,
+    *,
+    metrics: Mapping[str, PerExample] | None = None,
+    accumulate: int = 1,
+    inputs: Inputs | None = None,
 ) -> Callable[..., Gradients]:
     """``compute(state, batch, key, *, gather=None) -> Gradients``, a pure function, of what ``make_train_step`` takes.
 
     batch: prepared. key: of dropout. gather: makes whole parameters of those in the state, where they are used.
     """
-    measured = dict(metrics or {})
+    measured, inputs = dict(metrics or {}), inputs or images_alone
 
     def forward(variables: Any, frozen: Any, part: dict[str, jax.Array]) -> tuple[Mean, dict[str, Mean], Any]:
         labels, mask = part["labels"], mask_of(part)
         frozen_stats = frozen.get("batch_stats", {})
+        args, named = inputs(part)
         with convolution.fast(), frozen_batch_norm(frozen_stats), whole_batch(part.get("mask")):
             logits, changed = model.apply(
                 merge(variables, frozen),
-                part["images"],
+                *args,
                 train=True,
                 mutable=["batch_stats", "auxiliary"],
                 rngs={"dropout": part["key"]},
+                **named,
             )
         means = {name: mean_of(each, logits, labels, mask) for name, each in measured.items()}
-        objective = means["loss"] = mean_of(loss, logits, labels, mask)
+        found = loss(logits, labels)
+        if isinstance(found, Mapping):
+            means |= {name: _mean(each, mask) for name, each in found.items()}
+            objective = _sum_of([means[name] for name in found], mask)
+        else:
+            objective = _mean(found, mask)
+        means["loss"] = objective
         for others in jax.tree.leaves(changed.get("auxiliary", {})):
             extra = mean_of(loss, others, labels, mask)
             objective = objective.replace(total=objective.total + model.auxiliary_weight * extra.total)
@@ -114,11 +129,26 @@ def mask_of(batch: Batch) -> jax.Array:
     return batch["mask"] if "mask" in batch else jnp.ones(batch["images"].shape[:1], bool)
 
 
-def mean_of(measure: Loss, logits: jax.Array, labels: jax.Array, mask: jax.Array) -> Mean:
+def mean_of(measure: PerExample, logits: jax.Array, labels: jax.Array, mask: jax.Array) -> Mean:
     """A loss or a metric averaged over the rows of ``mask``, by its weights if it returns any."""
-    result = measure(logits, labels)
+    return _mean(measure(logits, labels), mask)
+
+
+def images_alone(batch: Batch) -> tuple[tuple, dict[str, Any]]:
+    """Arguments of most networks."""
+    return (batch["images"],), {}
+
+
+def _mean(result: Values, mask: jax.Array) -> Mean:
     values, weights = result if isinstance(result, tuple) else (result, None)
     return Mean.of(values, mask, weights)
+
+
+def _sum_of(means: Sequence[Mean], mask: jax.Array) -> Mean:
+    """The sum of the means over the whole batch, as one over its examples, of which this is a device's share."""
+    examples = mask.sum(dtype=jnp.float32)
+    total = sum(Mean(mean.total, psum(mean.count)).value for mean in means)
+    return Mean(total * psum(examples), examples)
 
 
 def with_gradient(

@@ -52,18 +52,21 @@ def predict(
     *,
     examples: int,
     should_stop: Callable[[], bool] = lambda: False,
-) -> np.ndarray | None:
-    """Logits, float32[examples, classes], of ``batches`` without their padding; None if asked to stop."""
-    found: list[np.ndarray] = []
+) -> Any:
+    """Logits, float32[examples, classes], of ``batches`` without their padding; None if asked to stop.
+
+    Of a step that returns several arrays, a tree of these.
+    """
+    found: list[Any] = []
     waiting: deque[jax.Array] = deque()
     for batch in batches:
         if should_stop():
             return None
         waiting.append(predict_step(state, batch))
         if len(waiting) > _ahead():
-            found.append(on_host(waiting.popleft()))
-    found.extend(map(on_host, waiting))
-    return np.concatenate(found)[:examples]
+            found.append(jax.tree.map(on_host, waiting.popleft()))
+    found.extend(jax.tree.map(on_host, each) for each in waiting)
+    return jax.tree.map(lambda *parts: np.concatenate(parts)[:examples], *found)
 
 
 def fit(

@@ -13,7 +13,7 @@ from jaxdl.cpu import compiler, convolution
 from jaxdl.metrics import Mean
 from jaxdl.train.batch_checks import LabelCheck, check_batch, labels_fit
 from jaxdl.train.collectives import AXIS, psum, shared
-from jaxdl.train.gradients import Batch, Loss, PerExample, make_gradients, mask_of
+from jaxdl.train.gradients import Batch, Inputs, Loss, PerExample, make_gradients, mask_of
 from jaxdl.train.state import TrainState
 
 
@@ -75,10 +75,11 @@ def prepare_batch(
     *,
     augment: Callable[[jax.Array, jax.Array], jax.Array] | None = None,
     mix: Callable[[jax.Array, jax.Array, jax.Array], tuple[jax.Array, jax.Array]] | None = None,
+    transform: Callable[[jax.Array, Batch], Batch] | None = None,
 ) -> Batch:
     """Batch as the network sees it in training step ``step`` (from 0); ``key`` is the state's.
 
-    augment, mix: as in ``make_train_step``; images marked by ``mirrored: bool[B]`` are mirrored before.
+    augment, mix, transform: as in ``make_train_step``; images marked by ``mirrored: bool[B]`` are mirrored before.
     """
     augment_key = _keys(key, step)[0]
     images, labels = batch["images"], batch["labels"]
@@ -88,7 +89,8 @@ def prepare_batch(
         images = augment(augment_key, images)
     if mix is not None:
         images, labels = mix(jax.random.fold_in(augment_key, 1), images, labels)
-    return {**batch, "images": images, "labels": labels}
+    batch = {**batch, "images": images, "labels": labels}
+    return batch if transform is None else transform(jax.random.fold_in(augment_key, 2), batch)
 
 
 def make_train_step(
@@ -98,6 +100,8 @@ def make_train_step(
     *,
     augment: Callable[[jax.Array, jax.Array], jax.Array] | None = None,
     mix: Callable[[jax.Array, jax.Array, jax.Array], tuple[jax.Array, jax.Array]] | None = None,
+    transform: Callable[[jax.Array, Batch], Batch] | None = None,
+    inputs: Inputs | None = None,
     penalty: Callable[[Any], jax.Array] | None = None,
     accumulate: int = 1,
     skip_not_finite: bool = False,
@@ -113,9 +117,12 @@ def make_train_step(
     optimizer: its update is also given ``value_fn``, the batch's loss as a function of the parameters, for optimizers
     that evaluate the loss again, as L-BFGS does.
     loss: (logits, labels) -> float32[B, ...], averaged over each example and then over the batch; or a pair of such
-    values and their weights, the total divided by the sum of the weights.
+    values and their weights, the total divided by the sum of the weights; or several of either by name, of which the
+    sum of the means is minimised, and each is a metric. Of parts of a batch, ``accumulate``, that sum is averaged.
     augment: (key, images) -> float images, run inside the compiled step; None leaves the images as they are.
     mix: (key, images, labels) -> (images, labels), run after ``augment``; ``loss`` and ``metrics`` get its labels.
+    transform: (key, batch) -> batch, run after both, of networks that take more than images, as detectors do.
+    inputs: batch -> (arguments, keyword arguments) of the model's call, ``train`` apart; its images alone if None.
     penalty: params -> float32[], added to the loss before differentiation.
     accumulate: gradient accumulation: the batch is processed in so many parts, one after another, for the same update
     in less memory; only batch norm sees the parts. It must divide B.
@@ -131,7 +138,7 @@ def make_train_step(
     L2, before clipping), ``penalty`` and ``skipped`` if used, ``metrics`` and ``gradient_metrics``.
     """
     optimizer = optax.with_extra_args_support(optimizer)
-    gradients_of = make_gradients(model, loss, metrics=metrics, accumulate=accumulate)
+    gradients_of = make_gradients(model, loss, metrics=metrics, accumulate=accumulate, inputs=inputs)
 
     def update(
         state: TrainState, batch: Batch, *, gather: Callable[[Any], Any] | None = None
@@ -167,7 +174,7 @@ def make_train_step(
             sums["skipped"] = Mean(1.0 - finite, jnp.ones(()))
         return after, sums
 
-    prepare = partial(prepare_batch, augment=augment, mix=mix)
+    prepare = partial(prepare_batch, augment=augment, mix=mix, transform=transform)
     return TrainStep(prepare, update, parts=accumulate, check_labels=LabelCheck(partial(labels_fit, model, loss)))
 
 

@@ -12,7 +12,7 @@ from jaxdl.data import pictures
 from jaxdl.errors import UserError
 from jaxdl.report.class_colors import class_colors, overlaid
 from jaxdl.run import run_folder
-from jaxdl.run.answers import Answer, opened
+from jaxdl.run.answers import Answer, name_of, opened
 from jaxdl.run.evaluating import SECONDS_UNTIL_BAR
 from jaxdl.run.segmentation.segmented import Segmented
 from jaxdl.wording import printable
@@ -43,19 +43,10 @@ def answers_of(segmented: Segmented, files: Sequence[str], top: int | None, out:
             yield Answer(file, error=str(error))
             continue
         mask = segmented.mask(picture)
-        name = _name(file, taken)
+        name = name_of(file, taken)
         places = out / f"{name}{MASK}", out / f"{name}{OVERLAY}"
         with run_folder.writing(out):
             out.mkdir(parents=True, exist_ok=True)  # where nothing is written there is no folder
             disk.write(places[0], pictures.indexed_png(mask, colors))
             disk.write(places[1], pictures.png(overlaid(picture, mask, colors)))
         yield Answer(file, best=areas_of(mask, classes)[:top], written=tuple(map(str, places)))
-
-
-def _name(file: str, taken: set[str]) -> str:
-    """The file's own, with a number behind it if another has it."""
-    stem = Path(file).stem
-    names = (stem if number == 1 else f"{stem}-{number}" for number in range(1, 10**9))
-    name = next(name for name in names if name not in taken)
-    taken.add(name)
-    return name
