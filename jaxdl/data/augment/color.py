@@ -64,10 +64,11 @@ def adjust_hue(images: jax.Array, shift: jax.typing.ArrayLike) -> jax.Array:
     high, low = images.max(-1, keepdims=True), images.min(-1, keepdims=True)
     chroma = high - low
     divisor = jnp.where(chroma > 0, chroma, 1)  # grey has no hue; any will do, but for 0 / 0 and its gradient
+    # Not by whether a channel is ``high``: XLA may compute the two apart, and then their last digits differ.
     sixths = jnp.where(
-        high == red,
+        (red >= green) & (red >= blue),
         (green - blue) / divisor,
-        jnp.where(high == green, 2 + (blue - red) / divisor, 4 + (red - green) / divisor),
+        jnp.where(green >= blue, 2 + (blue - red) / divisor, 4 + (red - green) / divisor),
     )
     # A channel lies below the highest by as much of the chroma as its own hue is away, from one sixth to two.
     position = sixths + 6 * shift + jnp.asarray((5, 3, 1), images.dtype).reshape(1, 1, 1, 3)

@@ -77,3 +77,12 @@ def test_adjustments_keep_bfloat16(floats, name):
 def test_colours_name_the_argument_at_fault(floats, call, message):
     with pytest.raises(UserError, match=message):
         call(floats(2, 4, 5, 3))
+
+
+def test_hue_behind_other_changes_is_the_same_compiled():
+    images = np.random.default_rng(0).random((4, 16, 16, 3)).astype(np.float32)
+
+    def change(images):
+        return augment.adjust_hue(augment.adjust_saturation(augment.adjust_brightness(images, 0.9), 0.7), 0.03)
+
+    np.testing.assert_allclose(jax.jit(change)(images), change(images), atol=1e-5)
