@@ -6,7 +6,7 @@ import jax
 import jax.numpy as jnp
 
 from jaxdl.data.augment.arguments import check_within, number_pair
-from jaxdl.data.augment.color import adjust_brightness, adjust_saturation, grayscale
+from jaxdl.data.augment.color import adjust_brightness, adjust_hue, adjust_saturation, grayscale
 from jaxdl.detection.augment.placement import as_pixels, covered
 from jaxdl.detection.image_list import ImageList, Targets
 
@@ -42,7 +42,7 @@ def photometric_distort(
     pixels = adjust_brightness(images.images.astype(jnp.float32) / most, bright)
     pixels = _adjust_contrast(pixels, before, inside)
     pixels = adjust_saturation(pixels, saturate)
-    pixels = jnp.where((shift != 0).reshape(-1, 1, 1, 1), _adjust_hue(pixels, shift), pixels)
+    pixels = jnp.where((shift != 0).reshape(-1, 1, 1, 1), adjust_hue(pixels, shift), pixels)
     pixels = _adjust_contrast(pixels, after, inside)
     pixels = jax.vmap(lambda image, order: image[..., order])(pixels, order)
     pixels = as_pixels(pixels * most, images.images.dtype)
@@ -69,25 +69,3 @@ def _adjust_contrast(images: jax.Array, factor: jax.Array, inside: jax.Array) ->
     factor = factor.reshape(-1, 1, 1, 1)
     mean = grayscale(images).mean((1, 2, 3), keepdims=True, where=inside)
     return jnp.clip(factor * images + (1 - factor) * mean, 0, 1)
-
-
-def _adjust_hue(images: jax.Array, shift: jax.Array) -> jax.Array:
-    """``adjust_hue``, where it does not matter that the largest channel differs from itself in its last digit.
-
-    XLA computes a channel and the largest of them apart, where it fuses this with what is done before; and with fused
-    multiplication and addition in but one of the two they are not equal, for which ``adjust_hue`` asks.
-    """
-    if images.shape[-1] == 1:
-        return images
-    red, green, blue = images[..., :1], images[..., 1:2], images[..., 2:]
-    high, low = images.max(-1, keepdims=True), images.min(-1, keepdims=True)
-    chroma = high - low
-    divisor = jnp.where(chroma > 0, chroma, 1)
-    sixths = jnp.where(
-        (red >= green) & (red >= blue),
-        (green - blue) / divisor,
-        jnp.where(green >= blue, 2 + (blue - red) / divisor, 4 + (red - green) / divisor),
-    )
-    position = sixths + 6 * shift.reshape(-1, 1, 1, 1) + jnp.asarray((5.0, 3, 1)).reshape(1, 1, 1, 3)
-    position -= 6 * jnp.floor(position / 6)
-    return high - chroma * jnp.clip(jnp.minimum(position, 4 - position), 0, 1)
