@@ -80,7 +80,7 @@ ROWS = list(rows())
 
 def namespaces(row):
     """Namespaces of the two columns: the page's imports and the section's arrays, in each library's layout."""
-    torch, _ = pytorch.torch(), pytorch.torchvision()
+    torch, _ = pytorch.torch(), pytorch.detection_ops()
     plain = {"np": np, "rng": np.random.default_rng(0)}
     exec(row.arrays, plain)
     theirs, ours = dict(plain), dict(plain)

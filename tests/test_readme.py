@@ -17,6 +17,8 @@ from jaxdl.commands.train import COMMAND
 from jaxdl.run import flags
 from jaxdl.run.asked import parse
 from jaxdl.run.config import Config
+from jaxdl.run.detection.config import DetectionConfig
+from jaxdl.run.detection.recipes import RECIPES as DETECTION_RECIPES
 from jaxdl.run.recipes import RECIPES
 from jaxdl.run.segmentation.config import SegmentationConfig
 from jaxdl.run.segmentation.recipes import RECIPES as SEGMENTATION_RECIPES
@@ -107,6 +109,8 @@ def test_the_commands_and_flags_it_names_exist(page):
                 parse(words, RECIPES, COMMAND)
             case "experiments.camvid" | "segment":
                 parse(words, SEGMENTATION_RECIPES, COMMAND)
+            case "experiments.bccd" | "detect":
+                parse(words, DETECTION_RECIPES, COMMAND)
             case "sweep":
                 sweep.parse(words, RECIPES, "sweep")
             case "experiments.benchmark":
@@ -126,10 +130,11 @@ def test_the_commands_and_flags_it_names_exist(page):
 
 def test_the_page_on_commands_names_every_command_and_every_flag_of_a_run():
     named = {words[1] for words in commands(COMMANDS) if words[0] == "jaxdl"}
-    assert named == {"train", "segment", "sweep", "NAME", *OF_A_RUN}
+    assert named == {"train", "detect", "segment", "sweep", "NAME", *OF_A_RUN}
     known = re.findall(r"--(?:no-)?([a-z0-9-]+)", COMMANDS + (DOCS / "devices.md").read_text())
-    for config in (Config, SegmentationConfig):
-        assert [name for name in config.__dataclass_fields__ if name.replace("_", "-") not in known] == []
+    for config in (Config, SegmentationConfig, DetectionConfig):
+        flagged = [name for name, field in config.__dataclass_fields__.items() if not field.metadata["fixed"]]
+        assert [name for name in flagged if name.replace("_", "-") not in known] == []
 
 
 def test_links_and_pictures_of_the_pages_exist():
@@ -153,6 +158,14 @@ def test_the_page_on_segmentation_holds(tmp_path):
 
 def test_the_page_on_segmentation_names_every_network():
     assert [name for name in models.SEGMENTERS if f"`{name}`" not in PAGES["docs/segmentation.md"]] == []
+
+
+def test_the_page_on_detection_holds(tmp_path):
+    assert output_of(PAGES["docs/detection.md"], tmp_path).startswith("[0 2] 0.8")
+
+
+def test_the_page_on_detection_names_every_network():
+    assert [name for name in models.DETECTORS if f"`{name}`" not in PAGES["docs/detection.md"]] == []
 
 
 def test_the_page_on_networks_names_every_network():
