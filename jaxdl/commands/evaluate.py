@@ -39,7 +39,8 @@ class Options(NetworkOptions):
     pictures: str | None = flag(
         None,
         "evaluate on this folder instead: a classifier on the pictures in its <class>/ folders, where ImageNet's may "
-        "bear synset or index; a segmenter on images/ and masks/",
+        "bear synset or index; a segmenter on images/ and masks/; a detector on one as PASCAL VOC, COCO or YOLO lay it "
+        "out",
         unset="the split",
         path=True,
     )
@@ -99,7 +100,8 @@ def _evaluate(argv: list[str]) -> None:
     console = Console(width=None if sys.stdout.isatty() else WIDTH, highlight=False, markup=False)
     console.print(f"{told(run.model, run.config)}{run.told_updates} on {counted(len(split), 'image')} of {name}:")
     of_task.print_figures(evaluation, console)
-    console.print(*(f"{title:<12} {out / file}" for title, file in review.LISTED), sep="\n", soft_wrap=True)
+    there = [(title, out / file) for title, file in review.LISTED if (out / file).exists()]
+    console.print(*(f"{title:<12} {file}" for title, file in there), sep="\n", soft_wrap=True)
     if run.record["notice"]:
         console.print(run.record["notice"])
     print(*as_text(findings), sep="\n")

@@ -5,25 +5,21 @@ import json
 import os
 import sys
 import time
-from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from rich import box
 from rich.console import Console
-from rich.progress_bar import ProgressBar
-from rich.table import Table
-from rich.text import Text
 
 from jaxdl.data import picture_files
 from jaxdl.errors import UserError
-from jaxdl.run import flags, terminal
+from jaxdl.run import flags, terminal, told_answers
 from jaxdl.run.chosen import NetworkOptions
 from jaxdl.run.flags import flag
 from jaxdl.run.status import exit_status
-from jaxdl.wording import counted, printable
+from jaxdl.run.told_answers import SCORE
+from jaxdl.wording import printable
 
 if TYPE_CHECKING:
     from jaxdl.run.answers import Answer
@@ -32,12 +28,12 @@ if TYPE_CHECKING:
 COMMAND = "jaxdl predict"
 ABOUT = (
     "Print a network's predictions for pictures (JPEG, PNG, WebP, BMP, GIF, TIFF, PPM), brought to its size as its own "
-    "were: a run's network, or pretrained weights with --model and --pretrained. Masks of a segmenter go to files. "
-    "The exit status is 2 if any of them cannot be read."
+    "were: a run's network, or pretrained weights with --model and --pretrained. Masks of a segmenter and a detector's "
+    "pictures with boxes go to files. The exit status is 2 if any of them cannot be read."
 )
 FEW = 10  # pictures, up to which each is shown with bars
 TOP, TOP_OF_MANY = 5, 2  # classes
-BAR = 30  # columns
+THRESHOLD = 0.5  # of scores
 WIDE = 10_000  # columns where the output is no terminal: there a line never breaks
 
 
@@ -50,14 +46,15 @@ class Options(NetworkOptions):
     )
     top: int | None = flag(
         None,
-        "number of most probable classes per picture",
+        "number of most probable classes per picture, or of a detector's objects",
         min=1,
-        unset=f"{TOP}, or {TOP_OF_MANY} in a table of more than {FEW} pictures",
+        unset=f"{TOP}, or {TOP_OF_MANY} in a table of more than {FEW} pictures; all objects",
     )
+    threshold: float = flag(THRESHOLD, "of a detector: least score of an object", min=0, max=1)
     json: bool = flag(False, "print one JSON document", on_only=True)
     out: str | None = flag(
         None,
-        "of a segmenter: folder for masks and overlays",
+        "folder for a segmenter's masks and overlays, or a detector's pictures with boxes",
         unset="<run>/predictions/<time>, or <model>-predictions-<time>",
         path=True,
     )
@@ -108,6 +105,8 @@ def _predict(argv: list[str]) -> "list[Answer]":
     run = options.load()
     if run.record["notice"]:
         print(printable(run.record["notice"]), file=sys.stderr)
+    if run.task.name != "detection" and "threshold" in given:
+        raise UserError("--threshold is for the scores of a detector, which this is not: leave it out.")
     files = find(options.pictures)
     for name in filter(os.path.isdir, options.pictures):
         if said := picture_files.told([_unread(picture_files.find(name))]):
@@ -117,14 +116,17 @@ def _predict(argv: list[str]) -> "list[Answer]":
     answers, figure = ANSWERED[run.task.name](run, files, options, top)
     refused = [answer for answer in answers if answer.error]
     if options.json:
-        print(json.dumps([_as_json(answer, figure) for answer in answers], indent=1))
+        print(json.dumps([told_answers.as_json(answer, figure) for answer in answers], indent=1))
     else:
         console = Console(width=None if sys.stdout.isatty() else WIDE, highlight=False)
         answered = [answer for answer in answers if not answer.error]
-        if answered:
-            (_show_table if table else _show_bars)(console, answered, figure)
+        if answered and figure == SCORE:
+            (told_answers.show_counts if table else told_answers.show_objects)(console, answered, options.threshold)
+        elif answered:
+            (told_answers.show_table if table else told_answers.show_bars)(console, answered, figure)
         if any(answer.written for answer in answered):
-            print(f"masks and overlays  {Path(answered[0].written[0]).parent}")
+            what = "pictures with boxes" if figure == SCORE else "masks and overlays"
+            print(f"{what}  {Path(answered[0].written[0]).parent}")
     return refused
 
 
@@ -133,7 +135,9 @@ def _classes(run: "FinishedRun", files: list[str], options: Options, top: int) -
     from jaxdl.run.classifier import Classifier
 
     if options.out is not None:
-        raise UserError("--out is for the masks of a segmenter, and this is a classifier: leave it out.")
+        raise UserError(
+            "--out is for the masks of a segmenter or the boxes of a detector, and this is a classifier: leave it out."
+        )
     return list(answers_of(Classifier(run), files, top)), "probability"
 
 
@@ -141,67 +145,31 @@ def _masks(run: "FinishedRun", files: list[str], options: Options, top: int) -> 
     from jaxdl.run.segmentation.answers import answers_of
     from jaxdl.run.segmentation.segmented import Segmented
 
+    out = _new_folder(options)
+    return list(answers_of(Segmented(run), files, options.top if options.json else top, out)), "share"
+
+
+def _objects(run: "FinishedRun", files: list[str], options: Options, top: int) -> "tuple[list[Answer], str]":
+    from jaxdl.run.detection.answers import answers_of
+    from jaxdl.run.detection.detector import ObjectFinder
+
+    out = _new_folder(options)
+    asked = {"threshold": options.threshold, "top": options.top, "out": out}
+    return list(answers_of(ObjectFinder(run), files, **asked)), SCORE
+
+
+def _new_folder(options: Options) -> Path:
+    """``--out``, or where it is without; raises UserError if it is there."""
     now = time.strftime("%Y%m%d-%H%M%S")
     usual = Path(options.run, "predictions", now) if options.model is None else f"{options.model}-predictions-{now}"
     out = Path(options.out or usual)
     if out.exists():
         raise UserError(f"{out} exists; nothing is overwritten. Name another folder with --out.")
-    return list(answers_of(Segmented(run), files, options.top if options.json else top, out)), "share"
+    return out
 
 
-ANSWERED = {"classification": _classes, "segmentation": _masks}  # by task: the answers, and what they give of a class
-
-
-def _as_json(answer: "Answer", figure: str) -> dict:
-    if answer.error:
-        return {"file": answer.file, "error": answer.error}
-    found = {"file": answer.file, "predictions": [{"class": name, figure: value} for name, value in answer.best]}
-    return found | ({"written": list(answer.written)} if answer.written else {})
-
-
-def _show_bars(console: Console, answers: "list[Answer]", figure: str) -> None:
-    widest = max(len(printable(name)) for answer in answers for name, _ in answer.best)
-    for number, answer in enumerate(answers):
-        table = Table.grid(padding=(0, 2, 0, 0))
-        table.add_column(min_width=widest + 2, overflow="fold")
-        table.add_column(justify="right")
-        table.add_column(width=BAR)
-        for place, (name, probability) in enumerate(answer.best):
-            bar = ProgressBar(
-                total=1, completed=probability, width=BAR, complete_style="cyan", finished_style="cyan",
-                style="bright_black",
-            )  # fmt: skip
-            style = "bold" if place == 0 else ""
-            table.add_row(Text("  " + printable(name), style), Text(f"{probability:.1%}", style), bar)
-        if number:
-            console.print()
-        console.print(Text(printable(answer.file), "bold"))
-        console.print(table)
-
-
-def _show_table(console: Console, answers: "list[Answer]", figure: str) -> None:
-    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
-    table.add_column("file", overflow="fold")
-    table.add_column("class", overflow="fold", style="bold")
-    table.add_column(figure, justify="right", no_wrap=True)
-    several = len(answers[0].best) > 1
-    if several:
-        table.add_column("then", overflow="fold")
-    for answer in answers:
-        (name, probability), *others = answer.best
-        then = ", ".join(f"{printable(other)} {share:.1%}" for other, share in others)
-        table.add_row(
-            Text(printable(answer.file)),
-            Text(printable(name)),
-            f"{probability:.1%}",
-            *([Text(then)] if several else []),
-        )
-    console.print(table)
-    if figure != "probability":
-        return
-    counts = Counter(answer.best[0][0] for answer in answers).most_common()
-    console.print(
-        Text(
-            f"{counted(len(answers), 'picture')}: {', '.join(f'{count:,} {printable(name)}' for name, count in counts)}"
-        )
-    )
+ANSWERED = {
+    "classification": _classes,
+    "detection": _objects,
+    "segmentation": _masks,
+}  # by task: the answers, and what they give of a class or an object

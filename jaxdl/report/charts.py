@@ -9,17 +9,35 @@ EPOCHS = "train, mean of the epoch"
 VALIDATION = "validation"
 percent = "{:.2%}".format
 Records = Sequence[Mapping]
+PARTS = {
+    "loss_classifier": "Loss of classes",
+    "loss_box_reg": "Loss of boxes",
+    "loss_mask": "Loss of masks",
+    "loss_objectness": "Loss of proposals",
+    "loss_rpn_box_reg": "Loss of proposals' boxes",
+    "classification": "Loss of classes",
+    "bbox_regression": "Loss of boxes",
+}  # of a detector's loss, by torchvision's names
+PRECISIONS = {
+    "ap": "boxes, IoU 50 to 95%",
+    "ap50": "boxes, IoU 50%",
+    "mask_ap": "masks, IoU 50 to 95%",
+    "mask_ap50": "masks, IoU 50%",
+}
 
 
 def training_charts(records: Records, groups: Sequence[str]) -> list[Chart]:
-    """Loss, accuracy, a segmenter's mean IoU, learning rate, gradient norm by layer group, and units without gradient.
+    """Loss and its parts, accuracy, a segmenter's mean IoU, a detector's AP, learning rate, gradient norm by layer
+    group, and units without gradient.
 
     Figures that the run did not record have no chart. groups: from the input to the output.
     """
     charts = [
         _learning("Loss", records, "loss", number="{:.4f}".format),
+        *(_learning(title, records, name, number="{:.4f}".format) for name, title in PARTS.items()),
         _learning("Accuracy", records, "accuracy", number=percent, percent=True),
         _learning("Mean IoU", records, "mean_iou", number=percent, percent=True),
+        _average_precision(records),
         line_chart("Learning rate", [Line(name="learning rate", points=learning_rates(records))]),
         _gradient(records, groups),
         _idle(records, groups),
@@ -46,6 +64,7 @@ def comparing_charts(runs: Sequence[tuple[str, Records]]) -> list[Chart]:
             number=percent,
         ),
         over("Training accuracy", lambda records: trained(records, "accuracy"), percent=True, number=percent),
+        over("Validation AP", lambda records: _points(records, "epoch", "val_ap"), percent=True, number=percent),
         over("Validation loss", lambda records: _points(records, "epoch", "val_loss"), number=number),
         over("Training loss", lambda records: trained(records, "loss"), number=number),
         over("Learning rate", learning_rates),
@@ -76,6 +95,14 @@ def _learning(title: str, records: Records, figure: str, **options) -> Chart | N
         ],
         **options,
     )
+
+
+def _average_precision(records: Records) -> Chart | None:
+    lines = [
+        Line(name=f"validation, {words}", points=_points(records, "epoch", f"val_{name}"), style=style)
+        for style, (name, words) in enumerate(PRECISIONS.items(), start=1)
+    ]
+    return line_chart("AP", lines, number=percent, percent=True)
 
 
 def _gradient(records: Records, groups: Sequence[str]) -> Chart | None:

@@ -6,12 +6,14 @@ from dataclasses import dataclass
 from jaxdl.report import confusion
 from jaxdl.report.charts import comparing_charts, trained
 from jaxdl.report.classification_page import accuracy_interval
+from jaxdl.report.detection_predictions import DetectionEvaluation
 from jaxdl.report.diagnosis import Finding
 from jaxdl.report.document import document
 from jaxdl.report.evaluation import Evaluation
 from jaxdl.report.mask_predictions import SegmentationEvaluation
 
 WHOLE_MATRIX, MOST_CONFUSED = 20, 15  # smaller than of one run: there are several beside each other
+Evaluated = Evaluation | SegmentationEvaluation | DetectionEvaluation
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -30,7 +32,7 @@ class ComparedRun:
     records: Sequence[Mapping]
     groups: Sequence[str]
     findings: Sequence[Finding]
-    evaluation: Evaluation | SegmentationEvaluation | None
+    evaluation: Evaluated | None
     data: str
 
 
@@ -60,7 +62,7 @@ def render_comparison(runs: Sequence[ComparedRun]) -> str:
         per_class=_per_class(evaluations),
         class_figure=" or ".join(sorted({_class_figure(each) for each in evaluations if each is not None})) or "F1",
         matrices=[
-            each and confusion.matrix(each.classes, each.confusion, most=WHOLE_MATRIX, kept=MOST_CONFUSED)
+            each and confusion.matrix(_rows_of(each), each.confusion, most=WHOLE_MATRIX, kept=MOST_CONFUSED)
             for each in evaluations
         ],
         margin=None if caution(runs) else _margin(evaluations),
@@ -98,11 +100,15 @@ def key_figures(runs: Sequence[ComparedRun]) -> list[Row]:
 
     share, count, plain = "{:.2%}".format, "{:,.0f}".format, "{:.4f}".format
     rows = [
+        _row("Test AP", evaluated("ap", "test_ap"), runs, share, max if comparable else None),
+        _row("Test AP50", evaluated("ap50", "test_ap50"), runs, share, max if comparable else None),
+        _row("Test mask AP", evaluated("mask_ap", "test_mask_ap"), runs, share, max if comparable else None),
         _row("Test mean IoU", evaluated("mean_iou", "test_mean_iou"), runs, share, max if comparable else None),
         _row("Test accuracy", evaluated("accuracy", "test_accuracy"), runs, share, max if comparable else None),
         _row("Top-5 accuracy", evaluated("top5"), runs, share, max if comparable else None),
         _row("Test loss", evaluated("loss", "test_loss"), runs, plain, min if comparable else None),
         _row("Calibration error", evaluated("calibration_error"), runs, share, min if comparable else None),
+        _row("Best validation AP", _best("val_ap"), runs, share, max if comparable else None),
         _row("Best validation mean IoU", _best("val_mean_iou"), runs, share, max if comparable else None),
         _row("Best validation accuracy", _best("val_accuracy"), runs, share, max if comparable else None),
         _row("Training accuracy at the end", last("accuracy"), runs, share, None),
@@ -163,7 +169,7 @@ def _reached(key: str, of_record: str) -> Callable[[ComparedRun], float | None]:
     return figure
 
 
-def _margin(evaluations: Sequence[Evaluation | SegmentationEvaluation | None]) -> float | None:
+def _margin(evaluations: Sequence[Evaluated | None]) -> float | None:
     """Half the widest interval in which a classifier's accuracy is known to lie; pixels are no examples."""
     intervals = [accuracy_interval(each) for each in evaluations if isinstance(each, Evaluation)]
     return max(((high - low) / 2 for low, high in intervals), default=None)
@@ -175,12 +181,17 @@ def _said(value: object) -> str:
     return {True: "yes", False: "no"}[value] if isinstance(value, bool) else str(value)
 
 
-def _class_figure(evaluation: Evaluation | SegmentationEvaluation) -> str:
-    return "F1" if isinstance(evaluation, Evaluation) else "IoU"
+def _class_figure(evaluation: Evaluated) -> str:
+    return {Evaluation: "F1", SegmentationEvaluation: "IoU", DetectionEvaluation: "AP"}[type(evaluation)]
 
 
-def _per_class(evaluations: Sequence[Evaluation | SegmentationEvaluation | None]) -> list[Row]:
-    """F1 of each class in each run, or IoU."""
+def _rows_of(evaluation: Evaluated) -> tuple[str, ...]:
+    """Names of the rows of a confusion matrix."""
+    return evaluation.named if isinstance(evaluation, DetectionEvaluation) else evaluation.classes
+
+
+def _per_class(evaluations: Sequence[Evaluated | None]) -> list[Row]:
+    """F1 of each class in each run, IoU, or AP."""
     known = [each for each in evaluations if each is not None]
     rows = []
     for name in dict.fromkeys(name for each in known for name in each.classes):

@@ -21,7 +21,8 @@ class Swings(NamedTuple):
 
 @dataclass(frozen=True)
 class Curves:
-    """epochs: those that ended, 1.0 the first. val_loss, val_accuracy: [] without validation.
+    """epochs: those that ended, 1.0 the first. val_loss, val_accuracy: [] without validation; train_accuracy: [] of a
+    detector, which has none.
 
     group_norms: the median norm of each layer group's gradient, from the input to the output. still: the share of units
     without gradient, by group, an entry an epoch. steps: updates made in all, if known. skipped: those left out as not
@@ -50,7 +51,7 @@ class Curves:
         return cls(
             epochs=[row["epoch"] for row in rows],
             train_loss=[row["train_loss"] for row in rows],
-            train_accuracy=[row["train_accuracy"] for row in rows],
+            train_accuracy=[row["train_accuracy"] for row in rows if "train_accuracy" in row],
             val_loss=[row["val_loss"] if math.isfinite(row["val_loss"]) else math.inf for row in validated],
             val_accuracy=[row["val_accuracy"] for row in validated],
             grad_norm=[row["train_grad_norm"] for row in rows],

@@ -133,7 +133,7 @@ def _exploding(curves: Curves, guess: float) -> Claim:
     if largest > EXPLODED:
         figures.append(f"The norm of the whole gradient reached {largest:.3g}.")
     highest = max(curves.train_loss, default=0.0)
-    if highest > BLOWN_UP * guess:
+    if curves.train_accuracy and highest > BLOWN_UP * guess:
         figures.append(
             f"The training loss reached {highest:.3g} in epoch {curves.epochs[curves.train_loss.index(highest)]:g}; a "
             f"constant guess has {guess:.3f}."
@@ -180,7 +180,7 @@ def _dead(curves: Curves) -> Claim:
 
 
 def _not_converging(curves: Curves, guess: float, classes: int) -> Claim:
-    if not curves.train_loss:
+    if not curves.train_accuracy:  # nor has a detector's loss a constant guess
         return None
     if curves.train_loss[-1] > (1 - GUESSING) * guess:
         learned, right = "The network has learned nothing that it kept: its loss is that of a constant guess.", ""
@@ -246,7 +246,7 @@ def _overfitting(curves: Curves) -> Claim:
 
 
 def _underfitting(curves: Curves, classes: int) -> Claim:
-    if not curves.train_loss:
+    if not curves.train_accuracy:
         return None
     reached = max([curves.train_accuracy[-1], *curves.val_accuracy[-1:]])
     skill = (reached - 1 / classes) / (1 - 1 / classes)
@@ -259,7 +259,8 @@ def _underfitting(curves: Curves, classes: int) -> Claim:
 
 
 def _healthy(curves: Curves, guess: float) -> Claim:
-    figures = [f"The training loss fell to {curves.train_loss[-1]:.3f}; a constant guess has {guess:.3f}."]
+    compared = f"; a constant guess has {guess:.3f}" if curves.train_accuracy else f" from {curves.train_loss[0]:.3f}"
+    figures = [f"The training loss fell to {curves.train_loss[-1]:.3f}{compared}."]
     if curves.val_accuracy:
         figures.append(
             f"{curves.train_accuracy[-1]:.1%} right in training, {curves.val_accuracy[-1]:.1%} in validation."

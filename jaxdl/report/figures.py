@@ -66,8 +66,9 @@ def line_chart(
     percent: bool = False,
     log: bool | None = None,
     note: str = "",
+    across: str = "epoch",
 ) -> Chart | None:
-    """Curves by epoch; None if there is not one number to draw.
+    """Curves by epoch, or by what else is ``across``; None if there is not one number to draw.
 
     number: formats a value; percent: fractions in [0, 1]. log: of the vertical axis; None: where few values are far
     above the rest. Values that are not finite, or not positive on a logarithmic axis, are left out.
@@ -100,16 +101,16 @@ def line_chart(
         )
     plain(axes)
     ticks(axes, [point for line in lines for point in line.points], percent=percent, log=log)
-    axes.set_xlabel("epoch", color=svg.MUTED, fontsize=FONT)
+    axes.set_xlabel(across, color=svg.MUTED, fontsize=FONT)
     scale = "logarithmic scale" if log else ""
-    said = ". ".join(["Line chart", f"{title} by epoch", *([scale] if log else [])])
+    said = ". ".join(["Line chart", f"{title} by {across}", *([scale] if log else [])])
     sentences = [_sentence(line, number) for line in lines]
     return Chart(
         title=title,
         scale=scale,
         svg=svg.svg(figure, label=f"{said}. {' '.join(sentences)}"),
         lines=lines,
-        columns=("epoch", *(line.name for line in lines)),
+        columns=(across, *(line.name for line in lines)),
         rows=_rows(lines, number),
         note=note,
     )

@@ -5,7 +5,7 @@ import io
 import math
 
 import numpy as np
-from PIL import Image
+from PIL import Image, ImageDraw, ImageFont
 
 from jaxdl.data import pictures
 
@@ -49,6 +49,15 @@ def sheet(images: np.ndarray, columns: int) -> np.ndarray:
         whole[row, :height, column, :width, :3] = image
         whole[row, :height, column, :width, 3] = 255
     return whole.reshape(rows * (height + 1), columns * (width + 1), 4)[:-1, :-1]
+
+
+def lettering(words: str, height: int) -> np.ndarray:
+    """uint8[h, w], how much each pixel is covered by ``words`` in letters of ``height`` pixels; on one line."""
+    font = ImageFont.load_default(height)
+    ascent, descent = font.getmetrics()
+    line = Image.new("L", (max(math.ceil(font.getlength(words)), 1), ascent + descent))
+    ImageDraw.Draw(line).text((0, 0), words, fill=255, font=font)
+    return np.asarray(line)
 
 
 def filter_pictures(kernel: np.ndarray) -> np.ndarray:

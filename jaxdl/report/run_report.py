@@ -45,12 +45,13 @@ def render(
     *,
     key_figures: Sequence[tuple[str, str, str]],
     matrix: Sequence[Sequence[int]],
+    named: Sequence[str] | None = None,
     **judged: Any,
 ) -> str:
     """A self-contained HTML document; the same report gives the same text.
 
     template: what extends ``run.html``. key_figures: (name, figure, remark) of each. matrix: of the classes, a row each
-    of what is true. judged: what else the template shows.
+    of what is true; named: its rows, the classes if None. judged: what else the template shows.
     """
     evaluation = report.evaluation
     return document(
@@ -59,6 +60,6 @@ def render(
         evaluation=evaluation,
         key_figures=key_figures,
         charts=training_charts(report.records or (), report.groups),
-        matrix=confusion.matrix(evaluation.classes, matrix, most=WHOLE_MATRIX, kept=MOST_CONFUSED),
+        matrix=confusion.matrix(named or evaluation.classes, matrix, most=WHOLE_MATRIX, kept=MOST_CONFUSED),
         **judged,
     )

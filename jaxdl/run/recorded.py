@@ -23,11 +23,11 @@ from jaxdl.wording import counted, printable
 RECORD = {"command": str, "dataset": str, "dataset_source": str, "dataset_fingerprint": str, "notice": str | None,
           "classes": list[str], "image": list[int], "mean": list[float], "std": list[float],
           "config": dict[str, Any]}  # of config.json  # fmt: skip
-SUMMARY = {"test_accuracy": float, "test_loss": float, "parameters": int, "epochs": float, "steps": int,
+SUMMARY = {"parameters": int, "epochs": float, "steps": int,
            "train_seconds": float, "images_per_second": float, "device": str, "finished": str}  # fmt: skip
 RECORDS = {
     "run": {"groups": list[str]},
-    "epoch": {"step": int, "epoch": float, "train_loss": float, "train_accuracy": float, "train_grad_norm": float},
+    "epoch": {"step": int, "epoch": float, "train_loss": float, "train_grad_norm": float},
     "step": {"step": int, "epoch": float, "loss": float},
     "stopped": {"reason": str},
 }  # of metrics.jsonl, by kind

@@ -121,7 +121,13 @@ def _masks(run: FinishedRun, top: int) -> Answers:
     return Masks(run)
 
 
-ANSWERS = {"classification": _classes, "segmentation": _masks}  # by task
+def _boxes(run: FinishedRun, top: int) -> Answers:
+    from jaxdl.commands.demo_page.boxes import Boxes
+
+    return Boxes(run)
+
+
+ANSWERS = {"classification": _classes, "detection": _boxes, "segmentation": _masks}  # by task
 
 
 def _page(run: FinishedRun, part: str) -> tuple[str, str]:

@@ -19,18 +19,19 @@ from jaxdl.wording import printable
 MOST_BYTES = 2**34  # of decoded pictures
 
 
-def load(root: str | os.PathLike[str], *, stream: bool = False, progress: bool = False) -> Dataset:
+def load(root: str | os.PathLike[str], *, stream: bool = False, progress: bool = False, one: bool = False) -> Dataset:
     """The dataset: images uint8[N, H, W, 3], and ``PaddedObjects`` in the place of labels.
 
     H and W are the largest of all pictures: smaller ones lie in the upper left, and the rest is 0. Decoded pixels are
     kept in a cache for the next start.
     stream: leave pictures in their files until they are indexed; the fingerprint is then over the files' names, their
     sizes in bytes, the objects and the classes.
+    one: as of ``listing``.
     Raises UserError as ``listing`` does, for pictures that cannot be read, and for more pixels than memory is likely
     to hold.
     """
     root = Path(os.path.expanduser(root))
-    listed = listing(root)
+    listed = listing(root, one=one)
     every = _every(listed)
     size = _largest(every)
     if stream:

@@ -23,7 +23,7 @@ def found(root: Path) -> bool:
     return any(True for _ in _files(root))
 
 
-def read(root: Path) -> Listing:
+def read(root: Path, *, one: bool = False) -> Listing:
     """The pictures of each file of annotations, with their objects; boxes as corners, masks compressed.
 
     Classes are the categories that train lists, in the order of their numbers. An object without a box has that around
@@ -36,7 +36,7 @@ def read(root: Path) -> Listing:
             told = " and ".join(printable(str(each.relative_to(root))) for each in (files[name], path))
             raise UserError(f"{told} in {printable(str(root))} are both of the split {name}. Remove one.")
         files[name] = path
-    named, remarks = splits.assigned(root, {name: str(path.relative_to(root)) for name, path in files.items()})
+    named, remarks = splits.assigned(root, {name: str(path.relative_to(root)) for name, path in files.items()}, one=one)
     contents = {split: coco_json.opened(files[name], root) for split, name in named.items()}
     masks = any(_drawn(each) for content in contents.values() for each in content.annotations)
     used = {

@@ -13,8 +13,10 @@ FORMATS = {"PASCAL VOC": voc, "COCO": coco, "YOLO": yolo}  # in this order: COCO
 MOST_NAMED = 5  # classes and pictures in a remark
 
 
-def listing(root: Path) -> Listing:
+def listing(root: Path, *, one: bool = False) -> Listing:
     """The pictures of each split with their objects, in the format that the folder is laid out in.
+
+    one: whether a single split will do, to be tested on.
 
     Opens the pictures' headers, no pixels. Objects with a fault are left out, and named in ``remarks``.
     Raises UserError for a folder of another layout, files that cannot be read, pictures that are not there or are of
@@ -29,17 +31,21 @@ def listing(root: Path) -> Listing:
             "ImageSets/Main/ as PASCAL VOC does, annotations/instances_train2017.json as COCO, or images/train/ and "
             "labels/train/ as YOLO."
         )
-    listed = FORMATS[there[0]].read(root)
+    listed = FORMATS[there[0]].read(root, one=one)
     if len(there) > 1:
         listed.remarks.append(f"read as {there[0]} lays it out, not as {' or '.join(there[1:])}")
     counts = sum(np.bincount(each.objects.classes, minlength=len(listed.classes)) for each in listed.splits["train"])
     if not counts.any():
         raise UserError(f"the pictures of train in {printable(str(root))} have no objects: nothing can be learned.")
-    if without := [name for name, count in zip(listed.classes, counts, strict=True) if not count]:
+    if not one and (without := [name for name, count in zip(listed.classes, counts, strict=True) if not count]):
         listed.remarks.append(f"train has no object of {_named(without, 'class', 'classes')}")
     trained = {each.picture for each in listed.splits["train"]}
     for split, pictures in listed.splits.items():
-        if split != "train" and (both := [each.picture.name for each in pictures if each.picture in trained]):
+        if (
+            not one
+            and split != "train"
+            and (both := [each.picture.name for each in pictures if each.picture in trained])
+        ):
             listed.remarks.append(f"train and {split} share {_named(both, 'picture', 'pictures')}")
     return listed
 

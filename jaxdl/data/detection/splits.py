@@ -18,12 +18,15 @@ def name_of(name: str) -> str | None:
     return found[1] if found else None
 
 
-def assigned(root: Path, there: Mapping[str, str]) -> tuple[dict[str, str], list[str]]:
+def assigned(root: Path, there: Mapping[str, str], *, one: bool = False) -> tuple[dict[str, str], list[str]]:
     """Splits ``train``, ``test`` perhaps ``val`` -> a name of ``there``, and remarks. there: name -> how it is told.
+    one: whether one of them is enough, to be tested on alone; it is then both.
 
     ``test`` is tested on and another validates; without it the first of the others is tested on.
     Raises UserError where there is nothing to train or nothing to test on.
     """
+    if one and len(there) == 1:
+        return dict.fromkeys(("train", "test"), *there), []
     tests = [name for name in TESTED if name in there]
     if "train" not in there or not tests:
         lacking = "train" if "train" not in there else "test (or val)"

@@ -36,7 +36,7 @@ def found(root: Path) -> bool:
     return (root / ANNOTATIONS).is_dir() and (root / VOC_IMAGES).is_dir()
 
 
-def read(root: Path) -> Listing:
+def read(root: Path, *, one: bool = False) -> Listing:
     """The pictures that ``ImageSets/Main`` names, with the objects of their files in ``Annotations``.
 
     Boxes are taken as they are written, (xmin, ymin, xmax, ymax), as users of torchvision take them: VOC counts pixels
@@ -46,7 +46,7 @@ def read(root: Path) -> Listing:
     remarks: list[str] = []
     faults = Faults()
     pictures = by_stem(root / VOC_IMAGES, remarks)
-    lists, said = _lists(root)
+    lists, said = _lists(root, one=one)
     stems = {split: _stems(root, path, pictures) for split, path in lists.items()}
     sheets = {split: [_sheet(root, stem, faults) for stem in names] for split, names in stems.items()}
     classes, named_by = _classes(root, sheets)
@@ -65,14 +65,14 @@ def read(root: Path) -> Listing:
     return Listing(classes, named_by, labelled, [*said, *remarks, *faults.remarks()], tuple(range(1, len(classes) + 1)))
 
 
-def _lists(root: Path) -> tuple[dict[str, Path], list[str]]:
+def _lists(root: Path, *, one: bool) -> tuple[dict[str, Path], list[str]]:
     folder = root / LISTS
     there = {name: f"{LISTS}/{name}.txt" for name in splits.NAMES if (folder / f"{name}.txt").is_file()}
     both = "train" not in there and (folder / f"{BOTH}.txt").is_file()
     if both:
         there["train"] = f"{LISTS}/{BOTH}.txt"
         there = {name: told for name, told in there.items() if name in ("train", "test")}
-    named, remarks = splits.assigned(root, there)
+    named, remarks = splits.assigned(root, there, one=one)
     if both:
         remarks.append(f"there is no {LISTS}/train.txt: the train split is {there['train']}")
     return {split: root / there[name] for split, name in named.items()}, remarks

@@ -33,10 +33,10 @@ class _Row(NamedTuple):
 
 def found(root: Path) -> bool:
     """Whether the folder is laid out so."""
-    return any(name == "train" for name, _, _ in _folders(root))
+    return any(True for _ in _folders(root))
 
 
-def read(root: Path) -> Listing:
+def read(root: Path, *, one: bool = False) -> Listing:
     """The pictures in ``images``, with the objects of the files of their names in ``labels``.
 
     ``class cx cy w h`` is a box, a class with six numbers or more an outline: a mask, and the box around it. Where
@@ -51,7 +51,9 @@ def read(root: Path) -> Listing:
             told = " and ".join(printable(str(each.relative_to(root))) for each in (folders[name][0], images))
             raise UserError(f"{told} in {printable(str(root))} are both of the split {name}. Remove one.")
         folders[name] = images, labels
-    named, said = splits.assigned(root, {name: str(images.relative_to(root)) for name, (images, _) in folders.items()})
+    named, said = splits.assigned(
+        root, {name: str(images.relative_to(root)) for name, (images, _) in folders.items()}, one=one
+    )
     classes, named_by = _classes(root)
     pictures = {split: by_stem(folders[name][0], remarks) for split, name in named.items()}
     rows = {

@@ -95,3 +95,30 @@ for (const table of document.querySelectorAll("table.sortable")) {
     });
   });
 }
+
+// One slider hides the boxes that are less sure, marks the objects that are missed then, and says what that makes.
+for (const slider of document.querySelectorAll(".confidence input")) {
+  const section = slider.closest("section");
+  const numbers = JSON.parse(slider.dataset.numbers);
+  const scored = [...section.querySelectorAll("[data-score]")];
+  const objects = [...section.querySelectorAll("[data-reach]")];
+  const pictures = [...section.querySelectorAll(".beside > li")];
+  const share = (part, whole) => (whole ? ` (${((100 * part) / whole).toFixed(1)}%)` : "");
+  const count = (item, boxes) => item.querySelectorAll(`.laid ${boxes}:not([hidden])`).length;
+  const update = () => {
+    const least = Number(slider.value);
+    const [right, wrong] = [numbers.right, numbers.wrong].map((all) => all[Math.round(100 * least)]);
+    for (const each of scored) each.hidden = Number(each.dataset.score) < least;
+    for (const each of objects) each.classList.toggle("missed", Number(each.dataset.reach) < least);
+    for (const each of pictures) {
+      const said = ["right", "wrong", "missed"].map((kind) => `${count(each, `.${kind}`)} ${kind}`);
+      each.querySelector(".summed").textContent = said.join(", ");
+    }
+    section.querySelector("output").textContent = `${Math.round(100 * least)}%`;
+    section.querySelector("[role=status]").textContent =
+      `In all pictures ${right} of ${numbers.objects} objects are found${share(right, numbers.objects)}, ` +
+      `and ${right} of ${right + wrong} boxes are right${share(right, right + wrong)}.`;
+  };
+  slider.addEventListener("input", update);
+  update();
+}

@@ -42,7 +42,7 @@ class DetectionConfig(Config):
     )
     anchor_sizes: str | None = flag(
         None,
-        "sides of the anchors in pixels, comma-separated, one for each map of the pyramid, the finest first",
+        "sides in pixels of the smallest anchors of each map of the pyramid, comma-separated, the finest first",
         value="SIDES",
         unset="the network's own",
     )
@@ -100,8 +100,8 @@ class DetectionConfig(Config):
             raise UserError(f"--min-size {self.min_size} is more than --max-size {self.max_size}.")
 
 
-def sides_of(anchor_sizes: str | None) -> tuple[tuple[int, ...], ...] | None:
-    """Of ``--anchor-sizes`` the sides of each map's anchors. Raises UserError for what are no sides."""
+def sides_of(anchor_sizes: str | None) -> tuple[int, ...] | None:
+    """Of ``--anchor-sizes`` the side of each map's smallest anchors. Raises UserError for what are no sides."""
     if anchor_sizes is None:
         return None
     sides = anchor_sizes.split(",")
@@ -109,7 +109,7 @@ def sides_of(anchor_sizes: str | None) -> tuple[tuple[int, ...], ...] | None:
         raise UserError(
             f"--anchor-sizes must be whole numbers of 1 to {MOST_SIDE}, as 16,32,64; got {anchor_sizes!r:.60}."
         )
-    return tuple((int(side),) for side in sides)
+    return tuple(map(int, sides))
 
 
 def canvas_of(config: DetectionConfig) -> tuple[int, int]:

@@ -1,6 +1,6 @@
 """Detections as a run keeps them: of each picture, in its own pixels, on the host."""
 
-from functools import partial
+from functools import cache, partial
 
 import jax
 import numpy as np
@@ -26,7 +26,7 @@ def detections_of(found: Detected, sizes: np.ndarray, seen: np.ndarray) -> list[
     several = []
     ratio = sizes.astype(np.float32) / seen.astype(np.float32)
     for row, size in enumerate(sizes.tolist()):
-        there = found.valid[row]
+        there = found.valid[row] & (found.labels[row] > 0)  # RetinaNet has the background among its classes
         boxes = found.boxes[row][there] * np.tile(ratio[row, ::-1], 2)
         masks = None if found.masks is None else _masks(found.masks[row], boxes, there, size)
         several.append(Detections(boxes, found.labels[row][there] - 1, found.scores[row][there], masks))
@@ -43,5 +43,6 @@ def _masks(grids: np.ndarray, boxes: np.ndarray, there: np.ndarray, size: tuple[
     return tuple(rle.encode(mask) for mask in pasted[: len(boxes)])
 
 
+@cache
 def _paste(size: tuple[int, int]):
     return jax.jit(partial(paste_masks, size=size))

@@ -16,11 +16,11 @@ NAMED = 3  # classes in an error
 
 
 def split_of(root: Path, classes: Sequence[str]) -> tuple[Split, tuple[str, ...]]:
-    """The test split of the dataset in ``root`` with the numbers of ``classes``, and remarks on what was not read.
+    """The test split of the dataset in ``root``, or its only one, with the numbers of ``classes``, and remarks.
 
     Raises UserError for a folder that cannot be read, an object of another class, and pictures without any object.
     """
-    dataset = box_folder.load(root, progress=True)
+    dataset = box_folder.load(root, progress=True, one=True)
     split = dataset.test
     labels = split.labels
     there = np.bincount(np.concatenate([each.classes for each in labels.objects]), minlength=len(dataset.classes))
