@@ -11,6 +11,8 @@ from tests.data.augment.reference import transforms
 from tests.detection_augment.painted import assert_trees_equal, keys, painted
 from tests.detection_augment.torchvision_objects import as_torchvision, from_torchvision
 
+pytestmark = pytest.mark.long
+
 
 def noisy(rng, sizes, canvas, dtype=np.float32):
     """Pictures of noise, with objects."""

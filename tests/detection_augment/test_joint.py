@@ -9,6 +9,8 @@ from jaxdl.detection import augment
 from jaxdl.detection.image_list import ImageList, Targets
 from tests.detection_augment.painted import SIZES, TRANSFORMS, assert_agree, assert_trees_equal, keys, painted
 
+pytestmark = pytest.mark.long
+
 ALL = {**TRANSFORMS, "photometric_distort": augment.photometric_distort}
 
 

@@ -13,6 +13,8 @@ from tests.data.augment.reference import transforms
 from tests.detection_augment.painted import SIZES, keys, painted
 from tests.detection_augment.torchvision_objects import as_torchvision
 
+pytestmark = pytest.mark.long
+
 SIDE = 64
 BATCH = 6
 

@@ -269,7 +269,7 @@ def assert_same_losses(name, monkeypatch, batch, **arguments):
             np.testing.assert_allclose(slope, slopes[key], rtol=1e-4, atol=1e-7 * largest, err_msg=key)
 
 
-@pytest.mark.long
+@pytest.mark.slow
 def test_losses_of_a_small_detector_equal_torchvisions(monkeypatch):
     china, flower = two()
     batch = [china, flower[:, 100:400], flower]

@@ -37,9 +37,9 @@ def _masks(grids: np.ndarray, boxes: np.ndarray, there: np.ndarray, size: tuple[
     """Masks of the detections in a picture of that size, from those of a grid over each box."""
     if not there.any():
         return ()
-    padded = np.zeros((len(there), 4), np.float32)
-    padded[: len(boxes)] = boxes
-    pasted = np.asarray(_paste(tuple(size))(grids, padded)) >= MASK_THRESHOLD
+    padded, those = np.zeros((len(there), 4), np.float32), np.zeros_like(grids)
+    padded[: len(boxes)], those[: len(boxes)] = boxes, grids[there]
+    pasted = np.asarray(_paste(tuple(size))(those, padded)) >= MASK_THRESHOLD
     return tuple(rle.encode(mask) for mask in pasted[: len(boxes)])
 
 

@@ -5,8 +5,8 @@ from types import MappingProxyType
 
 from jaxdl.run.detection.config import DetectionConfig
 
-# For two CPU cores and some hundred pictures of large objects: less than half an hour. RetinaNet, as pooling the features
-# of boxes is slow on a CPU.
+# For two CPU cores and some hundred pictures of large objects: less than half an hour. RetinaNet, as pooling the
+# features of boxes is slow on a CPU.
 SMALL = DetectionConfig(
     recipe="small",
     model="retinanet",
