@@ -21,6 +21,7 @@ from jaxdl.detection.matching import BACKGROUND, match
 from jaxdl.detection.sampling import balanced_sample
 from jaxdl.detection.suppression import nms
 from jaxdl.models.detector import Loss, in_full
+from jaxdl.models.packing import packing
 from jaxdl.nn import Conv, initializers
 
 SMALLEST = 1e-3  # side of a proposal, in pixels
@@ -65,12 +66,12 @@ class RegionProposals(nn.Module):
             conv(maps[0].shape[-1], (3, 3), padding=1, name=f"head.conv.{index}.0") for index in range(self.depth)
         ]
         classify, locate = conv(count, (1, 1), name="head.cls_logits"), conv(count * 4, (1, 1), name="head.bbox_pred")
-        logits, deltas = [], []
-        for each in maps:
-            for layer in hidden:
-                each = nn.relu(layer(each))
-            logits.append(in_full(classify(each)).reshape(len(each), -1))
-            deltas.append(in_full(locate(each)).reshape(len(each), -1, 4))
+        places = packing([each.shape[1:3] for each in maps])
+        packed = places.packed(maps)
+        for layer in hidden:
+            packed = jnp.where(places.inside, nn.relu(layer(packed)), 0)
+        logits = [each.reshape(len(each), -1) for each in places.unpacked(in_full(classify(packed)))]
+        deltas = [each.reshape(len(each), -1, 4) for each in places.unpacked(in_full(locate(packed)))]
         anchors = grid_anchors(
             [each.shape[1:3] for each in maps],
             x.images.shape[1:3],

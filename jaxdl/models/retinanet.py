@@ -21,6 +21,7 @@ from jaxdl.detection.matching import BETWEEN, match
 from jaxdl.detection.suppression import nms
 from jaxdl.models.detector import Detector, Loss, in_full
 from jaxdl.models.feature_pyramid import FEATURES, FROM_BACKBONE, FROM_PYRAMID
+from jaxdl.models.packing import packing
 from jaxdl.nn import Conv, initializers
 
 PRIOR = 0.01  # probability of each class at the start
@@ -49,8 +50,14 @@ class Tower(nn.Module):
             conv(FEATURES, use_bias=not self.norm, bias_init=zeros, name=f"conv.{index}.0") for index in range(4)
         ]
         norm = partial(nn.GroupNorm, num_groups=GROUPS, epsilon=1e-5, dtype=self.dtype)
-        norms = [norm(name=f"conv.{index}.1") for index in range(4)] if self.norm else [lambda x: x] * 4
+        norms = [norm(name=f"conv.{index}.1") for index in range(4)] if self.norm else []
         to_outputs = conv(self.outputs, bias_init=nn.initializers.constant(bias), name=name)
+        if not self.norm:  # which is of each map alone
+            places = packing([each.shape[1:3] for each in maps])
+            x = places.packed(maps)
+            for convolve in convolutions:
+                x = jnp.where(places.inside, nn.relu(convolve(x)), 0)
+            return places.unpacked(in_full(to_outputs(x)))
         found = []
         for x in maps:
             for convolve, normalise in zip(convolutions, norms, strict=True):
