@@ -63,7 +63,7 @@ def answered(main, *argv, capsys):
     return status, *capsys.readouterr()
 
 
-@pytest.mark.long
+@pytest.mark.slow
 def test_a_run_leaves_its_figures_its_detections_and_its_page(data, trained):
     summary = json.loads((trained / "summary.json").read_text())
     found = json.loads((trained / "evaluation.json").read_text())
