@@ -47,6 +47,7 @@ def drawn(count, **options):
     return [np.asarray(array) for array in jax.jit(jax.vmap(one))(keys(count))]
 
 
+@pytest.mark.long
 def test_iou_crop_crops_as_torchvision(rng):
     images, targets = painted(rng)
     rows, columns = np.indices(images.images.shape[1:3])
@@ -133,6 +134,7 @@ def test_iou_crop_draws_overlaps_uniformly():
     assert (never[:, 2:] == SIZE).all(1).mean() == pytest.approx(0.5, abs=0.06)
 
 
+@pytest.mark.long
 def test_iou_crop_leaves_pictures_as_they_are_where_no_window_holds(rng):
     images, targets = painted(rng)
     outside = targets._replace(boxes=targets.boxes + 0.25)  # beyond the picture: nothing is clipped either
