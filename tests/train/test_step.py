@@ -233,7 +233,8 @@ def test_twenty_steps_of_the_course_network_equal_pytorchs(rng):
         theirs.step()
         state, measured = step(state, batch)
         np.testing.assert_allclose(measured["loss"].value, loss.item(), rtol=1e-5)
-    close = lambda a, b: np.testing.assert_allclose(a, b, rtol=1e-4, atol=1e-5)  # noqa: E731
+    # Of kernels of some 0.1; by how much the two sums differ after twenty updates depends on the processor.
+    close = lambda a, b: np.testing.assert_allclose(a, b, rtol=1e-4, atol=3e-5)  # noqa: E731
     jax.tree.map(close, state.params, course_params(reference))
 
 
