@@ -3,20 +3,22 @@
 import os
 import re
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from scipy.special import softmax
 from tqdm import tqdm
 
+from jaxdl import disk
 from jaxdl.data.framing import Framing
 from jaxdl.data.pictures import SUFFIXES, open_picture
 from jaxdl.data.prefetch import Prefetch
 from jaxdl.errors import UserError
 from jaxdl.objects import RLE
+from jaxdl.run import run_folder
 from jaxdl.run.classifier import MOST_PIXELS, Classifier
 from jaxdl.run.evaluating import SECONDS_UNTIL_BAR
 from jaxdl.wording import printable
@@ -104,6 +106,37 @@ def answers_of(classifier: Classifier, files: list[str], top: int) -> Iterator[A
                 bar.update(len(errors))
     finally:
         pool.shutdown(cancel_futures=True)
+
+
+def written_answers(
+    files: Sequence[str],
+    answer: Callable[[np.ndarray], tuple[Mapping[str, Any], Mapping[str, bytes]]],
+    *,
+    out: Path,
+) -> Iterator[Answer]:
+    """In the order of ``files``, each a whole picture; prints a line for each that cannot be read.
+
+    answer: of a picture, uint8[H, W, 3], the fields of its Answer, and what is written of it by the end of the name,
+    into the new folder ``out``.
+    """
+    taken: set[str] = set()
+    for file in tqdm(
+        files, "predicting", unit="img", delay=SECONDS_UNTIL_BAR, leave=False, disable=None, file=sys.stderr
+    ):
+        try:
+            picture = opened(file, None)
+        except UserError as error:
+            tqdm.write(f"error: {printable(str(error))}", file=sys.stderr)
+            yield Answer(file, error=str(error))
+            continue
+        fields, contents = answer(picture)
+        name = name_of(file, taken)
+        places = {out / f"{name}{end}": content for end, content in contents.items()}
+        with run_folder.writing(out):
+            out.mkdir(parents=True, exist_ok=True)  # where nothing is written there is no folder
+            for place, content in places.items():
+                disk.write(place, content)
+        yield Answer(file, **fields, written=tuple(map(str, places)))
 
 
 def opened(file: str, framing: Framing | None) -> np.ndarray:

@@ -1,22 +1,16 @@
 """Answers of a detector to pictures in files: the objects in each, and a picture with their boxes, names and masks."""
 
-import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
-from tqdm import tqdm
 
-from jaxdl import disk
 from jaxdl.data import pictures
-from jaxdl.errors import UserError
 from jaxdl.objects import Detections
 from jaxdl.report.boxes_drawn import boxed
 from jaxdl.report.class_colors import class_colors
-from jaxdl.run import run_folder
-from jaxdl.run.answers import Answer, Found, name_of, opened
+from jaxdl.run.answers import Answer, Found, written_answers
 from jaxdl.run.detection.detector import ObjectFinder
-from jaxdl.run.evaluating import SECONDS_UNTIL_BAR
 from jaxdl.wording import printable
 
 DRAWN = "-objects.png"
@@ -43,29 +37,17 @@ def objects_in(found: Detections, classes: Sequence[str]) -> tuple[Found, ...]:
 def answers_of(
     finder: ObjectFinder, files: Sequence[str], *, threshold: float, top: int | None, out: Path
 ) -> Iterator[Answer]:
-    """In the order of ``files``; writes ``NAME-objects.png`` of each into the new folder ``out``, and prints a line for
-    each file that cannot be read. threshold: of the scores; top: objects, at most, of an answer.
-    """
+    """``written_answers``: ``NAME-objects.png``. threshold: of the scores; top: objects, at most, of an answer."""
     classes = finder.run.classes
     colors = class_colors(len(classes))
-    taken: set[str] = set()
-    for file in tqdm(
-        files, "predicting", unit="img", delay=SECONDS_UNTIL_BAR, leave=False, disable=None, file=sys.stderr
-    ):
-        try:
-            picture = opened(file, None)
-        except UserError as error:
-            tqdm.write(f"error: {printable(str(error))}", file=sys.stderr)
-            yield Answer(file, error=str(error))
-            continue
+
+    def answer(picture: np.ndarray) -> tuple[dict, dict[str, bytes]]:
         found = surest(finder.objects(picture), threshold, top)
         words = [
             f"{printable(classes[number])} {score:.0%}"
             for number, score in zip(found.classes, found.scores, strict=True)
         ]
         drawn = boxed(picture, found.boxes, colors[found.classes], words=words, masks=found.masks)
-        place = out / f"{name_of(file, taken)}{DRAWN}"
-        with run_folder.writing(out):
-            out.mkdir(parents=True, exist_ok=True)  # where nothing is written there is no folder
-            disk.write(place, pictures.png(drawn))
-        yield Answer(file, objects=objects_in(found, classes), written=(str(place),))
+        return {"objects": objects_in(found, classes)}, {DRAWN: pictures.png(drawn)}
+
+    return written_answers(files, answer, out=out)
