@@ -1,11 +1,10 @@
 """Files of a dataset with masks: which picture has which mask, in which split, and what the classes are called."""
 
-import os
 from pathlib import Path
 from typing import NamedTuple
 
-from jaxdl.data import picture_files, pictures
 from jaxdl.data.folder import TESTED
+from jaxdl.data.stems import by_stem
 from jaxdl.errors import UserError
 from jaxdl.masks import IGNORED
 from jaxdl.wording import counted, printable
@@ -65,11 +64,9 @@ def listing(root: Path) -> Listing:
 def pairs_in(root: Path, remarks: list[str]) -> list[Pair]:
     """The pictures in ``root/images`` with their masks in ``root/masks``; each must have the other."""
     folders = root / IMAGES, root / MASKS
-    images, masks = (_by_stem(folder, remarks) for folder in folders)
+    images, masks = (by_stem(folder, remarks) for folder in folders)
     _refuse_alone(images, masks, folders[1], "mask")
     _refuse_alone(masks, images, folders[0], "picture")
-    if not images:
-        raise UserError(f"{printable(str(folders[0]))} holds no pictures ({', '.join(pictures.SUFFIXES)}).")
     return [Pair(images[stem], masks[stem]) for stem in sorted(images)]
 
 
@@ -90,7 +87,7 @@ def _of_folders(root: Path) -> tuple[dict[str, list[Pair]], list[str]]:
 
 def _of_voc(root: Path) -> tuple[dict[str, list[Pair]], list[str]]:
     remarks: list[str] = []
-    images, masks = (_by_stem(root / name, remarks) for name in (VOC_IMAGES, VOC_MASKS))
+    images, masks = (by_stem(root / name, remarks) for name in (VOC_IMAGES, VOC_MASKS))
     splits = {}
     for split in ("train", "val"):
         path = root / VOC_LISTS / f"{split}.txt"
@@ -101,22 +98,6 @@ def _of_voc(root: Path) -> tuple[dict[str, list[Pair]], list[str]]:
             _refuse_alone(dict.fromkeys(stems, path), found, root / folder, what)
         splits["test" if split == "val" else split] = [Pair(images[stem], masks[stem]) for stem in stems]
     return splits, [*remarks, f"the test split is {VOC_LISTS}/val.txt"]
-
-
-def _by_stem(folder: Path, remarks: list[str]) -> dict[str, Path]:
-    """The pictures below the folder by their names without a suffix."""
-    if not folder.is_dir():
-        raise UserError(f"{printable(str(folder))} is not a folder.")
-    found = picture_files.find(folder)
-    if said := picture_files.told([found]):
-        remarks.append(f"left out of {printable(str(folder))}: {said}")
-    by_stem: dict[str, Path] = {}
-    for name in found.pictures:
-        stem = os.path.splitext(name)[0]
-        if stem in by_stem:
-            raise UserError(f"{printable(str(by_stem[stem]))} and {printable(name)} have one name. Remove one of them.")
-        by_stem[stem] = folder / name
-    return by_stem
 
 
 def _refuse_alone(these: dict[str, Path], others: dict[str, Path], folder: Path, what: str) -> None:

@@ -189,7 +189,7 @@ def of_two_suffixes(root):
         (without_test, "test/images is not a folder: nothing is left to test on"),
         (without_layout, "is no dataset with masks. It must hold images/ and masks/ in train/ and in test/"),
         (damaged, "masks/a.png"),
-        (of_two_suffixes, "have one name. Remove one of them"),
+        (of_two_suffixes, "have one name: remove one"),
     ],
 )
 def test_a_folder_that_is_not_as_it_should_be_costs_a_line(root, spoil, says):

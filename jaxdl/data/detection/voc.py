@@ -10,9 +10,9 @@ from jaxdl.data.detection.class_names import in_lines, unknown_class
 from jaxdl.data.detection.drawn import NO_NUMBERS, Box, Drawn, four, objects_of
 from jaxdl.data.detection.faults import NO_OBJECT, Faults
 from jaxdl.data.detection.labelled import Labelled, Listing
-from jaxdl.data.detection.stems import by_stem
 from jaxdl.data.detection.text_files import text_of, xml_of
 from jaxdl.data.mask_listing import CLASSES, VOC_CLASSES, VOC_IMAGES
+from jaxdl.data.stems import by_stem
 from jaxdl.errors import UserError
 from jaxdl.wording import counted, printable
 

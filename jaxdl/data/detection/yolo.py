@@ -12,8 +12,8 @@ from jaxdl.data.detection.class_names import in_lines, in_yaml
 from jaxdl.data.detection.drawn import Drawn, objects_of
 from jaxdl.data.detection.faults import ALONE, NO_BOX, Faults
 from jaxdl.data.detection.labelled import Labelled, Listing
-from jaxdl.data.detection.stems import by_stem
 from jaxdl.data.detection.text_files import text_of
+from jaxdl.data.stems import by_stem
 from jaxdl.errors import UserError
 from jaxdl.wording import counted, printable
 

@@ -4,6 +4,7 @@ import os
 from pathlib import Path
 
 from jaxdl.data import picture_files
+from jaxdl.data.pictures import SUFFIXES
 from jaxdl.errors import UserError
 from jaxdl.wording import printable
 
@@ -13,6 +14,8 @@ def by_stem(folder: Path, remarks: list[str]) -> dict[str, Path]:
 
     Raises UserError for two pictures of one name, and where there is none.
     """
+    if not folder.is_dir():
+        raise UserError(f"{printable(str(folder))} is not a folder.")
     found = picture_files.find(folder)
     if said := picture_files.told([found]):
         remarks.append(f"left out of {printable(str(folder))}: {said}")
@@ -20,8 +23,8 @@ def by_stem(folder: Path, remarks: list[str]) -> dict[str, Path]:
     for name in found.pictures:
         stem = os.path.splitext(name)[0]
         if stem in pictures:
-            raise UserError(f"{printable(str(pictures[stem]))} and {printable(name)} have one name. Remove one.")
+            raise UserError(f"{printable(str(pictures[stem]))} and {printable(name)} have one name: remove one.")
         pictures[stem] = folder / name
     if not pictures:
-        raise UserError(f"{printable(str(folder))} holds no pictures.")
+        raise UserError(f"{printable(str(folder))} holds no pictures ({', '.join(SUFFIXES)}).")
     return pictures
